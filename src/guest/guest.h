@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef LODGE_GUEST_H
+#define LODGE_GUEST_H
+
+/*
+ * Guests and their life cycle: the one model that all dialects use.
+ *
+ * States: created -> running <-> paused -> exited, and restarting while the monitor waits for its
+ * back-off. A guest whose monitor is gone while its first process lives is "running" with
+ * `unmonitored` set; one whose processes are gone is cleaned (its plan undone) by the next command
+ * that sees it. "dead" is a guest whose removal failed half-way.
+ *
+ * All functions take the per-guest lock where they change something. `ref` is a name, an id or a
+ * unique prefix of one, in the realm given or in any (NULL).
+ */
+
+#include <glib.h>
+#include <jansson.h>
+#include "base/ctx.h"
+#include "base/err.h"
+#include "engine/engine.h"
+#include "engine/spec.h"
+#include "store/store.h"
+
+enum guest_state {
+	GUEST_CREATED,
+	GUEST_STARTING,
+	GUEST_RUNNING,
+	GUEST_PAUSED,
+	GUEST_RESTARTING,
+	GUEST_EXITED,
+	GUEST_DEAD,
+	_GUEST_STATE_MAX,
+};
+const char *guest_state_name(enum guest_state s);
+
+struct guest {
+	struct guest_record *rec;
+	struct spec *spec; /* decoded on guest_get; NULL from guest_list without GUEST_WITH_SPEC */
+	enum guest_state state;
+	pid_t pid, monitor;   /* 0: none */
+	bool unmonitored, oom;
+	int exit_code, restarts;
+	int64_t started, finished; /* nanoseconds; 0: never */
+	char *error;	      /* of the last failed start, or NULL */
+};
+void guest_free(struct guest *g);
+void guest_freep(struct guest **g);
+
+int guest_get(struct ctx *c, const char *realm, const char *ref, struct guest **ret, struct err *e);
+enum { GUEST_WITH_SPEC = 1 };
+/* Newest first; elements are struct guest. Reads one row and one small file a guest. */
+int guest_list(struct ctx *c, const char *realm, unsigned flags, GPtrArray **ret, struct err *e);
+
+/* What a dialect asks for: a spec that lacks what the image and the defaults know. */
+struct guest_request {
+	const char *realm, *name; /* name NULL: made up ("brave_hopper") */
+	const char *image;	  /* reference; NULL with spec->rootfs */
+	const char *doc;	  /* the dialect's own document, JSON; NULL: "{}" */
+	struct spec *spec;	  /* taken over */
+	char **argv;		  /* the user's command, NULL: the image's */
+	char **entrypoint;	  /* NULL: the image's; an empty list: none */
+	const char *cidfile;
+};
+
+/* Fills spec from the image, checks it, makes the folders and the record (one journalled plan). */
+int guest_create(struct ctx *c, struct guest_request *q, struct guest **ret, struct err *e);
+int guest_start(struct ctx *c, struct guest *g, struct err *e);
+/* Create and start in one go with one transaction: `run`. With c->explain shows both plans. */
+int guest_run(struct ctx *c, struct guest_request *q, struct guest **ret, struct err *e);
+/* signal 0: the guest's stop signal; timeout -1: the guest's own, in seconds. 0 at once. */
+int guest_stop(struct ctx *c, struct guest *g, int sig, int timeout, struct err *e);
+int guest_restart(struct ctx *c, struct guest *g, int sig, int timeout, struct err *e);
+int guest_kill(struct ctx *c, struct guest *g, int sig, struct err *e);
+int guest_pause(struct ctx *c, struct guest *g, struct err *e);
+int guest_unpause(struct ctx *c, struct guest *g, struct err *e);
+/* force: kills a running one. volumes: its anonymous ones too. */
+int guest_remove(struct ctx *c, struct guest *g, bool force, bool volumes, struct err *e);
+int guest_rename(struct ctx *c, struct guest *g, const char *name, struct err *e);
+/* Until it is not running (next: until its next exit). Returns the exit code. */
+int guest_wait(struct ctx *c, struct guest *g, bool next, struct err *e);
+
+/* A session with the guest's terminal or pipes: the main process, or an exec. */
+struct guest_session;
+struct guest_stdio {
+	int in, out, err;	 /* the caller's; -1: none */
+	bool tty;		 /* in is a terminal to put in raw mode, resizes are passed on */
+	const char *detach_keys; /* "ctrl-p,ctrl-q"; "": none */
+	bool proxy_signals;	 /* SIGINT, SIGTERM, ... go to the guest */
+};
+enum { SESSION_DETACHED = 1000 }; /* returned by the two below instead of an exit code */
+/* Attaches before the start where the guest isn't running yet and `start`, so that no output is lost. */
+int guest_attach(struct ctx *c, struct guest *g, const struct guest_stdio *io, bool start, bool replay,
+	struct err *e);
+int guest_exec(struct ctx *c, struct guest *g, const struct engine_exec *x, bool detach,
+	const struct guest_stdio *io, struct err *e);
+
+struct guest_log_query {
+	bool follow, timestamps, out, err, details;
+	int64_t since, until; /* nanoseconds; 0: no limit */
+	int64_t tail;	      /* lines; -1: all */
+};
+/* Writes to two descriptors; returns at the end, or with follow when the guest has ended. */
+int guest_logs(struct ctx *c, struct guest *g, const struct guest_log_query *q, int out_fd, int err_fd,
+	struct err *e);
+
+/* Files. Paths are the guest's, resolved inside its root. Running guests are read and written through
+ * their own mounts; stopped ones through a mount of their layers in a private namespace. */
+int guest_copy_out(struct ctx *c, struct guest *g, const char *path, const char *host_path, bool follow,
+	bool archive, struct err *e); /* host_path "-": a tar on standard output */
+int guest_copy_in(struct ctx *c, struct guest *g, const char *host_path, const char *path, bool follow,
+	bool archive, struct err *e); /* host_path "-": a tar from standard input */
+/* Array of {"Path": "/x", "Kind": 0 modified | 1 added | 2 deleted}, docker's numbers. */
+int guest_diff(struct ctx *c, struct guest *g, json_t **ret, struct err *e);
+int guest_export(struct ctx *c, struct guest *g, int out_fd, struct err *e);
+
+int guest_top(struct ctx *c, struct guest *g, json_t **ret, struct err *e);   /* {"Titles": [], "Processes": [[]]} */
+int guest_stats(struct ctx *c, struct guest *g, json_t **ret, struct err *e); /* one sample */
+/* Everything about it, for inspect: our own form (docker's is the docker dialect's). */
+int guest_inspect(struct ctx *c, struct guest *g, json_t **ret, struct err *e);
+
+/* Appends to RUN/events: {"time": ns, "type": "guest", "action": "start", "id": ..., "attributes": {...}}. */
+void event_emit(struct ctx *c, const char *type, const char *action, const char *id, json_t *attributes);
+/* Calls cb for each event in the window, and goes on (follow) until cb returns non-zero. */
+int event_read(struct ctx *c, int64_t since, int64_t until, bool follow,
+	int (*cb)(const json_t *event, void *data), void *data, struct err *e);
+
+/* The guests whose `wanted` flag and restart policy ask for it: at boot. Returns how many. */
+int guest_boot(struct ctx *c, struct err *e);
+
+/* Finds what doesn't fit together (records without folders, folders without records, mounts, cgroups,
+ * interfaces, rules, layers, blobs). One line a problem to problems; repair: mends. */
+int guest_fsck(struct ctx *c, bool repair, GPtrArray *problems, struct err *e);
+
+#endif

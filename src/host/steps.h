@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef LODGE_STEPS_H
+#define LODGE_STEPS_H
+
+/*
+ * Every operation that changes the host, by the file that implements it. The string after a name lists
+ * its arguments (as step_ops.args does). A new step: a row here, a row in host_steps (steps.c), and its
+ * run, undo and show in one file.
+ *
+ * Arguments are strings; numbers are decimal; an empty string means "not given"; lists are separated
+ * by commas. Mount flags are the words of mount(8): "ro,nosuid,nodev,noexec,rbind,rslave,...".
+ * A path of an AT_CHILD step that runs before "pivot-root" names the guest's root explicitly and is
+ * resolved inside of it where it says so (openat2 RESOLVE_IN_ROOT).
+ */
+
+#include "host/plan.h"
+
+/* step-file.c: files and folders of the host. undo removes what the step made, never what was there. */
+extern const struct step_ops step_mkdir;     /* path mode */
+extern const struct step_ops step_mkdirs;    /* path mode: and its parents; undo removes path if empty */
+extern const struct step_ops step_write;     /* path text mode: a new file, written beside and renamed */
+extern const struct step_ops step_symlink;   /* target path: -EEXIST if there */
+extern const struct step_ops step_remove;    /* path: a tree, without crossing a mount; no undo, runs last */
+extern const struct step_ops step_tree;      /* path mode: a folder of our own; undo removes the whole tree */
+
+/* step-clone.c */
+extern const struct step_ops step_clone;     /* namespaces: "mnt,pid,net,uts,ipc,user,cgroup,time" */
+extern const struct step_ops step_join;	     /* kind path: setns(2), in the child */
+extern const struct step_ops step_idmap;     /* which("uid"|"gid") map: AT_PARENT, lines "in out count" by ',' */
+extern const struct step_ops step_setid0;    /* (none): become uid and gid 0 of the new user namespace */
+extern const struct step_ops step_oom_score; /* value */
+extern const struct step_ops step_session;   /* (none): setsid(2), and the terminal when there is one */
+extern const struct step_ops step_exec;	     /* argv...: execve(2); PATH is that of step "env" */
+extern const struct step_ops step_env;	     /* NAME=VALUE...: the environment of exec */
+extern const struct step_ops step_user;	     /* user groups: "name|uid[:group|gid]" by the guest's own files; groups extra, by ',' */
+extern const struct step_ops step_cwd;	     /* path: made if it isn't there */
+extern const struct step_ops step_umask;     /* octal */
+extern const struct step_ops step_close_fds; /* (none): close_range(2) from 3 on, close-on-exec */
+
+/* step-mount.c */
+extern const struct step_ops step_layer;     /* image target: mounts a layer's EROFS file, on the host, once */
+extern const struct step_ops step_private;   /* propagation: "rprivate|rslave|..." of / */
+extern const struct step_ops step_overlay;   /* target lower(by ':', top first) upper work options */
+extern const struct step_ops step_mount;     /* source target type flags data: of the host or of the new root */
+extern const struct step_ops step_bind;	     /* root source target flags kind("dir"|"file"|"auto"): target is made in root, resolved in root */
+extern const struct step_ops step_mount_in;  /* root source target type flags data: target is made in root, resolved in root */
+extern const struct step_ops step_pivot;     /* root */
+extern const struct step_ops step_mask;	     /* path...: hides files and folders of the new root; absent ones are skipped */
+extern const struct step_ops step_readonly;  /* path...: makes them read-only; absent ones are skipped */
+extern const struct step_ops step_remount_ro; /* path: the mount read-only, keeping its other flags */
+extern const struct step_ops step_device;    /* root path type(c|b|p) major minor mode uid gid */
+extern const struct step_ops step_dev_links; /* root: /dev/fd, stdin, stdout, stderr, ptmx, core */
+extern const struct step_ops step_console;   /* root: opens the terminal (see KEPT_CONSOLE), binds /dev/console */
+extern const struct step_ops step_copy_in;   /* root path text mode: writes a small file into the root, resolved in root */
+
+/* step-cgroup.c; cgroup.h says which hierarchies a path stands for */
+extern const struct step_ops step_cgroup_create; /* path controllers: in every hierarchy; undo kills and removes */
+extern const struct step_ops step_cgroup_set;	 /* path key value: one neutral key (see cgroup.h), converted for v1 or v2 */
+extern const struct step_ops step_cgroup_join;	 /* path: the child itself, v1 hierarchies (v2: at clone) */
+extern const struct step_ops step_cgroup_devices; /* path rules...: "a|c|b MAJ:MIN rwm", allow list; v1 files or eBPF on v2 */
+extern const struct step_ops step_cgroup_ns;	 /* (none): unshare(CLONE_NEWCGROUP), after join */
+extern const struct step_ops step_freeze;	 /* path: undo thaws */
+extern const struct step_ops step_thaw;		 /* path */
+
+/* step-proc.c */
+extern const struct step_ops step_hostname;   /* name */
+extern const struct step_ops step_domainname; /* name */
+extern const struct step_ops step_sysctl;     /* key value */
+extern const struct step_ops step_rlimit;     /* name soft hard: never above the caller's hard limit */
+extern const struct step_ops step_caps;	      /* bounding permitted effective inheritable ambient: hex masks */
+extern const struct step_ops step_no_new_privs;
+extern const struct step_ops step_seccomp;    /* filter(hex of struct sock_filter[]) flags label */
+extern const struct step_ops step_apparmor;   /* profile: for the exec */
+extern const struct step_ops step_selinux;    /* label: for the exec */
+extern const struct step_ops step_time_offset; /* clock seconds nanoseconds */
+extern const struct step_ops step_scheduling; /* oom, personality and the like of runtime-spec: key value */
+
+/* step-net.c: netlink. IF names an interface; addresses are "10.88.0.2/16" */
+extern const struct step_ops step_bridge;     /* IF address(es by ',') mtu: made when not there; undo only when we made it */
+extern const struct step_ops step_veth;	      /* IF peer-name bridge mac mtu: AT_PARENT, the peer goes to the child */
+extern const struct step_ops step_link_up;    /* IF */
+extern const struct step_ops step_link_delete; /* IF */
+extern const struct step_ops step_addr;	      /* IF address */
+extern const struct step_ops step_route;      /* destination("default"|cidr) gateway IF */
+extern const struct step_ops step_macvlan;    /* IF parent mode mac: AT_PARENT, moved to the child */
+extern const struct step_ops step_netns;      /* path: AT_CHILD, joins (container:NAME) */
+extern const struct step_ops step_dns_socket; /* address: AT_CHILD, leaves KEPT_DNS with the executor */
+
+/* step-nft.c: nftables, in our own table "inet lodge" */
+extern const struct step_ops step_nft_base;   /* text: the table; loaded when it isn't there */
+extern const struct step_ops step_nft_network; /* IF subnet(s): masquerade and isolation of a network */
+extern const struct step_ops step_nft_publish; /* proto host-address first-port last-port guest-address guest-port */
+
+#endif

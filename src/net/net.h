@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef LODGE_NET_H
+#define LODGE_NET_H
+
+/*
+ * Networks: bridges with addresses handed out by us, NAT, published ports, names.
+ *
+ * A guest's address is a lease, a symbolic link RUN/networks/NET/leases/ADDRESS -> guest id; a name is
+ * a link RUN/networks/NET/names/NAME -> ADDRESS. Both are made and removed by steps, need no process
+ * and die with the boot. Names are answered inside the guest at 127.0.0.11 by its own monitor.
+ */
+
+#include "engine/spec.h"
+#include "host/plan.h"
+#include "store/store.h"
+
+/* The default network ("bridge", interface lodge0): made in the store on first use, with a subnet clear
+ * of the host's routes. */
+int net_default(struct ctx *c, struct network_record **ret, struct err *e);
+
+/* Makes, after checks (name, subnet overlap with routes and networks), the record of a user's network;
+ * fields of n that are NULL are filled in. The bridge itself appears with the first guest. */
+int net_create(struct ctx *c, struct network_record *n, struct err *e);
+/* Removes record, bridge and rules. -E_INUSE when guests have it. */
+int net_remove(struct ctx *c, const char *ref, struct err *e);
+
+/* What net_plan did, for the guest's record and inspect. */
+struct net_given {
+	char *network, *address, *address6, *gateway, *gateway6, *mac, *ifname;
+};
+
+struct net_result {
+	GPtrArray *given; /* struct net_given, in order of spec->networks */
+	GPtrArray *ports; /* struct spec_port with host port filled in */
+	char *resolv_conf, *hosts; /* texts for the guest's /etc */
+};
+void net_result_free(struct net_result *r);
+
+/*
+ * Adds to host_plan (AT_HOST) what the host needs: bridge, table, leases, names, published ports; and to
+ * net_plan the AT_PARENT and AT_CHILD steps: veth, addresses, routes, lo, the DNS socket. Addresses are
+ * picked here; the lease step fails with -EEXIST if another guest took one meanwhile. With c->explain
+ * nothing is read that needs root.
+ */
+int net_plan_guest(struct ctx *c, const char *id, const char *name, const char *hostname,
+	const struct spec *s, struct plan *host_plan, struct plan *net_plan, struct net_result *ret,
+	struct err *e);
+
+/* Leftovers for fsck: interfaces, rules, leases whose guest isn't alive. Adds lines to problems; with
+ * repair removes them. */
+int net_fsck(struct ctx *c, GHashTable *live_ids, bool repair, GPtrArray *problems, struct err *e);
+
+#endif
