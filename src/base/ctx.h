@@ -32,4 +32,8 @@ struct ctx {
 void ctx_init(struct ctx *c);
 void ctx_done(struct ctx *c);
 
+/* Path of one of our helper programs ("lodge-monitor", "lodge-init"): in c->libexec, or where the build
+ * leaves it below that. The path is given even when nothing is there. Caller frees with g_free. */
+char *ctx_program(const struct ctx *c, const char *name);
+
 #endif
