@@ -36,7 +36,10 @@ struct engine_ops {
 	const char *name;
 	/* Adds to s->plan all that starts the guest. Pure: explain calls it without root. */
 	int (*plan_start)(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e);
-	/* Runs the stored plan under a monitor of its own; returns when the guest's command runs. */
+	/* Runs s->plan under a monitor of its own and returns when the guest's command runs: a connection
+	 * to the monitor (monitor/proto.h), attached as flags say (ATTACH_*) from before the command's first
+	 * byte, so that no output is lost. The caller closes it; while it is open the monitor of an
+	 * auto_remove guest leaves the removal to the caller. A failed start is undone. */
 	int (*start)(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e);
 	/* Plans a further command in a running guest: AT_CHILD steps, for the monitor or for show. */
 	int (*plan_exec)(struct ctx *c, const struct engine_start *s, const struct engine_exec *x,

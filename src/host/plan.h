@@ -16,6 +16,9 @@
  * Because a plan may be undone by a process that doesn't know how far it got, every undo accepts that
  * its step was never run: what isn't there is not an error.
  *
+ * It also removes only what is its step's own: a link with another target, an element with another value
+ * belongs to somebody else. A step that fails cleans up after itself; its undo isn't called.
+ *
  * This file and the steps of host/ use the C library only: they are linked into lodge-monitor.
  */
 
@@ -41,7 +44,7 @@ enum step_at {
 /* Flags of a step. */
 enum {
 	STEP_IGNORE = 1 << 0,	 /* a failure is recorded in the trace only */
-	STEP_KEEP = 1 << 1,	 /* isn't undone when the guest ends, only when the plan fails */
+	STEP_HOLD = 1 << 1,	 /* stays over a restart of the guest, and its run accepts that: an address */
 };
 
 struct step_ops {
@@ -113,7 +116,10 @@ struct step_run {
 	pid_t child;	   /* the guest's first process as the executor sees it; 0 before the clone */
 	int child_fd;	   /* pidfd of it, or -1 */
 	int cgroup_fd;	   /* where clone puts it (CLONE_INTO_CGROUP), or -1; set by cgroup-create */
-	int kept_fd[4];	   /* for steps that hand something to the caller by name: see enum kept_fd */
+	int kept_fd[4];	   /* what steps of the child left with the executor: see enum kept_fd */
+	/* In the child: hands fd to the executor's kept_fd[which]. The child keeps its own copy. */
+	int (*keep_fd)(struct step_run *r, unsigned which, int fd);
+	int sync_fd;	   /* between executor and child */
 	const char *failed_step; /* the name of the step that failed, else NULL */
 	unsigned failed;   /* its index */
 	int trace_fd;	   /* LODGE_TRACE=json: one line a step goes here; -1: no trace */
@@ -124,6 +130,7 @@ struct step_run {
 	/* filled by steps of the child */
 	const char *const *env; /* by step "env" */
 	unsigned n_env;
+	char home[256];		/* by step "user": for HOME, where the environment has none */
 };
 
 enum kept_fd {
@@ -141,13 +148,23 @@ void step_run_done(struct step_run *r);
  * cause. When there is a clone step, returns after the child has executed the guest's command: what
  * fails in the child (up to and including execve) is reported here as any other step's failure.
  *
- * LODGE_FAULT=kill:N kills the calling process after step N (from 0), LODGE_FAULT=fail:N makes
- * step N fail with EIO instead of running it. The tests loop over N.
+ * LODGE_FAULT=[PROGRAM:]kill:N kills the process after its Nth step (from 0, over all plans that the
+ * process runs), fail:N makes that step fail with EIO instead of running it. PROGRAM is "lodge" when it
+ * isn't given; "lodge-monitor" reaches the steps of a guest's start. The tests loop over N.
  */
 int plan_run(struct step_run *r, struct err *e) _must_check_;
 
-/* Undoes all steps, in reverse; goes on after a failure and returns the first. Steps with STEP_KEEP are
- * left alone when `ended` (the guest came to its end, as opposed to: the plan must be as never run). */
-int plan_undo(struct step_run *r, bool ended, struct err *e);
+/* Runs only the steps of one place, in this process, without undo: AT_CHILD for an exec in a running
+ * guest (its first process is there already). */
+int plan_run_at(struct step_run *r, enum step_at at, struct err *e) _must_check_;
+
+enum undo_why {
+	UNDO_FAILED,  /* the plan must be as never run */
+	UNDO_RESTART, /* the guest ended and starts again: steps with STEP_HOLD are left alone */
+	UNDO_ENDED,   /* the guest ended for good */
+};
+
+/* Undoes all steps of the executor, in reverse; goes on after a failure and returns the first. */
+int plan_undo(struct step_run *r, enum undo_why why, struct err *e);
 
 #endif

@@ -29,7 +29,8 @@ extern const struct step_ops step_join;	     /* kind path: setns(2), in the chil
 extern const struct step_ops step_idmap;     /* which("uid"|"gid") map: AT_PARENT, lines "in out count" by ',' */
 extern const struct step_ops step_setid0;    /* (none): become uid and gid 0 of the new user namespace */
 extern const struct step_ops step_oom_score; /* value */
-extern const struct step_ops step_session;   /* (none): setsid(2), and the terminal when there is one */
+extern const struct step_ops step_unshare;   /* kind: unshare(2), in the child */
+extern const struct step_ops step_session;   /* tty("1" or ""): setsid(2), and takes the terminal */
 extern const struct step_ops step_exec;	     /* argv...: execve(2); PATH is that of step "env" */
 extern const struct step_ops step_env;	     /* NAME=VALUE...: the environment of exec */
 extern const struct step_ops step_user;	     /* user groups: "name|uid[:group|gid]" by the guest's own files; groups extra, by ',' */
@@ -50,8 +51,7 @@ extern const struct step_ops step_readonly;  /* path...: makes them read-only; a
 extern const struct step_ops step_remount_ro; /* path: the mount read-only, keeping its other flags */
 extern const struct step_ops step_device;    /* root path type(c|b|p) major minor mode uid gid */
 extern const struct step_ops step_dev_links; /* root: /dev/fd, stdin, stdout, stderr, ptmx, core */
-extern const struct step_ops step_console;   /* root: opens the terminal (see KEPT_CONSOLE), binds /dev/console */
-extern const struct step_ops step_copy_in;   /* root path text mode: writes a small file into the root, resolved in root */
+extern const struct step_ops step_console;   /* root bind("1" or ""): opens the terminal (see KEPT_CONSOLE), binds /dev/console */
 
 /* step-cgroup.c; cgroup.h says which hierarchies a path stands for */
 extern const struct step_ops step_cgroup_create; /* path controllers: in every hierarchy; undo kills and removes */
