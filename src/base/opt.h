@@ -37,7 +37,9 @@ enum opt_type {
 	_OPT_T_MAX,
 };
 
-typedef void (*completer)(struct ctx *c, const char *word, FILE *out); /* one candidate a line */
+/* Writes candidates for the word, one a line, with a tab and a description after it if there is one. It
+ * may ignore word: what doesn't start with it is left out by the caller. */
+typedef void (*completer)(struct ctx *c, const char *word, FILE *out);
 
 struct opt {
 	char letter;	 /* 0: none */
@@ -104,21 +106,27 @@ struct cmd {
 	const char *examples;	  /* lines "command   # what it does", or NULL */
 	int min_operands, max_operands; /* max -1: any number */
 	unsigned flags;
-	void (*defaults)(void *args); /* values before parsing; NULL: zero, tristates -1 */
+	void (*defaults)(void *args); /* changes what stands before parsing: zero, tristates -1; strings
+					 from g_strdup */
 	completer complete;	  /* of operands */
 	const struct cmd *const *sub; /* a group: NULL-terminated; run is NULL */
 	const char *aliases;	  /* names by blank: "list ps" */
+	const char *file;	  /* __FILE__ of the row, for "lodge where" */
 };
 
 /* Parses argv[1..] for cmd. args must be zeroed memory of args_size. Returns 0; 1 when --help was asked
- * (nothing else is done); a code with e on a usage error. *ret_operands: g_strfreev. */
+ * (what follows isn't looked at; *ret_operands is NULL); a code with e on a usage error. *ret_operands:
+ * g_strfreev. In every case the caller calls opt_args_clear. "-h" asks for help where no row has the letter.
+ * A string that is given twice keeps the last value. The count of operands is checked too. */
 int opt_parse(const struct cmd *cmd, const struct opt_policy *policy, int argc, char **argv, void *args,
 	char ***ret_operands, int *ret_n, struct err *e);
 void opt_args_clear(const struct cmd *cmd, void *args);
 
 /* Finds the command by walking argv through groups, parses and runs it, prints help when asked. Errors
- * are printed as "PROGRAM: text" and, when there is a mend, "  mend" on the same line after "; ". Returns the
- * exit status: the command's own, the policy's for usage errors, exit_status(code) for others. */
+ * are printed as "PROGRAM: text; mend", the policy's second line after a usage error. Returns the exit
+ * status: the command's own, the policy's for usage errors (E_USAGE, whoever returns it), exit_status(code)
+ * for others. "help [COMMAND...]" is a command of every group that has none of its own; "--version" and "-v"
+ * of the root are its command "version". Output that can't be written is an error. */
 int cmd_main(struct ctx *c, const struct cmd *root, const struct opt_policy *policy,
 	int (*exit_status)(int code), int argc, char **argv);
 
@@ -126,12 +134,15 @@ int cmd_main(struct ctx *c, const struct cmd *root, const struct opt_policy *pol
 void cmd_help(const struct cmd *cmd, const char *full_name, FILE *out);	/* at most 80 columns */
 void cmd_manual(const struct cmd *root, FILE *out);	     /* a manual page in roff, of all commands */
 void cmd_json(const struct cmd *root, FILE *out);	     /* all commands and options */
-void cmd_completion(const struct cmd *root, const char *shell, FILE *out); /* "bash", "zsh", "fish" */
-/* What "lodge completion --words" answers: candidates for the last of argv. */
+/* The script for "bash", "zsh" or "fish"; returns -E_INVALID for other shells. The scripts run
+ * "NAME completion --words -- WORDS...", WORDS being the line up to the cursor, the program first. */
+int cmd_completion(const struct cmd *root, const char *shell, FILE *out, struct err *e);
+/* What that answers: candidates for the last of argv, argv[0] being the program. A candidate a line, with a
+ * tab and its description where there is one; the line ":files" asks the shell for names of files. */
 void cmd_complete(struct ctx *c, const struct cmd *root, int argc, char **argv, FILE *out);
 
 /* Checks a whole tree: no duplicate letters or names, help there and in house form, metavar one word,
- * completer for each option with a value. Returns the number of faults, a line each to out. For tests. */
+ * completer for each option with a value, fields inside the struct, help of 80 columns. Returns the number of faults, a line each to out. For tests. */
 int cmd_selftest(const struct cmd *root, FILE *out);
 
 #endif
