@@ -162,6 +162,7 @@ static void check_names(struct check *k, const struct cmd *group)
 static void check_command(struct check *k, const struct cmd *cmd, int depth)
 {
 	const char *full_name = k->full_name;
+	int before = k->faults;
 	bool has_opts = cmd->opts && cmd->opts->type != OPT_T_END;
 
 	k->o = NULL;
@@ -179,7 +180,7 @@ static void check_command(struct check *k, const struct cmd *cmd, int depth)
 	FOREACH_OPT(o, cmd)
 	check_option(k, cmd, o);
 	k->o = NULL;
-	if (cmd->brief && *cmd->brief && !k->faults)
+	if (cmd->brief && *cmd->brief && k->faults == before)
 		check_width(k, cmd);
 	check_names(k, cmd);
 	if (cmd->sub && depth >= CMD_DEPTH_MAX) {
