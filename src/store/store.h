@@ -72,6 +72,9 @@ int store_guest_find(struct store *s, const char *realm, const char *ref, struct
 /* Newest first; elements are struct guest_record. Caller frees with g_ptr_array_unref. */
 int store_guest_list(struct store *s, const char *realm, GPtrArray **ret, struct err *e);
 
+/* The JSON of a record's field, or -E_CORRUPT with the record named ("guest", its name) and the mend. */
+int store_json(const char *text, const char *kind, const char *name, json_t **ret, struct err *e);
+
 /* --- images ---------------------------------------------------------------------------------------- */
 
 struct image_record {
@@ -89,6 +92,7 @@ void image_record_freep(struct image_record **i);
 
 int store_image_add(struct store *s, const struct image_record *i, struct err *e); /* names move to it */
 int store_image_remove(struct store *s, const char *id, struct err *e); /* -E_INUSE: a guest has it */
+int store_image_users(struct store *s, const char *id, GPtrArray **ret_guest_ids, struct err *e);
 int store_image_tag(struct store *s, const char *id, const char *name, struct err *e);
 int store_image_untag(struct store *s, const char *name, struct err *e);
 /* By full name, "name@digest", id, or a prefix of the id's hexadecimal digits. */

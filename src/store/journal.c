@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/journal.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "store/store-priv.h"
+
+#define FORWARD	     ".forward" /* end of the name of a plan that is finished, not undone */
+#define JOURNAL_MAX  (64 << 20) /* bytes of a plan's file */
+#define BOOT_CHARS   8		/* of the boot's id, in names */
+#define OWNER_FORMAT "%d.%llu.%8[0-9a-f]"
+
+static const step_table *const tables[] = { &host_steps, &store_steps, NULL };
+
+static int read_small(const char *path, char *buf, size_t size)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
+
+	buf[n > 0 ? n : 0] = '\0';
+	return n > 0 ? 0 : -ENOENT;
+}
+
+/* Field 22 of /proc/PID/stat, and whether the process is more than a zombie. proc_pid_stat(5). */
+static int process_start(pid_t pid, unsigned long long *ret)
+{
+	char path[64], buf[1024], state, *p;
+
+	(void)g_snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (read_small(path, buf, sizeof(buf)) < 0)
+		return -ESRCH;
+	/* the name in brackets may hold anything, brackets too */
+	p = strrchr(buf, ')');
+	if (!p || sscanf(p + 1,
+			  " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
+			  "%*d %llu",
+			  &state, ret) != 2)
+		return -ESRCH;
+	return state == 'Z' || state == 'X' ? -ESRCH : 0;
+}
+
+static void boot_id(char ret[BOOT_CHARS + 1])
+{
+	char buf[64];
+
+	if (read_small("/proc/sys/kernel/random/boot_id", buf, sizeof(buf)) < 0)
+		(void)strcpy(buf, "00000000");
+	(void)g_strlcpy(ret, buf, BOOT_CHARS + 1);
+}
+
+char *journal_owner(void)
+{
+	unsigned long long start = 0;
+	char boot[BOOT_CHARS + 1];
+
+	(void)process_start(getpid(), &start);
+	boot_id(boot);
+	return g_strdup_printf("%d.%llu.%s", (int)getpid(), start, boot);
+}
+
+bool journal_owner_lives(const char *name)
+{
+	unsigned long long start, now;
+	char boot[BOOT_CHARS + 1], this_boot[BOOT_CHARS + 1];
+	int pid;
+
+	if (sscanf(name, OWNER_FORMAT, &pid, &start, boot) != 3 || pid <= 0)
+		return true;
+	boot_id(this_boot);
+	return strcmp(boot, this_boot) == 0 && process_start(pid, &now) == 0 && now == start;
+}
+
+/* A name in the journal that isn't there yet: a process may run a plan within another's work. */
+static int create_file(struct ctx *c, bool forward, char **ret_path, struct err *e)
+{
+	g_autofree char *owner = journal_owner();
+	int fd, r;
+
+	for (unsigned i = 0; i < 1000; i++) {
+		g_autofree char *path =
+			store_path(c, "journal/%s.%u%s", owner, i, forward ? FORWARD : "");
+
+		fd = RET_NERRNO(open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+		if (fd == -ENOENT) {
+			g_autofree char *folder = store_path(c, "journal");
+
+			r = RET_NERRNO(mkdir(folder, 0700));
+			if (r < 0 && r != -EEXIST)
+				return err_sys(e, r, "cannot make '%s'", folder);
+			continue;
+		}
+		if (fd == -EEXIST)
+			continue;
+		if (fd < 0)
+			return err_sys(e, fd, "cannot write the journal '%s'", path);
+		*ret_path = g_steal_pointer(&path);
+		return fd;
+	}
+	return err_set(e, -E_LIMIT, "too many plans of one process in the journal");
+}
+
+static int write_file(
+	struct ctx *c, const struct plan *p, bool forward, char **ret_path, struct err *e)
+{
+	_cleanup_close_ int fd = -1;
+	_cleanup_free_ char *data = NULL;
+	struct store *s;
+	size_t size, done = 0;
+	int r;
+
+	/* makes the folders, and undoes what a dead command left before we build on it */
+	r = store_get(c, &s, e);
+	if (r < 0)
+		return r;
+	r = plan_encode(p, &data, &size);
+	if (r < 0)
+		return err_sys(e, r, "cannot journal the plan");
+	fd = create_file(c, forward, ret_path, e);
+	if (fd < 0)
+		return fd;
+	while (done < size) {
+		ssize_t n = write(fd, data + done, size - done);
+
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			r = err_sys(e, -errno, "cannot write the journal '%s'", *ret_path);
+			(void)unlink(*ret_path);
+			return r;
+		}
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+static int run_plan(struct ctx *c, struct plan *p, struct err *e)
+{
+	struct step_run run;
+	int r;
+
+	step_run_init(&run, p);
+	run.trace_fd = c->trace_fd;
+	run.data = c;
+	r = plan_run(&run, e);
+	step_run_done(&run);
+	return r < 0 ? r : 0;
+}
+
+static int undo_plan(struct ctx *c, struct plan *p, struct err *e)
+{
+	struct step_run run;
+	int r;
+
+	step_run_init(&run, p);
+	run.trace_fd = c->trace_fd;
+	run.data = c;
+	r = plan_undo(&run, false, e);
+	step_run_done(&run);
+	return r;
+}
+
+static int journal(struct ctx *c, struct plan *p, bool forward, struct err *e)
+{
+	g_autofree char *path = NULL;
+	int r;
+
+	if (c->explain) {
+		plan_show(p, stdout);
+		return 0;
+	}
+	r = write_file(c, p, forward, &path, e);
+	if (r < 0)
+		return r;
+	r = run_plan(c, p, e);
+	(void)unlink(path);
+	return r;
+}
+
+int journal_run(struct ctx *c, struct plan *p, struct err *e)
+{
+	return journal(c, p, false, e);
+}
+
+int journal_run_forward(struct ctx *c, struct plan *p, struct err *e)
+{
+	return journal(c, p, true, e);
+}
+
+int journal_begin(struct ctx *c, struct plan *p, struct journal_hold *ret, struct err *e)
+{
+	ret->path = NULL;
+	if (c->explain) {
+		plan_show(p, stdout);
+		return 1;
+	}
+	return write_file(c, p, false, &ret->path, e);
+}
+
+void journal_done(struct journal_hold *h)
+{
+	if (!h->path)
+		return;
+	(void)unlink(h->path);
+	g_free(h->path);
+	h->path = NULL;
+}
+
+void journal_abort(struct ctx *c, struct plan *p, struct journal_hold *h)
+{
+	if (!h->path)
+		return;
+	if (undo_plan(c, p, NULL) >= 0)
+		(void)unlink(h->path);
+	g_free(h->path);
+	h->path = NULL;
+}
+
+/* --- what dead commands left --------------------------------------------------------------------- */
+
+static int load(const char *path, struct plan **ret)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	g_autofree char *data = NULL;
+	struct stat st;
+	size_t done = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size > JOURNAL_MAX)
+		return -E_CORRUPT;
+	data = g_malloc((size_t)st.st_size + 1);
+	while (done < (size_t)st.st_size) {
+		ssize_t n = read(fd, data + done, (size_t)st.st_size - done);
+
+		if (n <= 0)
+			return n < 0 ? -errno : -E_CORRUPT;
+		done += (size_t)n;
+	}
+	return plan_decode(data, done, tables, ret);
+}
+
+/* Takes the file over, so that only one command undoes the plan, and so that it's still there if that one
+ * dies too. Returns 1 when the plan was undone (or finished), 0 when not. */
+static int recover_one(struct ctx *c, const char *name, struct err *e)
+{
+	g_autofree char *old = store_path(c, "journal/%s", name), *path = NULL;
+	_cleanup_(plan_freep) struct plan *p = NULL;
+	bool forward = g_str_has_suffix(name, FORWARD);
+	int fd, r;
+
+	fd = create_file(c, forward, &path, e);
+	if (fd < 0)
+		return fd;
+	(void)close(fd);
+	if (rename(old, path) < 0) {
+		(void)unlink(path); /* another command was first */
+		return 0;
+	}
+	r = load(path, &p);
+	if (r < 0) {
+		/* it was being written: no step had been run */
+		(void)unlink(path);
+		return 1;
+	}
+	r = forward ? run_plan(c, p, e) : undo_plan(c, p, e);
+	if (r < 0)
+		return 0;
+	(void)unlink(path);
+	return 1;
+}
+
+int journal_recover(struct ctx *c, struct err *e)
+{
+	g_autofree char *folder = store_path(c, "journal");
+	g_autoptr(GPtrArray) dead = NULL;
+	DIR *d = opendir(folder);
+	struct dirent *f;
+	int n = 0;
+
+	if (!d)
+		return errno == ENOENT ? 0 : err_sys(e, -errno, "cannot read '%s'", folder);
+	while ((f = readdir(d))) {
+		if (f->d_name[0] == '.' || journal_owner_lives(f->d_name))
+			continue;
+		if (!dead)
+			dead = g_ptr_array_new_with_free_func(g_free);
+		g_ptr_array_add(dead, g_strdup(f->d_name));
+	}
+	(void)closedir(d);
+	for (unsigned i = 0; dead && i < dead->len; i++)
+		n += recover_one(c, dead->pdata[i], NULL) > 0;
+	return n;
+}
+
+int journal_fsck(struct ctx *c, GPtrArray *problems, struct err *e)
+{
+	g_autofree char *folder = store_path(c, "journal"), *self = journal_owner();
+	DIR *d = opendir(folder);
+	struct dirent *f;
+
+	if (!d)
+		return errno == ENOENT ? 0 : err_sys(e, -errno, "cannot read '%s'", folder);
+	while ((f = readdir(d))) {
+		unsigned long long start;
+		char boot[BOOT_CHARS + 1];
+		int pid;
+
+		if (strcmp(f->d_name, ".") == 0 || strcmp(f->d_name, "..") == 0)
+			continue;
+		if (sscanf(f->d_name, OWNER_FORMAT, &pid, &start, boot) != 3)
+			g_ptr_array_add(problems,
+				g_strdup_printf("unknown file '%s/%s'", folder, f->d_name));
+		else if (!journal_owner_lives(f->d_name) || g_str_has_prefix(f->d_name, self))
+			g_ptr_array_add(problems,
+				g_strdup_printf(
+					"the plan '%s/%s' of a dead command cannot be undone",
+					folder, f->d_name));
+	}
+	(void)closedir(d);
+	return 0;
+}
