@@ -30,7 +30,8 @@ struct report {
 
 void step_run_init(struct step_run *r, const struct plan *p)
 {
-	*r = (struct step_run){ .plan = p, .child_fd = -1, .cgroup_fd = -1, .trace_fd = -1, .sync_fd = -1 };
+	*r = (struct step_run){ .plan = p, 
+		.guest_fd = -1, .child_fd = -1, .cgroup_fd = -1, .trace_fd = -1, .sync_fd = -1 };
 	for (unsigned i = 0; i < ELEMENTSOF(r->kept_fd); i++)
 		r->kept_fd[i] = -1;
 }

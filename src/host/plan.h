@@ -113,7 +113,8 @@ void plan_show(const struct plan *p, FILE *f);
  */
 struct step_run {
 	const struct plan *plan;
-	pid_t child;	   /* the guest's first process as the executor sees it; 0 before the clone */
+	pid_t child;	   /* the process of the clone step as the executor sees it; 0 before */
+	int guest_fd;	   /* pidfd of the running guest's first process, for step "enter"; or -1 */
 	int child_fd;	   /* pidfd of it, or -1 */
 	int cgroup_fd;	   /* where clone puts it (CLONE_INTO_CGROUP), or -1; set by cgroup-create */
 	int kept_fd[4];	   /* what steps of the child left with the executor: see enum kept_fd */
@@ -130,6 +131,7 @@ struct step_run {
 	/* filled by steps of the child */
 	const char *const *env; /* by step "env" */
 	unsigned n_env;
+	bool console;		/* by step "console": the streams are a terminal of the guest */
 	char home[256];		/* by step "user": for HOME, where the environment has none */
 };
 

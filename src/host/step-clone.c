@@ -120,13 +120,16 @@ static int join_run(struct step_run *r, const struct step *s, struct err *e)
 }
 
 /* Of the pid namespace only the executor's future children move; back to its own for the next start. */
-static int join_undo(struct step_run *r, const struct step *s, struct err *e)
+static int back_to_own_pid(void)
 {
 	_cleanup_close_ int fd = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
 
-	if (fd < 0 || strcmp(s->arg[0], "pid") != 0)
-		return 0;
-	return RET_NERRNO(setns(fd, CLONE_NEWPID));
+	return fd < 0 ? -errno : RET_NERRNO(setns(fd, CLONE_NEWPID));
+}
+
+static int join_undo(struct step_run *r, const struct step *s, struct err *e)
+{
+	return strcmp(s->arg[0], "pid") == 0 ? back_to_own_pid() : 0;
 }
 
 static void join_show(const struct step *s, struct text *t)
@@ -138,6 +141,44 @@ static void join_show(const struct step *s, struct text *t)
 
 const struct step_ops step_join = {
 	.name = "join", .args = "kind path", .run = join_run, .undo = join_undo, .show = join_show
+};
+
+/* --- enter --- */
+
+static int enter_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	uint64_t flags = 0;
+
+	for (const char *p = s->arg[0]; *p;) {
+		size_t len = strcspn(p, ",");
+
+		flags |= flag_of(p, len);
+		p += len + (p[len] == ',');
+	}
+	if (r->guest_fd < 0)
+		return -ESRCH;
+	return RET_NERRNO(setns(r->guest_fd, (int)flags)); /* a pidfd: all at once, Linux 5.8 */
+}
+
+static int enter_undo(struct step_run *r, const struct step *s, struct err *e)
+{
+	return strcmp(s->arg[0], "pid") == 0 ? back_to_own_pid() : 0;
+}
+
+static void enter_show(const struct step *s, struct text *t)
+{
+	text_add(t, "nsenter --target $pid");
+	for (const char *p = s->arg[0]; *p;) {
+		size_t len = strcspn(p, ",");
+
+		text_addf(t, " --%.*s", (int)len, p);
+		p += len + (p[len] == ',');
+	}
+	text_add(t, " ...");
+}
+
+const struct step_ops step_enter = {
+	.name = "enter", .args = "kinds", .run = enter_run, .undo = enter_undo, .show = enter_show
 };
 
 /* --- unshare: what the child makes for itself --- */
@@ -301,6 +342,8 @@ static int user_run(struct step_run *r, const struct step *s, struct err *e)
 	/* The capability sets are the business of step "caps", which comes later. */
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
 		return -errno;
+	if (r->console) /* as login does: the user may open the terminal again by its name */
+		(void)!fchown(0, ids.uid, (gid_t)-1);
 	if (setgroups(ids.n_groups, ids.groups) < 0 && !(errno == EPERM && ids.n_groups == 0))
 		return err_sys(e, -errno, "cannot set the groups of user '%s'", s->arg[0]);
 	if (setresgid(ids.gid, ids.gid, ids.gid) < 0)

@@ -601,6 +601,7 @@ static int console_run(struct step_run *r, const struct step *s, struct err *e)
 	for (int fd = 0; fd < 3; fd++)
 		if (dup2(slave, fd) < 0)
 			return -errno;
+	r->console = true;
 	if (!s->arg[1][0])
 		return 0;
 	target = path_touch_in(root, "/dev/console", 0600);

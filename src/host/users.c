@@ -131,7 +131,7 @@ int users_resolve_in(const char *passwd, const char *group, const char *user, co
 	_cleanup_free_ char *text = strdup(passwd), *name = strdup(user), *list = strdup(more);
 	struct passwd_search q = { .ids = ret };
 	char *of_group;
-	gid_t gid;
+	gid_t gid = 0;
 	int r;
 
 	if (!text || !name || !list)

@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/seccomp.h"
+
+#include <linux/audit.h>
+#include <seccomp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#ifndef AUDIT_ARCH_RISCV64
+#define AUDIT_ARCH_RISCV64 (EM_RISCV | __AUDIT_ARCH_64BIT | __AUDIT_ARCH_LE)
+#endif
+
+#define X32_BIT 0x40000000u
+
+static const struct arch {
+	unsigned bit;
+	const char *scmp, *docker;
+	uint32_t token; /* libseccomp's */
+	uint32_t audit; /* what the kernel puts in seccomp_data.arch */
+} arches[] = {
+	{ SECCOMP_X86_64, "SCMP_ARCH_X86_64", "amd64", SCMP_ARCH_X86_64, AUDIT_ARCH_X86_64 },
+	{ SECCOMP_X86, "SCMP_ARCH_X86", "x86", SCMP_ARCH_X86, AUDIT_ARCH_I386 },
+	{ SECCOMP_X32, "SCMP_ARCH_X32", "x32", SCMP_ARCH_X32, AUDIT_ARCH_X86_64 },
+	{ SECCOMP_AARCH64, "SCMP_ARCH_AARCH64", "arm64", SCMP_ARCH_AARCH64, AUDIT_ARCH_AARCH64 },
+	{ SECCOMP_ARM, "SCMP_ARCH_ARM", "arm", SCMP_ARCH_ARM, AUDIT_ARCH_ARM },
+	{ SECCOMP_PPC64LE, "SCMP_ARCH_PPC64LE", "ppc64le", SCMP_ARCH_PPC64LE, AUDIT_ARCH_PPC64LE },
+	{ SECCOMP_S390X, "SCMP_ARCH_S390X", "s390x", SCMP_ARCH_S390X, AUDIT_ARCH_S390X },
+	{ SECCOMP_S390, "SCMP_ARCH_S390", "s390", SCMP_ARCH_S390, AUDIT_ARCH_S390 },
+	{ SECCOMP_RISCV64, "SCMP_ARCH_RISCV64", "riscv64", SCMP_ARCH_RISCV64, AUDIT_ARCH_RISCV64 },
+};
+
+/*
+ * Calls that are younger than Debian 12's libseccomp. From 424 on a call has the same number on every
+ * architecture (but for the x32 bit), so a name and a number are all there is to know.
+ */
+static const struct {
+	const char *name;
+	int nr;
+	unsigned arches; /* 0: all */
+} young[] = {
+	{ "cachestat", 451, 0 }, { "fchmodat2", 452, 0 },
+	{ "map_shadow_stack", 453, 0 }, { "futex_wake", 454, 0 },
+	{ "futex_wait", 455, 0 }, { "futex_requeue", 456, 0 },
+	{ "statmount", 457, 0 }, { "listmount", 458, 0 },
+	{ "lsm_get_self_attr", 459, 0 }, { "lsm_set_self_attr", 460, 0 },
+	{ "lsm_list_modules", 461, 0 }, { "mseal", 462, 0 },
+	{ "setxattrat", 463, 0 }, { "getxattrat", 464, 0 },
+	{ "listxattrat", 465, 0 }, { "removexattrat", 466, 0 },
+	{ "open_tree_attr", 467, 0 }, { "file_getattr", 468, 0 }, { "file_setattr", 469, 0 },
+	{ "uretprobe", 335, SECCOMP_X86_64 },
+	{ "riscv_hwprobe", 258, SECCOMP_RISCV64 },
+};
+
+unsigned seccomp_arch(const char *name)
+{
+	for (size_t i = 0; i < ELEMENTSOF(arches); i++)
+		if (strcmp(name, arches[i].scmp) == 0 || strcmp(name, arches[i].docker) == 0)
+			return arches[i].bit;
+	return 0;
+}
+
+/* The number of a call; negative: the architecture doesn't have it. */
+static int call_number(const struct arch *a, const char *name)
+{
+	int nr = seccomp_syscall_resolve_name_arch(a->token, name);
+
+	if (nr >= 0)
+		return nr;
+	for (size_t i = 0; i < ELEMENTSOF(young); i++)
+		if ((young[i].arches == 0 || young[i].arches & a->bit) &&
+			strcmp(young[i].name, name) == 0)
+			return young[i].nr | (a->bit == SECCOMP_X32 ? (int)X32_BIT : 0);
+	return -1;
+}
+
+int seccomp_known(const char *name)
+{
+	for (size_t i = 0; i < ELEMENTSOF(arches); i++)
+		if (seccomp_syscall_resolve_name_arch(arches[i].token, name) != __NR_SCMP_ERROR)
+			return 1;
+	for (size_t i = 0; i < ELEMENTSOF(young); i++)
+		if (strcmp(young[i].name, name) == 0)
+			return 1;
+	return 0;
+}
+
+int seccomp_here(uint64_t caps, struct seccomp_target *ret, struct err *e)
+{
+	uint32_t token = seccomp_arch_native();
+	struct utsname u;
+	unsigned major = 0, minor = 0;
+
+	for (size_t i = 0; i < ELEMENTSOF(arches); i++)
+		if (arches[i].token == token) {
+			if (uname(&u) == 0)
+				(void)sscanf(u.release, "%u.%u", &major, &minor);
+			*ret = (struct seccomp_target){ arches[i].bit, caps,
+				major << 8 | (minor > 255 ? 255 : minor) };
+			return 0;
+		}
+	return err_set(e, -E_UNSUPPORTED, "no system call filters for this machine's architecture");
+}
+
+void seccomp_key(const char *profile, const struct seccomp_target *t, char key[SECCOMP_KEY_MAX])
+{
+	const struct scmp_version *v = seccomp_version();
+	const char *arch = "none";
+
+	for (size_t i = 0; i < ELEMENTSOF(arches); i++)
+		if (arches[i].bit == t->arch)
+			arch = arches[i].docker;
+	snprintf(key, SECCOMP_KEY_MAX, "%.72s-%s-%x-%llx-%d-%u.%u.%u", profile, arch, t->kernel,
+		(unsigned long long)t->caps, SECCOMP_VERSION, v ? v->major : 0, v ? v->minor : 0,
+		v ? v->micro : 0);
+}
+
+/* --- the outcome of each call ---------------------------------------------------------------------- */
+
+/* A call of one architecture: the rows that speak of it, in order, as a list through `next`. */
+struct call {
+	uint32_t nr;
+	int row, next; /* next: index into calls of a further row for the same number, -1 */
+};
+
+struct calls {
+	struct call *v;
+	size_t n, size;
+};
+
+static void calls_add(struct calls *c, uint32_t nr, int row)
+{
+	if (c->n == c->size) {
+		c->size = c->size ? c->size * 2 : 512;
+		c->v = realloc(c->v, c->size * sizeof(*c->v));
+		if (!c->v)
+			abort();
+	}
+	c->v[c->n++] = (struct call){ nr, row, -1 };
+}
+
+static int call_cmp(const void *a, const void *b)
+{
+	const struct call *x = a, *y = b;
+
+	if (x->nr != y->nr)
+		return x->nr < y->nr ? -1 : 1;
+	return x->row - y->row;
+}
+
+static bool row_counts(const struct seccomp_row *r, const struct seccomp_target *t)
+{
+	return (t->caps & r->caps) == r->caps && !(t->caps & r->not_caps) &&
+		(!r->arches || r->arches & t->arch) && !(r->not_arches & t->arch) &&
+		t->kernel >= r->min_kernel;
+}
+
+/* --- instructions ---------------------------------------------------------------------------------- */
+
+struct code {
+	struct sock_filter f[SECCOMP_FILTER_MAX];
+	size_t n;
+	bool full;
+};
+
+static size_t emit(struct code *c, uint16_t code, uint8_t jt, uint8_t jf, uint32_t k)
+{
+	if (c->n == SECCOMP_FILTER_MAX) {
+		c->full = true;
+		return c->n - 1;
+	}
+	c->f[c->n] = (struct sock_filter){ code, jt, jf, k };
+	return c->n++;
+}
+
+static void load(struct code *c, size_t offset)
+{
+	emit(c, BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)offset);
+}
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+enum { LOW = 0, HIGH = 4 };
+#else
+enum { LOW = 4, HIGH = 0 };
+#endif
+
+enum { FAIL = 255 }; /* a jump to the row's end, put right when that is known */
+
+/* Falls through when the comparison holds, jumps to FAIL when it doesn't. */
+static void emit_arg(struct code *c, const struct seccomp_arg *a)
+{
+	size_t at = offsetof(struct seccomp_data, args) + 8 * a->index;
+	uint64_t v = a->cmp == SECCOMP_MASKED_EQ ? a->value2 : a->value;
+	uint32_t hi = (uint32_t)(v >> 32), lo = (uint32_t)v;
+	const uint16_t eq = BPF_JMP | BPF_JEQ | BPF_K, gt = BPF_JMP | BPF_JGT | BPF_K,
+		       ge = BPF_JMP | BPF_JGE | BPF_K;
+	bool low_ge = a->cmp == SECCOMP_GE || a->cmp == SECCOMP_LT;
+
+	load(c, at + HIGH);
+	switch (a->cmp) {
+	case SECCOMP_EQ:
+		emit(c, eq, 0, FAIL, hi);
+		load(c, at + LOW);
+		emit(c, eq, 0, FAIL, lo);
+		break;
+	case SECCOMP_NE:
+		emit(c, eq, 0, 2, hi);
+		load(c, at + LOW);
+		emit(c, eq, FAIL, 0, lo);
+		break;
+	case SECCOMP_GT:
+	case SECCOMP_GE:
+		emit(c, gt, 3, 0, hi);
+		emit(c, eq, 0, FAIL, hi);
+		load(c, at + LOW);
+		emit(c, low_ge ? ge : gt, 0, FAIL, lo);
+		break;
+	case SECCOMP_LT:
+	case SECCOMP_LE:
+		emit(c, gt, FAIL, 0, hi);
+		emit(c, eq, 0, 2, hi);
+		load(c, at + LOW);
+		emit(c, low_ge ? ge : gt, FAIL, 0, lo);
+		break;
+	default: /* SECCOMP_MASKED_EQ */
+		emit(c, BPF_ALU | BPF_AND | BPF_K, 0, 0, (uint32_t)(a->value >> 32));
+		emit(c, eq, 0, FAIL, hi);
+		load(c, at + LOW);
+		emit(c, BPF_ALU | BPF_AND | BPF_K, 0, 0, (uint32_t)a->value);
+		emit(c, eq, 0, FAIL, lo);
+		break;
+	}
+}
+
+struct job {
+	const struct seccomp_profile *p;
+	const struct calls *calls;
+	struct code *code;
+};
+
+/* A stretch of numbers, [first, the next stretch's first), with one outcome. */
+struct stretch {
+	uint32_t first;
+	int call;	 /* of the rows with arguments; -1: `action` alone */
+	uint32_t action; /* when no row with arguments holds */
+};
+
+static void emit_outcome(struct job *j, const struct stretch *s)
+{
+	struct code *c = j->code;
+
+	for (int i = s->call; i >= 0; i = j->calls->v[i].next) {
+		const struct seccomp_row *r = &j->p->rows[j->calls->v[i].row];
+		size_t start = c->n, end;
+
+		if (r->n_args == 0)
+			continue;
+		for (unsigned k = 0; k < r->n_args; k++)
+			emit_arg(c, &r->args[k]);
+		emit(c, BPF_RET | BPF_K, 0, 0, r->action);
+		end = c->n;
+		for (size_t k = start; k < end; k++) {
+			struct sock_filter *f = &c->f[k];
+
+			if (BPF_CLASS(f->code) != BPF_JMP)
+				continue;
+			if (f->jt == FAIL)
+				f->jt = (uint8_t)(end - k - 1);
+			if (f->jf == FAIL)
+				f->jf = (uint8_t)(end - k - 1);
+		}
+	}
+	emit(c, BPF_RET | BPF_K, 0, 0, s->action);
+}
+
+/* The search by halves over s[0..n), with the call's number in the accumulator. */
+static void emit_search(struct job *j, const struct stretch *s, size_t n)
+{
+	struct code *c = j->code;
+	size_t at, left;
+
+	if (n == 1) {
+		emit_outcome(j, s);
+		return;
+	}
+	at = emit(c, BPF_JMP | BPF_JGE | BPF_K, 0, 1, s[n / 2].first);
+	emit(c, BPF_JMP | BPF_JA, 0, 0, 0); /* the right half may be further away than 255 */
+	emit_search(j, s, n / 2);
+	left = c->n - at - 2;
+	if (left <= 255 && !c->full) {
+		memmove(&c->f[at + 1], &c->f[at + 2], left * sizeof(*c->f));
+		c->n--;
+		c->f[at].jt = (uint8_t)left;
+		c->f[at].jf = 0;
+	} else if (!c->full)
+		c->f[at + 1].k = (uint32_t)left;
+	emit_search(j, s + n / 2, n - n / 2);
+}
+
+static void stretch_add(struct stretch *v, size_t *n, struct stretch s)
+{
+	if (*n && v[*n - 1].first == s.first)
+		(*n)--; /* what stood for the gap before it has no number */
+	if (*n && s.call < 0 && v[*n - 1].call < 0 && v[*n - 1].action == s.action)
+		return;
+	v[(*n)++] = s;
+}
+
+static bool is_errno(uint32_t action)
+{
+	return (action & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO;
+}
+
+/* All numbers from `base` on, of one table of calls. */
+static size_t cut(struct job *j, struct calls *c, uint32_t base, struct stretch *v)
+{
+	uint32_t other = j->p->default_action;
+	size_t n = 0;
+
+	stretch_add(v, &n, (struct stretch){ base, -1, other });
+	for (size_t i = 0, next; i < c->n; i = next) {
+		struct stretch s = { c->v[i].nr, -1, other };
+		bool settled = false;
+
+		for (next = i; next < c->n && c->v[next].nr == c->v[i].nr; next++) {
+			const struct seccomp_row *r = &j->p->rows[c->v[next].row];
+
+			if (next + 1 < c->n && c->v[next + 1].nr == c->v[i].nr)
+				c->v[next].next = (int)next + 1;
+			if (r->n_args)
+				s.call = (int)i;
+			else if (!settled) {
+				s.action = r->action;
+				settled = true;
+			}
+		}
+		stretch_add(v, &n, s);
+		stretch_add(v, &n, (struct stretch){ c->v[i].nr + 1, -1, other });
+	}
+	if (c->n && is_errno(other))
+		stretch_add(v, &n, (struct stretch){ c->v[c->n - 1].nr + 1, -1,
+			SECCOMP_RET_ERRNO | ENOSYS });
+	return n;
+}
+
+static int emit_arch(const struct seccomp_profile *p, const struct seccomp_target *t,
+	const struct arch *a, struct code *code)
+{
+	struct calls c = { NULL, 0, 0 };
+	struct job j = { p, &c, code };
+	_cleanup_free_ struct stretch *v = NULL;
+
+	for (size_t i = 0; i < p->n_rows; i++) {
+		if (!row_counts(&p->rows[i], t))
+			continue;
+		for (const char *const *name = p->rows[i].names; *name; name++) {
+			int nr = call_number(a, *name);
+
+			if (nr >= 0)
+				calls_add(&c, (uint32_t)nr, (int)i);
+		}
+	}
+	if (c.n)
+		qsort(c.v, c.n, sizeof(*c.v), call_cmp);
+	v = malloc((2 * c.n + 2) * sizeof(*v));
+	if (!v)
+		abort();
+	emit_search(&j, v, cut(&j, &c, a->bit == SECCOMP_X32 ? X32_BIT : 0, v));
+	free(c.v);
+	return code->full ? -E_LIMIT : 0;
+}
+
+/* --- the whole ------------------------------------------------------------------------------------- */
+
+static int check_rows(const struct seccomp_profile *p, struct err *e)
+{
+	if (p->n_rows > SECCOMP_RULES_MAX)
+		return err_set(e, -E_LIMIT, "seccomp profile has more than %d rules", SECCOMP_RULES_MAX);
+	for (size_t i = 0; i < p->n_rows; i++) {
+		const struct seccomp_row *r = &p->rows[i];
+
+		if (r->n_args > SECCOMP_ARGS_MAX)
+			return err_set(e, -E_INVALID, "seccomp rule for '%s' has more than %d arguments",
+				r->names[0] ? r->names[0] : "", SECCOMP_ARGS_MAX);
+		for (unsigned k = 0; k < r->n_args; k++)
+			if (r->args[k].index >= SECCOMP_ARGS_MAX ||
+				(unsigned)r->args[k].cmp >= _SECCOMP_CMP_MAX)
+				return err_set(e, -E_INVALID, "seccomp rule for '%s': bad argument %u",
+					r->names[0] ? r->names[0] : "", r->args[k].index);
+	}
+	return 0;
+}
+
+/* Which go together: what a kernel of the native architecture also runs. */
+static unsigned family(unsigned arch)
+{
+	switch (arch) {
+	case SECCOMP_X86_64:
+		return SECCOMP_X86_64 | SECCOMP_X86 | SECCOMP_X32;
+	case SECCOMP_AARCH64:
+		return SECCOMP_AARCH64 | SECCOMP_ARM;
+	case SECCOMP_S390X:
+		return SECCOMP_S390X | SECCOMP_S390;
+	default:
+		return arch;
+	}
+}
+
+/* One audit architecture: a test of seccomp_data.arch that is passed over when it is another one. */
+static int emit_block(const struct seccomp_profile *p, const struct seccomp_target *t,
+	const struct arch *a, unsigned wanted, struct code *code)
+{
+	size_t test, skip;
+	int r;
+
+	load(code, offsetof(struct seccomp_data, arch));
+	test = emit(code, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, a->audit);
+	emit(code, BPF_JMP | BPF_JA, 0, 0, 0);
+	load(code, offsetof(struct seccomp_data, nr));
+	if (a->bit == SECCOMP_X86_64) {
+		size_t x32 = emit(code, BPF_JMP | BPF_JGE | BPF_K, 0, 1, X32_BIT);
+
+		skip = emit(code, BPF_JMP | BPF_JA, 0, 0, 0);
+		r = emit_arch(p, t, a, code);
+		if (r < 0)
+			return r;
+		code->f[skip].k = (uint32_t)(code->n - x32 - 2);
+		if (wanted & SECCOMP_X32)
+			r = emit_arch(p, t, &arches[2], code);
+		else
+			emit(code, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | ENOSYS);
+	} else
+		r = emit_arch(p, t, a, code);
+	code->f[test + 1].k = (uint32_t)(code->n - test - 2);
+	return r;
+}
+
+int seccomp_compile(const struct seccomp_profile *p, const struct seccomp_target *t,
+	struct sock_filter **ret, size_t *ret_n, struct err *e)
+{
+	unsigned wanted = (p->arches | t->arch) & family(t->arch);
+	_cleanup_free_ struct code *code = NULL;
+	int r = check_rows(p, e);
+
+	_Static_assert(SECCOMP_X32 == 1 << 2, "arches[2] is x32");
+	if (r < 0)
+		return r;
+	code = calloc(1, sizeof(*code));
+	if (!code)
+		abort();
+	for (size_t i = 0; r >= 0 && i < ELEMENTSOF(arches); i++)
+		if (arches[i].bit != SECCOMP_X32 && arches[i].bit & wanted)
+			r = emit_block(p, t, &arches[i], wanted, code);
+	emit(code, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_KILL_THREAD);
+	if (r < 0 || code->full)
+		return err_set(e, -E_LIMIT, "seccomp profile needs more than %d instructions",
+			SECCOMP_FILTER_MAX);
+	*ret = malloc(code->n * sizeof(**ret));
+	if (!*ret)
+		abort();
+	memcpy(*ret, code->f, code->n * sizeof(**ret));
+	*ret_n = code->n;
+	return 0;
+}
