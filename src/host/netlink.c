@@ -267,7 +267,7 @@ int nl_talk(int fd, const struct nl_buf *b, nl_answer answer, void *data, struct
 	union {
 		struct nlmsghdr h;
 		char b[ANSWER_MAX];
-	} in;
+	} in __attribute__((uninitialized)); /* clearing it would dirty pages of the monitor */
 	int code = 0;
 	ssize_t n;
 	int r;

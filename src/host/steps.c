@@ -8,5 +8,8 @@ step_table host_steps = {
 	&step_layer, &step_private, &step_overlay, &step_mount, &step_mount_in, &step_bind,
 	&step_pivot, &step_mask, &step_readonly, &step_remount_ro, &step_device, &step_dev_links,
 	&step_console,
+	&step_bridge, &step_veth, &step_link_up, &step_link_delete, &step_addrgen, &step_addr,
+	&step_route, &step_macvlan, &step_ipvlan, &step_netns, &step_dns_socket, &step_name,
+	&step_nft_base, &step_nft_network, &step_nft_forget, &step_nft_publish,
 	NULL,
 };

@@ -76,20 +76,25 @@ extern const struct step_ops step_selinux;    /* label: for the exec */
 extern const struct step_ops step_time_offset; /* clock seconds nanoseconds */
 extern const struct step_ops step_scheduling; /* oom, personality and the like of runtime-spec: key value */
 
-/* step-net.c: netlink. IF names an interface; addresses are "10.88.0.2/16" */
-extern const struct step_ops step_bridge;     /* IF address(es by ',') mtu: made when not there; undo only when we made it */
-extern const struct step_ops step_veth;	      /* IF peer-name bridge mac mtu: AT_PARENT, the peer goes to the child */
+/* step-net.c: netlink. IF names an interface; addresses are "10.88.0.2/16". A bridge and the elements of
+ * its network belong to the network, not to a guest: they have no undo and stay until the network goes. */
+extern const struct step_ops step_bridge;     /* IF addresses(by ',') mtu: made when not there */
+extern const struct step_ops step_veth;	      /* IF peer bridge mac mtu sharers: AT_PARENT, the peer goes to the child; sharers: a folder, see net.h */
 extern const struct step_ops step_link_up;    /* IF */
-extern const struct step_ops step_link_delete; /* IF */
+extern const struct step_ops step_link_delete; /* IF: one that isn't there is fine */
+extern const struct step_ops step_addrgen;    /* IF mode("none"|"eui64"): IPv6 addresses that the kernel makes */
 extern const struct step_ops step_addr;	      /* IF address */
 extern const struct step_ops step_route;      /* destination("default"|cidr) gateway IF */
 extern const struct step_ops step_macvlan;    /* IF parent mode mac: AT_PARENT, moved to the child */
+extern const struct step_ops step_ipvlan;     /* IF parent mode mac: the same; mac is empty */
 extern const struct step_ops step_netns;      /* path: AT_CHILD, joins (container:NAME) */
-extern const struct step_ops step_dns_socket; /* address: AT_CHILD, leaves KEPT_DNS with the executor */
+extern const struct step_ops step_dns_socket; /* address names upstreams: AT_CHILD, leaves KEPT_DNS with the executor; see monitor/dns.h */
+extern const struct step_ops step_name;	      /* folder addresses names...: links NAME -> addresses, several guests may have a name */
 
-/* step-nft.c: nftables, in our own table "inet lodge" */
-extern const struct step_ops step_nft_base;   /* text: the table; loaded when it isn't there */
-extern const struct step_ops step_nft_network; /* IF subnet(s): masquerade and isolation of a network */
-extern const struct step_ops step_nft_publish; /* proto host-address first-port last-port guest-address guest-port */
+/* step-nft.c: nftables, in our own table "inet lodge" (nft.h) */
+extern const struct step_ops step_nft_base;    /* (none): the table; loaded when it isn't there */
+extern const struct step_ops step_nft_network; /* IF internal("1" or "") subnets(by ','): masquerade and isolation */
+extern const struct step_ops step_nft_forget;  /* IF internal subnets: the same, taken out */
+extern const struct step_ops step_nft_publish; /* owner and then (proto host-address first-port last-port guest-address guest-port)... */
 
 #endif
