@@ -1,0 +1,65 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# explain: shows the plan as commands, changes nothing, needs no root. Runs under tests/nochange, a
+# system-call filter that kills what changes the host.
+load ../lib
+
+explain() {
+	"$NOCHANGE" "$LODGE" explain "$@"
+}
+
+@test "the filter does kill a change" {
+	run "$NOCHANGE" mkdir "$TEST_DIR/changed"
+	[ "$status" = 159 ]
+	[ ! -e "$TEST_DIR/changed" ]
+	run "$NOCHANGE" mount -t tmpfs t /mnt
+	[ "$status" = 159 ]
+	run "$NOCHANGE" sh -c ": >$TEST_DIR/changed"
+	[ "$status" != 0 ]
+	[ ! -e "$TEST_DIR/changed" ]
+	run "$NOCHANGE" true
+	[ "$status" = 0 ]
+}
+
+@test "run: the whole way to the command" {
+	run explain run --name x -m 64m -p 8080:80 -v "$TEST_DIR:/data" bb sh -c 'echo hi'
+	[ "$status" = 0 ]
+	for word in unshare overlay pivot_root 'nft ' veth 8080 67108864 seccomp /data 'echo hi'; do
+		[[ $output == *"$word"* ]] || { echo "no '$word' in: $output"; false; }
+	done
+	equal "" "$(lodge ls -aq)"
+}
+
+@test "every command that changes something explains itself" {
+	lodge run -d --name g bb sleep 1000
+	lodge create --name c --network none bb true
+	lodge network create n
+	lodge volume create v
+	before=$(lodge ls -a --format '{{.Names}} {{.State}}' | sort)
+	for command in "create bb true" "start c" "stop g" "restart g" "kill g" "pause g" "rm -f g" "rename g h" \
+		"exec g true" "network create m" "network rm n" "volume create w" "volume rm v"; do
+		# shellcheck disable=SC2086
+		run explain $command
+		[ "$status" = 0 ] || { echo "$command: $status $output"; false; }
+		[ -n "$output" ] || { echo "$command explains nothing"; false; }
+	done
+	equal "$before" "$(lodge ls -a --format '{{.Names}} {{.State}}' | sort)"
+	lodge volume rm v
+}
+
+@test "needs no root" {
+	run setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/nonexistent XDG_DATA_HOME=/nonexistent XDG_RUNTIME_DIR=/nonexistent \
+		LODGE_ROOT="$LODGE_ROOT" LODGE_RUN="$LODGE_RUN" "$NOCHANGE" "$LODGE" explain run --network none bb true
+	[ "$status" = 0 ] || { echo "$output"; false; }
+	[[ $output == *pivot_root* ]]
+}
+
+@test "what it shows is shell: every line parses" {
+	explain run --name x -e 'A=it'"'"'s "x"' -v "$TEST_DIR:/data" bb sh -c 'echo "a b"' >"$TEST_DIR/plan"
+	bash -n "$TEST_DIR/plan"
+}
+
+@test "errors are errors here too" {
+	fails 125 nosuch explain run nosuch true
+	fails 125 --nosuch explain run --nosuch bb
+}

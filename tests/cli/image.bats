@@ -1,0 +1,151 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Images: sources, listing, removal, and archives that mean harm.
+load ../lib
+
+archive() { # COMMAND FILE: tests/archives makes them
+	"$TOP/tests/archives" "$1" "$TEST_DIR/bb.tar" "$2"
+}
+
+@test "import from a tar, compressed, a pipe, a folder" {
+	gzip -c "$TEST_DIR/bb.tar" >"$TEST_DIR/bb.tar.gz"
+	zstd -q -c "$TEST_DIR/bb.tar" >"$TEST_DIR/bb.tar.zst" 2>/dev/null || cp "$TEST_DIR/bb.tar" "$TEST_DIR/bb.tar.zst"
+	for source in bb.tar.gz bb.tar.zst bb; do
+		lodge image import "$TEST_DIR/$source" t
+		equal ok "$(lodge run --rm --network none t echo ok)"
+		lodge image rm t
+	done
+	lodge image import - t <"$TEST_DIR/bb.tar"
+	equal ok "$(lodge run --rm --network none t echo ok)"
+	lodge image rm t
+	rm "$TEST_DIR"/bb.tar.*
+}
+
+@test "the same content is kept once" {
+	size() { du -sk "$LODGE_ROOT/layers" | cut -f 1; }
+	before=$(size)
+	lodge image import "$TEST_DIR/bb.tar" again
+	equal "$before" "$(size)"
+	lodge image rm again
+	equal ok "$(lodge run --rm --network none bb echo ok)"
+}
+
+@test "owners, modes, links, times, xattrs come through" {
+	mkdir -p "$TEST_DIR/odd/d"
+	make_root "$TEST_DIR/odd"
+	(cd "$TEST_DIR/odd/d" && echo a >a && ln a hard && ln -s a soft && mkfifo pipe && chmod 4750 a && chown 12:34 a &&
+		touch -d 2001-02-03T04:05:06Z a && printf 'a name with\nnewline' >'x
+y' && setfattr -n user.k -v v a 2>/dev/null || true)
+	truncate -s 3000000 "$TEST_DIR/odd/d/sparse"
+	tar -C "$TEST_DIR/odd" --xattrs --sparse -cf "$TEST_DIR/odd.tar" .
+	lodge image import "$TEST_DIR/odd.tar" odd
+	run lodge run --rm --network none odd sh -c 'cd d; stat -c "%a %u %g %Y %h" a; readlink soft; test -p pipe && echo fifo
+		[ "$(stat -c %i a)" = "$(stat -c %i hard)" ] && echo same; stat -c %s sparse; ls | wc -l'
+	equal "4750 12 34 981173106 2" "${lines[0]}"
+	equal "a fifo same 3000000" "$(printf '%s ' "${lines[@]:1:4}" | xargs)"
+	lodge image rm odd
+	rm -rf "$TEST_DIR"/odd*
+}
+
+@test "docker save archives, OCI archives and layouts" {
+	for kind in docker oci oci-layout; do
+		archive $kind "$TEST_DIR/$kind"
+		lodge image import "$TEST_DIR/$kind"
+		equal "from config /work" "$(lodge run --rm --network none sample:1 sh -c 'echo $WHO $PWD')"
+		# whiteouts of the second layer hide what the first has
+		lodge run --rm --network none sample:1 sh -c 'test ! -e /hidden && test -e /kept && test ! -e /opaque/old && test -e /opaque/new'
+		equal "hello" "$(lodge run --rm --network none sample:1)"
+		lodge image rm sample:1
+		rm -rf "${TEST_DIR:?}/$kind"
+	done
+}
+
+@test "save and import give back the same image" {
+	archive oci "$TEST_DIR/oci"
+	lodge image import "$TEST_DIR/oci"
+	id=$(lodge image inspect --format '{{.Id}}' sample:1)
+	lodge image save -o "$TEST_DIR/saved.tar" sample:1
+	lodge image rm sample:1
+	lodge image import "$TEST_DIR/saved.tar"
+	equal "$id" "$(lodge image inspect --format '{{.Id}}' sample:1)"
+	equal hello "$(lodge run --rm --network none sample:1)"
+	lodge image rm sample:1
+	rm "$TEST_DIR/oci" "$TEST_DIR/saved.tar"
+}
+
+@test "ls, inspect, history, rm, prune" {
+	run lodge image ls
+	[[ ${lines[0]} == *REPOSITORY*TAG*"IMAGE ID"*CREATED*SIZE* ]]
+	[[ ${lines[1]} == bb*latest* ]]
+	lodge image inspect bb | jq -e '.[0].Id and .[0].Size > 0 and .[0].Architecture'
+	[[ $(lodge image history bb) == *IMAGE*CREATED*SIZE* ]]
+	lodge run -d --name u --network none bb sleep 100
+	fails 1 bb lodge image rm bb
+	lodge image import "$TEST_DIR/bb.tar" other
+	lodge image rm other
+	archive oci "$TEST_DIR/oci"
+	lodge image import "$TEST_DIR/oci"
+	lodge image prune -af
+	run ! lodge image inspect sample:1
+	lodge image inspect bb >/dev/null
+	rm "$TEST_DIR/oci"
+}
+
+@test "removing an image gives its bytes back" {
+	before=$(du -sk "$LODGE_ROOT" | cut -f 1)
+	make_root "$TEST_DIR/r"
+	head -c 5000000 /dev/urandom >"$TEST_DIR/r/bytes"
+	lodge image import "$TEST_DIR/r" r
+	lodge run --rm --network none r true
+	[ "$(du -sk "$LODGE_ROOT" | cut -f 1)" -ge $((before + 4800)) ]
+	lodge image rm r
+	[ "$(du -sk "$LODGE_ROOT" | cut -f 1)" -le $((before + 200)) ]
+	rm -rf "$TEST_DIR/r"
+}
+
+@test "layers are EROFS that erofs-utils accept" {
+	command -v fsck.erofs >/dev/null || skip "no erofs-utils"
+	[ "$(find "$LODGE_ROOT/layers" -name '*.erofs' | wc -l)" -ge 1 ]
+	for f in "$LODGE_ROOT"/layers/*.erofs; do fsck.erofs "$f"; done
+}
+
+@test "busybox from the host's own" {
+	lodge image build-from-mirror busybox
+	equal ok "$(lodge run --rm --network none busybox echo ok)"
+	lodge image rm busybox
+}
+
+# --- hostile ----------------------------------------------------------------------------------------------
+
+@test "hostile archives are refused or made harmless, and leave nothing" {
+	used=$(du -sk "$LODGE_ROOT" | cut -f 1)
+	for kind in truncated garbage empty absolute dotdot link-out hardlink-out deep long-name huge-size gzip-bomb \
+		bad-checksum pax-bomb duplicate; do
+		archive $kind "$TEST_DIR/hostile"
+		run timeout 60 "$LODGE" image import "$TEST_DIR/hostile" hostile
+		[ "$status" -le 1 ] || { echo "$kind: status $status: $output"; false; }
+		case $kind in
+		truncated | garbage | empty | huge-size | gzip-bomb | bad-checksum | pax-bomb)
+			[ "$status" = 1 ] || { echo "$kind is accepted"; false; }
+			[ "$(grep -c '^lodge: ' <<<"$output")" = 1 ]
+			;;
+		esac
+		if [ "$status" = 0 ]; then
+			lodge run --rm --network none hostile /bin/true || true
+			lodge image rm hostile
+		fi
+		[ ! -e /lodge-hostile ] && [ ! -e "$TEST_DIR/lodge-hostile" ] && [ ! -e "$LODGE_ROOT/lodge-hostile" ]
+		lodge fsck
+	done
+	[ "$(du -sk "$LODGE_ROOT" | cut -f 1)" -le $((used + 100)) ]
+	rm -f "$TEST_DIR/hostile"
+}
+
+@test "hostile documents of image archives are refused" {
+	for kind in docker-no-layer docker-bad-json docker-wrong-digest oci-wrong-digest oci-no-index oci-loop docker-dotdot; do
+		archive $kind "$TEST_DIR/hostile"
+		fails 1 "" lodge image import "$TEST_DIR/hostile" || { echo "$kind: $output"; false; }
+	done
+	lodge fsck
+	rm -rf "$TEST_DIR/hostile"
+}

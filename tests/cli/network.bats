@@ -1,0 +1,204 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Networks: addresses, names, NAT, published ports.
+load ../lib
+
+# serve NAME PORT [run options...]: a guest that answers each connection with its name.
+serve() {
+	local name=$1 port=$2
+	shift 2
+	lodge run -d --name "$name" "$@" bb sh -c "while :; do echo $name | nc -l -p $port; done" >/dev/null
+}
+
+ask() { # ADDRESS PORT: what the server says
+	timeout 3 nc -w 2 "$1" "$2" </dev/null
+}
+
+ask_is() {
+	[ "$(ask "$1" "$2")" = "$3" ]
+}
+
+@test "none has only lo; host is the host's" {
+	equal lo "$(lodge run --rm --network none bb sh -c 'ls /sys/class/net' | xargs)"
+	[[ $(lodge run --rm --network none bb ip address show lo) == *127.0.0.1* ]]
+	equal "$(readlink /proc/self/ns/net)" "$(lodge run --rm --network host bb readlink /proc/self/ns/net)"
+	[[ $(lodge run --rm --network host bb ip address) == *198.51.100.2* ]]
+}
+
+@test "the default network: an address, a gateway, the outside through NAT" {
+	lodge run -d --name a bb sleep 100
+	address=$(guest_address a)
+	equal "$address" "$(lodge inspect --format '{{.NetworkSettings.IPAddress}}' a)"
+	[[ $(lodge exec a ip route) == *"default via"* ]]
+	outside sh -c 'echo from outside | nc -l -q 1 -p 7000 >/dev/null' &
+	within 3 outside sh -c 'ss -ltn | grep -q :7000'
+	equal "from outside" "$(lodge exec a nc -w 2 198.51.100.1 7000 </dev/null)"
+	wait $!
+}
+
+@test "the subnet is clear of the host's routes" {
+	lodge run -d --name a bb sleep 100
+	network=$(guest_address a | cut -d. -f1-2)
+	[ "$network" != 198.51 ]
+	[ "$(ip route | grep -c "^$network")" -le 1 ]
+}
+
+@test "guests of the default network reach each other by address" {
+	serve a 80
+	lodge run -d --name b bb sleep 100
+	address=$(guest_address a)
+	within 5 eval '[ "$(lodge exec b nc -w 1 '"$address"' 80 </dev/null)" = a ]'
+}
+
+@test "-p: from 127.0.0.1, from the host's address, from outside, from the guest itself" {
+	serve web 80 -p 8080:80
+	within 5 ask_is 127.0.0.1 8080 web
+	within 5 ask_is 198.51.100.2 8080 web
+	within 5 eval '[ "$(outside timeout 3 nc -w 2 198.51.100.2 8080 </dev/null)" = web ]'
+	lodge run -d --name other bb sleep 100
+	gateway=$(lodge exec other ip route | awk '/default/ { print $3 }')
+	within 5 eval '[ "$(lodge exec other nc -w 1 '"$gateway"' 8080 </dev/null)" = web ]'
+	equal 0.0.0.0:8080 "$(lodge port web 80 | head -n 1)"
+	[[ $(lodge port web) == *"80/tcp -> 0.0.0.0:8080"* ]]
+	lodge stop -t 0 web
+	run ask 127.0.0.1 8080
+	[ "$output" = "" ]
+}
+
+@test "-p over IPv6" {
+	serve web 80 -p 8081:80
+	within 5 ask_is ::1 8081 web || within 5 ask_is 2001:db8:7::2 8081 web
+	within 5 eval '[ "$(outside timeout 3 nc -w 2 2001:db8:7::2 8081 </dev/null)" = web ]'
+}
+
+@test "-p ADDRESS:PORT:PORT is there only" {
+	serve web 80 -p 127.0.0.1:8082:80
+	within 5 ask_is 127.0.0.1 8082 web
+	run outside timeout 2 nc -w 1 198.51.100.2 8082 </dev/null
+	[ "$output" != web ]
+}
+
+@test "-p without a host port picks one" {
+	serve web 80 -p 127.0.0.1::80
+	port=$(lodge port web 80 | head -n 1)
+	[[ $port == 127.0.0.1:* ]]
+	within 5 ask_is 127.0.0.1 "${port##*:}" web
+}
+
+@test "-p udp" {
+	lodge run -d --name u -p 9000:9000/udp bb sh -c 'nc -u -l -p 9000 >/got'
+	within 5 eval 'echo hello | nc -u -w 1 127.0.0.1 9000; lodge exec u grep -q hello /got'
+	[[ $(lodge port u) == *"9000/udp -> 0.0.0.0:9000"* ]]
+}
+
+@test "-p range: one element, each port its own" {
+	before=$(nft -j list ruleset | jq '[.nftables[] | (.map // .set // empty) | (.elem // [])[]] | length')
+	lodge run -d --name r -p 7100-7199:100-199 bb sh -c \
+		'(while :; do echo 100 | nc -l -p 100; done) & while :; do echo 199 | nc -l -p 199; done'
+	within 5 ask_is 127.0.0.1 7100 100
+	within 5 ask_is 127.0.0.1 7199 199
+	after=$(nft -j list ruleset | jq '[.nftables[] | (.map // .set // empty) | (.elem // [])[]] | length')
+	[ $((after - before)) -le 16 ]
+	equal 100 "$(lodge port r | grep -c 0.0.0.0)"
+	fails 125 range lodge run --rm -p 7100-7105:100-199 bb true
+}
+
+@test "a port in use is refused, by a guest's and by a host's" {
+	serve web 80 -p 8083:80
+	fails 125 8083 lodge run -d --name second -p 8083:80 bb sleep 100
+	nc -l 8084 </dev/null >/dev/null 3>&- &
+	within 3 sh -c 'ss -ltn | grep -q :8084'
+	fails 125 8084 lodge run -d --name third -p 8084:80 bb sleep 100
+	kill $!
+	[ "$(state second 2>/dev/null)" != running ]
+	# the first one is untouched
+	within 5 ask_is 127.0.0.1 8083 web
+}
+
+@test "a user's network: names, aliases, its own subnet, isolation" {
+	lodge network create --subnet 10.99.0.0/24 --gateway 10.99.0.1 net1
+	serve db 5432 --network net1 --network-alias database
+	lodge run -d --name app --network net1 bb sleep 100
+	[[ $(guest_address db) == 10.99.0.* ]]
+	within 5 eval '[ "$(lodge exec app nc -w 1 db 5432 </dev/null)" = db ]'
+	within 5 eval '[ "$(lodge exec app nc -w 1 database 5432 </dev/null)" = db ]'
+	[[ $(lodge exec app nslookup db) == *"$(guest_address db)"* ]]
+	# a guest of another network can't
+	lodge run -d --name stranger bb sleep 100
+	run lodge exec stranger nc -w 1 "$(guest_address db)" 5432 </dev/null
+	[ "$output" != db ]
+	# names go when their guest goes
+	lodge rm -f db
+	run lodge exec app nslookup db
+	[ "$status" != 0 ]
+}
+
+@test "--ip asks for an address; a taken one is refused" {
+	lodge network create --subnet 10.98.0.0/24 net2
+	lodge run -d --name a --network net2 --ip 10.98.0.77 bb sleep 100
+	equal 10.98.0.77 "$(guest_address a)"
+	fails 125 10.98.0.77 lodge run -d --name b --network net2 --ip 10.98.0.77 bb sleep 100
+	fails 125 10.97 lodge run -d --name c --network net2 --ip 10.97.0.1 bb sleep 100
+}
+
+@test "network create refuses a subnet or a name in use" {
+	lodge network create --subnet 10.96.0.0/24 n
+	fails 1 n lodge network create --subnet 10.95.0.0/24 n
+	fails 1 10.96 lodge network create --subnet 10.96.0.0/16 m
+	fails 1 198.51.100 lodge network create --subnet 198.51.100.0/25 m
+	fails 1 subnet lodge network create --subnet 300.1.0.0/16 m
+}
+
+@test "network ls, inspect, rm, prune" {
+	lodge network create n
+	[[ $(lodge network ls --format '{{.Name}} {{.Driver}}') == *"n bridge"* ]]
+	lodge network inspect n | jq -e '.[0].Name == "n"'
+	lodge run -d --name a --network n bb sleep 100
+	fails 1 n lodge network rm n
+	lodge rm -f a
+	lodge network rm n
+	run ! lodge network inspect n
+	lodge network create p
+	lodge network prune -f
+	[[ $(lodge network ls --format '{{.Name}}') != *p* ]]
+	fails 1 bridge lodge network rm bridge
+}
+
+@test "container:NAME shares the network" {
+	serve web 80
+	equal "$(lodge exec web readlink /proc/self/ns/net)" \
+		"$(lodge run --rm --network container:web bb readlink /proc/self/ns/net)"
+	within 5 eval '[ "$(lodge run --rm --network container:web bb nc -w 1 127.0.0.1 80 </dev/null)" = web ]'
+	fails 125 nosuch lodge run --rm --network container:nosuch bb true
+	fails 125 port lodge run --rm --network container:web -p 1:1 bb true
+}
+
+@test "the host's firewall stays as it is" {
+	nft add table inet mine '{ chain c { type filter hook input priority 0; policy accept; }; }'
+	before=$(nft list table inet mine)
+	lodge run --rm -p 8085:80 bb true
+	equal "$before" "$(nft list table inet mine)"
+	nft delete table inet mine
+	[[ $(nft list tables) == *"inet lodge"* ]]
+	equal 1 "$(nft list tables | wc -l)"
+}
+
+@test "no process serves a port" {
+	before=$(ps -e | wc -l)
+	lodge run -d --name a --network none bb sleep 100
+	one=$(ps -e | wc -l)
+	lodge run -d --name b -p 6000-6049:6000-6049 bb sleep 100
+	two=$(ps -e | wc -l)
+	equal $((one - before)) $((two - one))
+}
+
+@test "names outside are asked of the host's servers" {
+	skip_if_no_resolver() { [ -s /etc/resolv.conf ] || skip "no resolver"; }
+	skip_if_no_resolver
+	lodge network create n
+	lodge run -d --name a --network n bb sleep 100
+	[[ $(lodge exec a cat /etc/resolv.conf) == *"nameserver 127.0.0.11"* ]]
+	# nobody answers here; it must be an answer (SERVFAIL or a timeout), not a hang
+	run lodge exec a timeout 15 nslookup example.org
+	[ "$status" != 0 ]
+}

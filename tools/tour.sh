@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# tour.sh: runs the tour of README.md with build/lodge in a store of its own and records what it prints in
+# tools/tour.out. The image is the one that `./dev run` made, when it is there.
+set -euo pipefail
+lodge=$PWD/build/lodge
+dir=$(mktemp -d /var/tmp/lodge-tour.XXXXXX)
+trap '"$lodge" ls -aq | xargs -r "$lodge" rm -f >/dev/null 2>&1; umount "$dir"/run/layers/* 2>/dev/null; rm -rf "$dir"' EXIT
+
+"$lodge" image inspect debian:12 >/dev/null 2>&1 || "$lodge" image build-from-mirror debian:12
+"$lodge" image save -o "$dir/debian.tar" debian:12
+export LODGE_ROOT=$dir/root LODGE_RUN=$dir/run
+"$lodge" image import "$dir/debian.tar" >/dev/null
+
+tour() {
+	local line
+	while IFS= read -r line; do
+		[ -n "$line" ] || continue
+		printf '# %s\n' "$line"
+		eval "${line//lodge /\"\$lodge\" }" 2>&1
+	done
+}
+tour >tools/tour.out <<'TOUR'
+lodge image ls
+lodge run --rm debian:12 cat /etc/debian_version
+lodge run -d --name web -p 8080:80 -m 64m debian:12 sh -c 'while :; do sleep 1; done'
+lodge ls
+lodge exec web sh -c 'hostname; cat /etc/hosts | tail -n 1'
+lodge port web
+lodge stop -t 1 web
+lodge inspect --format '{{.State.Status}} {{.State.ExitCode}}' web
+lodge rm web
+lodge system df
+TOUR
