@@ -156,6 +156,25 @@ int store_network_remove(struct store *s, const char *name, struct err *e); /* -
 int store_network_find(struct store *s, const char *ref, struct network_record **ret, struct err *e);
 int store_network_list(struct store *s, GPtrArray **ret, struct err *e);
 
+/* --- the whole of it --------------------------------------------------------------------------------- */
+
+/*
+ * Checks all that is below ROOT: the database, records, blobs and their digests, files of layers, folders
+ * of guests and volumes, the journal, files that nobody knows. Adds one line a problem. With repair mends
+ * what can be: what holds data that isn't known any more goes to ROOT/lost, what holds none is removed.
+ * Mended lines end with what was done, in brackets. Returns the number of problems that are left.
+ * What commands that live are making just now is no problem.
+ */
+int store_fsck(struct ctx *c, bool repair, GPtrArray *problems, struct err *e);
+
+/*
+ * What takes how much: *ret is an array of {"kind": "images"|"containers"|"volumes"|"cache"|"other",
+ * "count", "active", "bytes", "reclaimable", "items": [{"id" or "name", "bytes", "active"}]}. Bytes are
+ * those on disk (blocks), hard links once, folders too: their sum is what `du -s ROOT` says. Active: images
+ * that a guest has, guests whose status file says that they run, volumes that a guest uses.
+ */
+int store_df(struct ctx *c, json_t **ret, struct err *e);
+
 /* --- locks ------------------------------------------------------------------------------------------- */
 
 /* An flock(2) on RUN/locks/KIND-NAME (the folder is the store's); blocks. Returns a descriptor to close. */
