@@ -14,9 +14,9 @@
 #define ADDR_TEXT_MAX 56 /* an IPv6 address, a slash, three digits, a NUL */
 
 struct addr {
-	int family;	  /* AF_INET, AF_INET6 */
-	unsigned prefix;  /* bits; the whole address where the text has no "/N" */
-	uint8_t b[16];	  /* network byte order; 4 of them for IPv4 */
+	int family;	 /* AF_INET, AF_INET6 */
+	unsigned prefix; /* bits; the whole address where the text has no "/N" */
+	uint8_t b[16];	 /* network byte order; 4 of them for IPv4 */
 };
 
 /* Bytes and bits of an address of the family. */

@@ -213,14 +213,14 @@ static int read_ack(const struct nlmsghdr *h, struct nl_refusal *ret)
 		skip += m->msg.nlmsg_len - NLMSG_HDRLEN;
 	a = nl_find(h, skip, NLMSGERR_ATTR_MSG);
 	if (a)
-		(void)snprintf(
-			ret->text, sizeof(ret->text), "%.*s", (int)nl_size(a), (const char *)nl_data(a));
+		(void)snprintf(ret->text, sizeof(ret->text), "%.*s", (int)nl_size(a),
+			(const char *)nl_data(a));
 	return m->error;
 }
 
 /* What one recv(2) brought. Returns a code; *wait is cleared at the end of a dump. */
-static int read_packet(
-	const void *p, size_t n, nl_answer answer, void *data, struct nl_refusal *ret, int *first_code)
+static int read_packet(const void *p, size_t n, nl_answer answer, void *data,
+	struct nl_refusal *ret, int *first_code)
 {
 	for (const struct nlmsghdr *h = p; NLMSG_OK(h, n); h = NLMSG_NEXT(h, n)) {
 		int r = 0;
@@ -245,8 +245,9 @@ static int send_all(int fd, const struct nl_buf *b)
 {
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	struct iovec iov = { b->p, b->n };
-	struct msghdr m = { .msg_name = &kernel, .msg_namelen = sizeof(kernel), .msg_iov = &iov,
-		.msg_iovlen = 1 };
+	struct msghdr m = {
+		.msg_name = &kernel, .msg_namelen = sizeof(kernel), .msg_iov = &iov, .msg_iovlen = 1
+	};
 	int size = (int)(b->n * 2 + 65536);
 	int r;
 
@@ -288,7 +289,8 @@ int nl_talk(int fd, const struct nl_buf *b, nl_answer answer, void *data, struct
 	return r < 0 ? r : code;
 }
 
-int nl_once(int protocol, const struct nl_buf *b, nl_answer answer, void *data, struct nl_refusal *ret)
+int nl_once(
+	int protocol, const struct nl_buf *b, nl_answer answer, void *data, struct nl_refusal *ret)
 {
 	int fd = nl_open(protocol);
 	int r;

@@ -24,8 +24,14 @@ struct nl_buf {
 	bool cut;
 };
 
-#define NL_BUF_ON(array) { .p = (uint8_t *)(array), .size = sizeof(array) }
-#define NL_BUF_GROWS	 { .own = true }
+#define NL_BUF_ON(array)                                       \
+	{                                                      \
+		.p = (uint8_t *)(array), .size = sizeof(array) \
+	}
+#define NL_BUF_GROWS        \
+	{                   \
+		.own = true \
+	}
 void nl_buf_done(struct nl_buf *b);
 
 /* Begins a message with its fixed header (struct ifinfomsg ...). */
@@ -58,7 +64,8 @@ typedef int (*nl_answer)(const struct nlmsghdr *h, void *data);
 int nl_talk(int fd, const struct nl_buf *b, nl_answer answer, void *data, struct nl_refusal *ret);
 
 /* One exchange on a socket of its own. */
-int nl_once(int protocol, const struct nl_buf *b, nl_answer answer, void *data, struct nl_refusal *ret);
+int nl_once(
+	int protocol, const struct nl_buf *b, nl_answer answer, void *data, struct nl_refusal *ret);
 
 /* Walking attributes: the first of a message after a fixed header of `skip` bytes, or inside a nested
  * one; NULL at the end, or where lengths are wrong. */

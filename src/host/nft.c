@@ -25,7 +25,8 @@
  * port is in port*, also the shifted ones, so that it can't be given out twice.
  *
  * Packets from 127.0.0.1 to a guest need route_localnet on the bridge; `local` keeps guests from reaching
- * what listens on the host's loopback that way.
+ * what listens on the host's loopback that way. IPv6 has no such switch: the kernel drops answers to ::1
+ * that come in by another interface, so there a connection is refused at once and clients go on to 127.0.0.1.
  */
 const char nft_base_text[] =
 	"create table inet lodge\n"
@@ -42,8 +43,10 @@ const char nft_base_text[] =
 	"\tmap shift6 { type inet_proto . ipv6_addr . inet_service : ipv6_addr . inet_service;"
 	" flags interval; }\n"
 	"\tchain publish {\n"
-	"\t\tmeta l4proto { tcp, udp, sctp } dnat ip to meta l4proto . ip daddr . th dport map @shift4\n"
-	"\t\tmeta l4proto { tcp, udp, sctp } dnat ip6 to meta l4proto . ip6 daddr . th dport map @shift6\n"
+	"\t\tmeta l4proto { tcp, udp, sctp } dnat ip to meta l4proto . ip daddr . th dport map "
+	"@shift4\n"
+	"\t\tmeta l4proto { tcp, udp, sctp } dnat ip6 to meta l4proto . ip6 daddr . th dport map "
+	"@shift6\n"
 	"\t\tdnat ip to meta l4proto . ip daddr . th dport map @port4\n"
 	"\t\tdnat ip6 to meta l4proto . ip6 daddr . th dport map @port6\n"
 	"\t}\n"
@@ -53,13 +56,13 @@ const char nft_base_text[] =
 	"\t}\n"
 	"\tchain output {\n"
 	"\t\ttype nat hook output priority -100; policy accept;\n"
+	"\t\tip6 daddr ::1 accept\n"
 	"\t\tfib daddr type local jump publish\n"
 	"\t}\n"
 	"\tchain postrouting {\n"
 	"\t\ttype nat hook postrouting priority srcnat; policy accept;\n"
 	"\t\toifname @bridges ct status dnat ip saddr 127.0.0.0/8 masquerade\n"
 	"\t\toifname @bridges ct status dnat ip saddr @nat4 masquerade\n"
-	"\t\toifname @bridges ct status dnat ip6 saddr ::1 masquerade\n"
 	"\t\toifname @bridges ct status dnat ip6 saddr @nat6 masquerade\n"
 	"\t\toifname != @bridges ip saddr @nat4 masquerade\n"
 	"\t\toifname != @bridges ip6 saddr @nat6 masquerade\n"
@@ -208,7 +211,8 @@ static void take_comment(const struct nlattr *a, char to[static NFT_COMMENT_MAX]
 
 	for (size_t i = 0; i + 2 <= n && i + 2 + u[i + 1] <= n; i += 2 + (size_t)u[i + 1])
 		if (u[i] == UDATA_COMMENT)
-			(void)snprintf(to, NFT_COMMENT_MAX, "%.*s", (int)u[i + 1], (const char *)u + i + 2);
+			(void)snprintf(to, NFT_COMMENT_MAX, "%.*s", (int)u[i + 1],
+				(const char *)u + i + 2);
 }
 
 static int each_elem(const struct nlmsghdr *h, void *data)
@@ -227,7 +231,8 @@ static int each_elem(const struct nlmsghdr *h, void *data)
 		struct nft_elem m = { .set = rd->set };
 
 		m.key_size = take_value(nl_find_in(a, NFTA_SET_ELEM_KEY), m.key, sizeof(m.key));
-		m.range = take_value(nl_find_in(a, NFTA_SET_ELEM_KEY_END), m.end, sizeof(m.end)) > 0;
+		m.range =
+			take_value(nl_find_in(a, NFTA_SET_ELEM_KEY_END), m.end, sizeof(m.end)) > 0;
 		m.data_size = take_value(nl_find_in(a, NFTA_SET_ELEM_DATA), m.data, sizeof(m.data));
 		take_comment(nl_find_in(a, NFTA_SET_ELEM_USERDATA), m.comment);
 		flags = nl_find_in(a, NFTA_SET_ELEM_FLAGS);
@@ -281,9 +286,8 @@ int nft_list(int fd, const char *set, nft_each fn, void *data)
 
 static const char *find_nft(void)
 {
-	static const char *const at[] = {
-		"/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft", "/bin/nft", "/usr/local/sbin/nft"
-	};
+	static const char *const at[] = { "/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft", "/bin/nft",
+		"/usr/local/sbin/nft" };
 
 	for (size_t i = 0; i < ELEMENTSOF(at); i++)
 		if (access(at[i], X_OK) == 0)
@@ -294,8 +298,9 @@ static const char *find_nft(void)
 /* Becomes nft; never returns. */
 static void exec_nft(const char *nft, int in, int says)
 {
-	char *argv[] = { (char *)(uintptr_t)"nft", (char *)(uintptr_t)"-f", (char *)(uintptr_t)"-", NULL };
-	char *env[] = { (char *)(uintptr_t)"LC_ALL=C", NULL };
+	char *argv[] = { (char *)(uintptr_t) "nft", (char *)(uintptr_t) "-f",
+		(char *)(uintptr_t) "-", NULL };
+	char *env[] = { (char *)(uintptr_t) "LC_ALL=C", NULL };
 	sigset_t none;
 
 	(void)sigemptyset(&none);

@@ -19,8 +19,8 @@ struct nft_elem {
 	uint8_t key[NFT_KEY_MAX], end[NFT_KEY_MAX]; /* end: of a range in a concatenation */
 	uint8_t data[NFT_DATA_MAX];		    /* of a map */
 	size_t key_size, data_size;		    /* data_size 0: a set */
-	bool range;		 /* end counts */
-	bool closes;		 /* the end mark of a range in a set of one field */
+	bool range;				    /* end counts */
+	bool closes;		       /* the end mark of a range in a set of one field */
 	char comment[NFT_COMMENT_MAX]; /* "" : none */
 };
 

@@ -22,8 +22,8 @@
 #include "host/addr.h"
 #include "host/netlink.h"
 
-#define MSG_SIZE    768
-#define NAMES_SAME  16 /* guests of a network that may share one alias */
+#define MSG_SIZE      768
+#define NAMES_SAME    16 /* guests of a network that may share one alias */
 #define LINK_NODEV(r) ((r) == -ENODEV || (r) == -ENXIO)
 
 /* Runs the one message of b; the kernel's words go to e. */
@@ -33,7 +33,8 @@ static int talk(const struct step *s, struct nl_buf *b, struct err *e)
 	int r = nl_once(NETLINK_ROUTE, b, NULL, NULL, &no);
 
 	if (r < 0 && no.text[0])
-		return err_set(e, r, "%s '%s': %s: %s", s->op->name, s->arg[0], err_words(r), no.text);
+		return err_set(
+			e, r, "%s '%s': %s: %s", s->op->name, s->arg[0], err_words(r), no.text);
 	return r;
 }
 
@@ -70,8 +71,8 @@ static int parse_mac(const char *s, uint8_t mac[6])
 {
 	char end;
 
-	if (sscanf(s, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%c", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4],
-		    &mac[5], &end) != 6)
+	if (sscanf(s, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%c", &mac[0], &mac[1], &mac[2], &mac[3],
+		    &mac[4], &mac[5], &end) != 6)
 		return -EINVAL;
 	return 0;
 }
@@ -192,7 +193,8 @@ static int bridge_create(const struct step *s, struct err *e)
 	nl_close_nest(&b, info);
 	r = talk(s, &b, e);
 	if (r == -EOPNOTSUPP) {
-		(void)err_set(e, -E_UNSUPPORTED, "bridge '%s': this kernel has no bridges", s->arg[0]);
+		(void)err_set(
+			e, -E_UNSUPPORTED, "bridge '%s': this kernel has no bridges", s->arg[0]);
 		return err_mend(e, "modprobe bridge, or use --network host or none");
 	}
 	return r == -EEXIST ? 0 : r;
@@ -210,7 +212,8 @@ static int bridge_run(struct step_run *run, const struct step *s, struct err *e)
 
 	r = bridge_whole(s->arg[0]);
 	if (r == -EEXIST)
-		return err_set(e, -E_EXISTS, "interface '%s' is there and isn't a bridge", s->arg[0]);
+		return err_set(
+			e, -E_EXISTS, "interface '%s' is there and isn't a bridge", s->arg[0]);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	r = bridge_create(s, e);
@@ -252,9 +255,11 @@ static void bridge_show(const struct step *s, struct text *t)
 	char after[IFNAMSIZ + 16];
 
 	(void)snprintf(after, sizeof(after), " dev %s", s->arg[0]);
-	text_addf(t, "ip link add %s%s%s type bridge", s->arg[0], s->arg[2][0] ? " mtu " : "", s->arg[2]);
+	text_addf(t, "ip link add %s%s%s type bridge", s->arg[0], s->arg[2][0] ? " mtu " : "",
+		s->arg[2]);
 	show_list(t, s->arg[1], "; ip address replace ", after);
-	text_addf(t, "; sysctl -w net/ipv4/conf/%s/route_localnet=1; ip link set %s up", s->arg[0], s->arg[0]);
+	text_addf(t, "; sysctl -w net/ipv4/conf/%s/route_localnet=1; ip link set %s up", s->arg[0],
+		s->arg[0]);
 }
 
 const struct step_ops step_bridge = {
@@ -270,7 +275,7 @@ static int veth_create(const struct step_run *run, const struct step *s, int bri
 	char space[MSG_SIZE];
 	struct nl_buf b = NL_BUF_ON(space);
 	size_t info, data, nest;
-	uint8_t mac[6];
+	uint8_t mac[6], on = 1;
 
 	link_begin(&b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, true);
 	nl_put_str(&b, IFLA_IFNAME, name);
@@ -295,6 +300,18 @@ static int veth_create(const struct step_run *run, const struct step *s, int bri
 	nl_close_nest(&b, nest);
 	nl_close_nest(&b, data);
 	nl_close_nest(&b, info);
+	/* a guest that reaches itself by a published port: with br_netfilter (a kernel that has it applies it to
+	 * every bridge) the packet leaves by the port that it came in */
+	if (s->arg[5][0]) {
+		link_begin(&b, RTM_NEWLINK, 0, false);
+		nl_put_str(&b, IFLA_IFNAME, name);
+		info = nl_open_nest(&b, IFLA_LINKINFO);
+		nl_put(&b, IFLA_INFO_SLAVE_KIND, "bridge", 7);
+		data = nl_open_nest(&b, IFLA_INFO_SLAVE_DATA);
+		nl_put(&b, IFLA_BRPORT_MODE, &on, sizeof(on));
+		nl_close_nest(&b, data);
+		nl_close_nest(&b, info);
+	}
 	return talk(s, &b, e);
 }
 
@@ -313,7 +330,8 @@ static int veth_run(struct step_run *run, const struct step *s, struct err *e)
 			r = veth_create(run, s, bridge, e);
 	}
 	if (r == -EOPNOTSUPP) {
-		(void)err_set(e, -E_UNSUPPORTED, "veth '%s': this kernel has no veth pairs", s->arg[0]);
+		(void)err_set(
+			e, -E_UNSUPPORTED, "veth '%s': this kernel has no veth pairs", s->arg[0]);
 		return err_mend(e, "modprobe veth, or use --network host or none");
 	}
 	return r;
@@ -339,7 +357,7 @@ static bool has_entry(const char *path)
  * address is given back. */
 static int veth_undo(struct step_run *run, const struct step *s, struct err *e)
 {
-	return has_entry(s->arg[5]) ? delete_link(s->arg[0]) : 0;
+	return has_entry(s->arg[6]) ? delete_link(s->arg[0]) : 0;
 }
 
 static void veth_show(const struct step *s, struct text *t)
@@ -354,12 +372,15 @@ static void veth_show(const struct step *s, struct text *t)
 		text_addf(t, " address %s", s->arg[3]);
 	if (s->arg[4][0])
 		text_addf(t, " mtu %s", s->arg[4]);
+	if (s->arg[5][0])
+		text_addf(t, "; bridge link set dev %s hairpin on", s->arg[0]);
 }
 
-const struct step_ops step_veth = {
-	.name = "veth", .args = "IF peer bridge mac mtu sharers", .run = veth_run, .undo = veth_undo,
-	.show = veth_show
-};
+const struct step_ops step_veth = { .name = "veth",
+	.args = "IF peer bridge mac mtu hairpin sharers",
+	.run = veth_run,
+	.undo = veth_undo,
+	.show = veth_show };
 
 /* --- macvlan, ipvlan --- */
 
@@ -481,7 +502,8 @@ const struct step_ops step_link_delete = {
 /* Without addresses of its own a link says nothing by IPv6; else each new guest would be heard by all. */
 static int addrgen_run(struct step_run *run, const struct step *s, struct err *e)
 {
-	uint8_t mode = strcmp(s->arg[1], "none") == 0 ? IN6_ADDR_GEN_MODE_NONE : IN6_ADDR_GEN_MODE_EUI64;
+	uint8_t mode =
+		strcmp(s->arg[1], "none") == 0 ? IN6_ADDR_GEN_MODE_NONE : IN6_ADDR_GEN_MODE_EUI64;
 	char space[256];
 	struct nl_buf b = NL_BUF_ON(space);
 	size_t spec, family;
@@ -538,7 +560,9 @@ static int route_run(struct step_run *run, const struct step *s, struct err *e)
 	char space[256];
 	struct nl_buf b = NL_BUF_ON(space);
 	struct addr to = { 0 }, via = { 0 };
-	struct rtmsg m = { .rtm_table = RT_TABLE_MAIN, .rtm_protocol = RTPROT_BOOT, .rtm_type = RTN_UNICAST };
+	struct rtmsg m = {
+		.rtm_table = RT_TABLE_MAIN, .rtm_protocol = RTPROT_BOOT, .rtm_type = RTN_UNICAST
+	};
 	int index;
 
 	if (!is_default && addr_parse(s->arg[0], &to) < 0)
@@ -619,10 +643,10 @@ static void dns_socket_show(const struct step *s, struct text *t)
 		text_addf(t, ", the rest from %s", s->arg[2]);
 }
 
-const struct step_ops step_dns_socket = {
-	.name = "dns-socket", .args = "address names upstreams", .run = dns_socket_run,
-	.show = dns_socket_show
-};
+const struct step_ops step_dns_socket = { .name = "dns-socket",
+	.args = "address names upstreams",
+	.run = dns_socket_run,
+	.show = dns_socket_show };
 
 /* --- name --- */
 
@@ -670,7 +694,8 @@ static int name_run(struct step_run *run, const struct step *s, struct err *e)
 		int r = name_add(s->arg[0], s->arg[i], s->arg[1]);
 
 		if (r == -E_LIMIT)
-			return err_set(e, r, "name '%s': %d guests have it already", s->arg[i], NAMES_SAME);
+			return err_set(e, r, "name '%s': %d guests have it already", s->arg[i],
+				NAMES_SAME);
 		if (r < 0)
 			return err_sys(e, r, "name '%s'", s->arg[i]);
 	}
@@ -695,7 +720,8 @@ static int name_remove(const char *dir, const char *name, const char *address)
 	if (r != 1)
 		return 0;
 	for (l = k; l + 1 < NAMES_SAME; l++)
-		if (name_path(last, dir, name, l + 1) < 0 || faccessat(AT_FDCWD, last, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		if (name_path(last, dir, name, l + 1) < 0 ||
+			faccessat(AT_FDCWD, last, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 			break;
 	(void)name_path(last, dir, name, l);
 	r = RET_NERRNO(l == k ? unlink(mine) : rename(last, mine));
@@ -730,7 +756,8 @@ static void name_show(const struct step *s, struct text *t)
 	}
 }
 
-const struct step_ops step_name = {
-	.name = "name", .args = "folder address names...", .run = name_run, .undo = name_undo,
-	.show = name_show
-};
+const struct step_ops step_name = { .name = "name",
+	.args = "folder address names...",
+	.run = name_run,
+	.undo = name_undo,
+	.show = name_show };

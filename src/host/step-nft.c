@@ -132,7 +132,8 @@ static int network_run(struct step_run *run, const struct step *s, struct err *e
 static void show_network(const struct step *s, struct text *t, const char *verb)
 {
 	text_addf(t, "nft '%s element inet lodge bridges { \"%s\" }", verb, s->arg[0]);
-	text_addf(t, "; %s element inet lodge same { \"%s\" . \"%s\" }", verb, s->arg[0], s->arg[0]);
+	text_addf(
+		t, "; %s element inet lodge same { \"%s\" . \"%s\" }", verb, s->arg[0], s->arg[0]);
 	if (s->arg[1][0])
 		text_addf(t, "; %s element inet lodge internal { \"%s\" }", verb, s->arg[0]);
 	for (const char *p = s->arg[1][0] ? "" : s->arg[2]; *p;) {
@@ -150,9 +151,10 @@ static void network_show(const struct step *s, struct text *t)
 	show_network(s, t, "add");
 }
 
-const struct step_ops step_nft_network = {
-	.name = "nft-network", .args = "IF internal subnets", .run = network_run, .show = network_show
-};
+const struct step_ops step_nft_network = { .name = "nft-network",
+	.args = "IF internal subnets",
+	.run = network_run,
+	.show = network_show };
 
 static int forget_run(struct step_run *run, const struct step *s, struct err *e)
 {
@@ -215,15 +217,16 @@ static int parse_publish(const struct step *s, unsigned i, struct publish *p)
 	static const uint8_t zero[16];
 
 	p->proto_name = arg[0];
-	p->proto = strcmp(arg[0], "tcp") == 0    ? IPPROTO_TCP
-		   : strcmp(arg[0], "udp") == 0  ? IPPROTO_UDP
+	p->proto = strcmp(arg[0], "tcp") == 0	 ? IPPROTO_TCP
+		   : strcmp(arg[0], "udp") == 0	 ? IPPROTO_UDP
 		   : strcmp(arg[0], "sctp") == 0 ? IPPROTO_SCTP
 						 : -1;
 	if (p->proto < 0 || addr_parse(arg[1], &p->host) < 0 || parse_port(arg[2], &p->first) < 0 ||
 		parse_port(arg[3], &p->last) < 0 || addr_parse(arg[4], &p->guest) < 0 ||
 		parse_port(arg[5], &p->to) < 0)
 		return -EINVAL;
-	if (p->last < p->first || p->to + (p->last - p->first) > 65535 || p->host.family != p->guest.family)
+	if (p->last < p->first || p->to + (p->last - p->first) > 65535 ||
+		p->host.family != p->guest.family)
 		return -EINVAL;
 	p->any = memcmp(p->host.b, zero, addr_len(&p->host)) == 0;
 	return 0;
@@ -286,7 +289,8 @@ static int elem_ours(int fd, const struct nft_elem *m)
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	return memcmp(got.key, m->key, m->key_size) == 0 && memcmp(got.end, m->end, m->key_size) == 0 &&
+	return memcmp(got.key, m->key, m->key_size) == 0 &&
+	       memcmp(got.end, m->end, m->key_size) == 0 &&
 	       memcmp(got.data, m->data, m->data_size) == 0;
 }
 
@@ -297,7 +301,8 @@ static bool all_ours(int fd, const struct step *s)
 	struct nft_elem m;
 
 	for (unsigned i = 0; i < publish_count(s); i++)
-		for (unsigned j = 0; parse_publish(s, i, &p) == 0 && publish_elem(&p, s->arg[0], j, &m); j++)
+		for (unsigned j = 0;
+			parse_publish(s, i, &p) == 0 && publish_elem(&p, s->arg[0], j, &m); j++)
 			if (elem_ours(fd, &m) != 1)
 				return false;
 	return true;
@@ -349,11 +354,13 @@ static int check_free(const struct publish *p, struct err *e)
 
 		addr_show(&p->host, false, host);
 		if (r == -EADDRINUSE) {
-			(void)err_set(e, -E_INUSE, "port %u/%s is in use on this host", port, p->proto_name);
+			(void)err_set(e, -E_INUSE, "port %u/%s is in use on this host", port,
+				p->proto_name);
 			return err_mend(e, "ss -lnp 'sport = :%u' says by whom", port);
 		}
 		if (r == -EADDRNOTAVAIL)
-			return err_set(e, -E_INVALID, "cannot publish on '%s': not an address of this host", host);
+			return err_set(e, -E_INVALID,
+				"cannot publish on '%s': not an address of this host", host);
 		if (r < 0)
 			return err_sys(e, r, "cannot publish %s port %u", p->proto_name, port);
 	}
@@ -372,11 +379,12 @@ static int in_use(int fd, const struct publish *p, struct err *e)
 		(void)publish_elem(&one, "", 0, &m);
 		if (nft_get(fd, &m, &got) < 0)
 			continue;
-		(void)err_set(e, -E_INUSE, "port %u/%s is in use by guest '%s'", port, p->proto_name, got.comment);
+		(void)err_set(e, -E_INUSE, "port %u/%s is in use by guest '%s'", port,
+			p->proto_name, got.comment);
 		return err_mend(e, "publish another port, or stop '%s'", got.comment);
 	}
-	return err_set(e, -E_INUSE, "ports %u-%u/%s overlap those of another guest", p->first, p->last,
-		p->proto_name);
+	return err_set(e, -E_INUSE, "ports %u-%u/%s overlap those of another guest", p->first,
+		p->last, p->proto_name);
 }
 
 static int publish_check(const struct step *s, struct err *e)
@@ -386,7 +394,8 @@ static int publish_check(const struct step *s, struct err *e)
 
 	for (unsigned i = 0; i < publish_count(s); i++) {
 		if (parse_publish(s, i, &p) < 0)
-			return err_set(e, -EINVAL, "bad published port '%s'", s->arg[1 + i * PUBLISH_FIELDS + 2]);
+			return err_set(e, -EINVAL, "bad published port '%s'",
+				s->arg[1 + i * PUBLISH_FIELDS + 2]);
 		r = check_free(&p, e);
 		if (r < 0)
 			return r;
@@ -436,7 +445,8 @@ static int publish_run(struct step_run *run, const struct step *s, struct err *e
 		return in_use(fd, &p, e);
 	}
 	if (r < 0)
-		return err_set(e, r, "publishing ports: %s%s%s", err_words(r), no.text[0] ? ": " : "", no.text);
+		return err_set(e, r, "publishing ports: %s%s%s", err_words(r),
+			no.text[0] ? ": " : "", no.text);
 	return 0;
 }
 
@@ -454,7 +464,8 @@ static int publish_undo(struct step_run *run, const struct step *s, struct err *
 		return fd;
 	nft_batch_begin(&b);
 	for (unsigned i = 0; i < publish_count(s); i++)
-		for (unsigned j = 0; parse_publish(s, i, &p) == 0 && publish_elem(&p, s->arg[0], j, &m); j++)
+		for (unsigned j = 0;
+			parse_publish(s, i, &p) == 0 && publish_elem(&p, s->arg[0], j, &m); j++)
 			if (elem_ours(fd, &m) == 1) {
 				nft_put_delete(&b, &m);
 				n++;
@@ -489,7 +500,8 @@ static void publish_show(const struct step *s, struct text *t)
 		if (p.last != p.first)
 			text_addf(t, "-%u", p.last);
 		text_addf(t, " comment \"%s\" : %s }", s->arg[0], guest);
-		for (unsigned port = p.first; p.first != p.to && port <= p.last && !t->cut; port++) {
+		for (unsigned port = p.first; p.first != p.to && port <= p.last && !t->cut;
+			port++) {
 			text_addf(t, "; add element inet lodge %s { %s . ",
 				p.host.family == AF_INET6 ? "shift6" : "shift4", p.proto_name);
 			show_host(t, &p);
@@ -499,7 +511,8 @@ static void publish_show(const struct step *s, struct text *t)
 	text_add(t, "'");
 }
 
-const struct step_ops step_nft_publish = {
-	.name = "nft-publish", .args = "owner ports...", .run = publish_run, .undo = publish_undo,
-	.show = publish_show
-};
+const struct step_ops step_nft_publish = { .name = "nft-publish",
+	.args = "owner ports...",
+	.run = publish_run,
+	.undo = publish_undo,
+	.show = publish_show };

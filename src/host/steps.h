@@ -79,7 +79,7 @@ extern const struct step_ops step_scheduling; /* oom, personality and the like o
 /* step-net.c: netlink. IF names an interface; addresses are "10.88.0.2/16". A bridge and the elements of
  * its network belong to the network, not to a guest: they have no undo and stay until the network goes. */
 extern const struct step_ops step_bridge;     /* IF addresses(by ',') mtu: made when not there */
-extern const struct step_ops step_veth;	      /* IF peer bridge mac mtu sharers: AT_PARENT, the peer goes to the child; sharers: a folder, see net.h */
+extern const struct step_ops step_veth;	      /* IF peer bridge mac mtu hairpin("1" or "") sharers: AT_PARENT, the peer goes to the child; sharers: a folder, see net.h */
 extern const struct step_ops step_link_up;    /* IF */
 extern const struct step_ops step_link_delete; /* IF: one that isn't there is fine */
 extern const struct step_ops step_addrgen;    /* IF mode("none"|"eui64"): IPv6 addresses that the kernel makes */
