@@ -269,6 +269,7 @@ int nl_talk(int fd, const struct nl_buf *b, nl_answer answer, void *data, struct
 		struct nlmsghdr h;
 		char b[ANSWER_MAX];
 	} in __attribute__((uninitialized)); /* clearing it would dirty pages of the monitor */
+	bool lost = false;
 	int code = 0;
 	ssize_t n;
 	int r;
@@ -282,8 +283,15 @@ int nl_talk(int fd, const struct nl_buf *b, nl_answer answer, void *data, struct
 			continue;
 		if (n == -EAGAIN)
 			break;
+		/* more answers than fit; those that came first, and so the first refusal, are still there */
+		if (n == -ENOBUFS && !lost) {
+			lost = true;
+			continue;
+		}
 		r = n < 0 ? (int)n : read_packet(&in, (size_t)n, answer, data, ret, &code);
 	}
+	if (r == 0 && code == 0 && lost)
+		r = -ENOBUFS;
 	if (r < 0 && ret && ret->code == 0)
 		ret->code = r;
 	return r < 0 ? r : code;

@@ -20,9 +20,9 @@
 /*
  * Every chain accepts: nothing that isn't ours is ever decided here.
  *
- * port*, shift*: published ports, by protocol, host address and port. In port* a range is one element and
- * keeps the port; shift* has one element for each port whose number changes in the guest. Every published
- * port is in port*, also the shifted ones, so that it can't be given out twice.
+ * port4, port6: published ports, by protocol, host address and port. A range is one element and keeps the
+ * port. Every published port is here, so that it can't be given out twice; those whose number changes in the
+ * guest are in shift* too, which is asked first: one element a port, with ("on") and without a host address.
  *
  * Packets from 127.0.0.1 to a guest need route_localnet on the bridge; `local` keeps guests from reaching
  * what listens on the host's loopback that way. IPv6 has no such switch: the kernel drops answers to ::1
@@ -38,15 +38,21 @@ const char nft_base_text[] =
 	"\tset nat6 { type ipv6_addr; flags interval; }\n"
 	"\tmap port4 { type inet_proto . ipv4_addr . inet_service : ipv4_addr; flags interval; }\n"
 	"\tmap port6 { type inet_proto . ipv6_addr . inet_service : ipv6_addr; flags interval; }\n"
-	"\tmap shift4 { type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service;"
-	" flags interval; }\n"
-	"\tmap shift6 { type inet_proto . ipv6_addr . inet_service : ipv6_addr . inet_service;"
-	" flags interval; }\n"
+	"\tmap shift4 { type inet_proto . inet_service : ipv4_addr . inet_service; }\n"
+	"\tmap shift6 { type inet_proto . inet_service : ipv6_addr . inet_service; }\n"
+	"\tmap shift4on { type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service; "
+	"}\n"
+	"\tmap shift6on { type inet_proto . ipv6_addr . inet_service : ipv6_addr . inet_service; "
+	"}\n"
 	"\tchain publish {\n"
-	"\t\tmeta l4proto { tcp, udp, sctp } dnat ip to meta l4proto . ip daddr . th dport map "
-	"@shift4\n"
-	"\t\tmeta l4proto { tcp, udp, sctp } dnat ip6 to meta l4proto . ip6 daddr . th dport map "
-	"@shift6\n"
+	"\t\tmeta l4proto { tcp, udp, sctp } dnat ip to"
+	" meta l4proto . ip daddr . th dport map @shift4on\n"
+	"\t\tmeta l4proto { tcp, udp, sctp } dnat ip6 to"
+	" meta l4proto . ip6 daddr . th dport map @shift6on\n"
+	"\t\tmeta l4proto { tcp, udp, sctp } dnat ip to"
+	" meta l4proto . th dport map @shift4\n"
+	"\t\tmeta l4proto { tcp, udp, sctp } dnat ip6 to"
+	" meta l4proto . th dport map @shift6\n"
 	"\t\tdnat ip to meta l4proto . ip daddr . th dport map @port4\n"
 	"\t\tdnat ip6 to meta l4proto . ip6 daddr . th dport map @port6\n"
 	"\t}\n"

@@ -273,9 +273,18 @@ static bool publish_elem(const struct publish *p, const char *owner, unsigned i,
 	}
 	if (p->first == p->to || port > p->last)
 		return false;
-	m->set = v6 ? "shift6" : "shift4";
-	m->key_size = put_key(m->key, p, false, port);
-	(void)put_key(m->end, p, true, port);
+	m->range = false;
+	if (p->any) {
+		uint16_t be = htons((uint16_t)port);
+
+		m->set = v6 ? "shift6" : "shift4";
+		m->key_size = 8;
+		m->key[0] = (uint8_t)p->proto;
+		memcpy(m->key + 4, &be, 2);
+	} else {
+		m->set = v6 ? "shift6on" : "shift4on";
+		m->key_size = put_key(m->key, p, false, port);
+	}
 	memcpy(m->data + n, &to, 2);
 	m->data_size = n + 4;
 	return true;
@@ -294,17 +303,17 @@ static int elem_ours(int fd, const struct nft_elem *m)
 	       memcmp(got.data, m->data, m->data_size) == 0;
 }
 
-/* A guest that restarts keeps its ports (STEP_HOLD): whether all of them are there and ours. */
+/* A guest that restarts keeps its ports (STEP_HOLD): whether all of them are there and ours. The range tells
+ * it for the elements of shifted ports too: they come and go in one transaction. */
 static bool all_ours(int fd, const struct step *s)
 {
 	struct publish p;
 	struct nft_elem m;
 
 	for (unsigned i = 0; i < publish_count(s); i++)
-		for (unsigned j = 0;
-			parse_publish(s, i, &p) == 0 && publish_elem(&p, s->arg[0], j, &m); j++)
-			if (elem_ours(fd, &m) != 1)
-				return false;
+		if (parse_publish(s, i, &p) < 0 || !publish_elem(&p, s->arg[0], 0, &m) ||
+			elem_ours(fd, &m) != 1)
+			return false;
 	return true;
 }
 
@@ -463,50 +472,49 @@ static int publish_undo(struct step_run *run, const struct step *s, struct err *
 	if (fd < 0)
 		return fd;
 	nft_batch_begin(&b);
-	for (unsigned i = 0; i < publish_count(s); i++)
-		for (unsigned j = 0;
-			parse_publish(s, i, &p) == 0 && publish_elem(&p, s->arg[0], j, &m); j++)
-			if (elem_ours(fd, &m) == 1) {
-				nft_put_delete(&b, &m);
-				n++;
-			}
+	for (unsigned i = 0; i < publish_count(s); i++) {
+		if (parse_publish(s, i, &p) < 0 || !publish_elem(&p, s->arg[0], 0, &m) ||
+			elem_ours(fd, &m) != 1)
+			continue;
+		for (unsigned j = 0; publish_elem(&p, s->arg[0], j, &m); j++, n++)
+			nft_put_delete(&b, &m);
+	}
 	r = n ? nft_batch_run(fd, &b, NULL) : 0;
 	nl_buf_done(&b);
 	return r == -ENOENT ? 0 : r; /* somebody else, fsck for one, was faster */
 }
 
-static void show_host(struct text *t, const struct publish *p)
+static void show_range(const struct publish *p, const char *owner, struct text *t)
 {
-	char a[ADDR_TEXT_MAX];
+	bool v6 = p->host.family == AF_INET6;
+	char host[ADDR_TEXT_MAX], guest[ADDR_TEXT_MAX];
 
-	addr_show(&p->host, false, a);
-	text_addf(t, "%s%s", a, p->any ? "/0" : "");
+	addr_show(&p->host, false, host);
+	addr_show(&p->guest, false, guest);
+	text_addf(t, "add element inet lodge %s { %s . %s%s . %u", v6 ? "port6" : "port4",
+		p->proto_name, host, p->any ? "/0" : "", p->first);
+	if (p->last != p->first)
+		text_addf(t, "-%u", p->last);
+	text_addf(t, " comment \"%s\" : %s }", owner, guest);
+	for (unsigned port = p->first; p->first != p->to && port <= p->last && !t->cut; port++) {
+		text_addf(t, "; add element inet lodge %s%s { %s . ", v6 ? "shift6" : "shift4",
+			p->any ? "" : "on", p->proto_name);
+		if (!p->any)
+			text_addf(t, "%s . ", host);
+		text_addf(t, "%u : %s . %u }", port, guest, p->to + port - p->first);
+	}
 }
 
 static void publish_show(const struct step *s, struct text *t)
 {
 	struct publish p;
-	char guest[ADDR_TEXT_MAX];
 
 	text_add(t, "nft '");
 	for (unsigned i = 0; i < publish_count(s); i++) {
 		if (parse_publish(s, i, &p) < 0)
 			continue;
-		addr_show(&p.guest, false, guest);
-		text_addf(t, "%sadd element inet lodge %s { %s . ", i ? "; " : "",
-			p.host.family == AF_INET6 ? "port6" : "port4", p.proto_name);
-		show_host(t, &p);
-		text_addf(t, " . %u", p.first);
-		if (p.last != p.first)
-			text_addf(t, "-%u", p.last);
-		text_addf(t, " comment \"%s\" : %s }", s->arg[0], guest);
-		for (unsigned port = p.first; p.first != p.to && port <= p.last && !t->cut;
-			port++) {
-			text_addf(t, "; add element inet lodge %s { %s . ",
-				p.host.family == AF_INET6 ? "shift6" : "shift4", p.proto_name);
-			show_host(t, &p);
-			text_addf(t, " . %u : %s . %u }", port, guest, p.to + port - p.first);
-		}
+		text_add(t, i ? "; " : "");
+		show_range(&p, s->arg[0], t);
 	}
 	text_add(t, "'");
 }

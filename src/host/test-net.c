@@ -378,7 +378,7 @@ static void check_publish(struct guest *outside)
 #define PUBLISH                                                                                   \
 	"a", "tcp", "0.0.0.0", "8080", "8081", "10.99.0.2", "80", "udp", "0.0.0.0", "8080",       \
 		"8080", "10.99.0.2", "80", "tcp", "0.0.0.0", "8000", "8009", "10.99.0.2", "8000", \
-		"tcp", "127.0.0.1", "7000", "7000", "10.99.0.2", "80", "tcp", "::", "8080",       \
+		"tcp", "127.0.0.1", "7000", "7001", "10.99.0.2", "80", "tcp", "::", "8080",       \
 		"8081", "fd99::2", "80"
 	OK(RUN(step_nft_publish, PUBLISH));
 	/* from the host, by loopback, by its address and at the guest itself */
@@ -387,6 +387,7 @@ static void check_publish(struct guest *outside)
 	assert_answer(0, SOCK_DGRAM, "127.0.0.1", 8080, "80 ::ffff:10.99.0.1");
 	assert_answer(0, SOCK_STREAM, "198.51.100.1", 8001, "8001 ");
 	assert_answer(0, SOCK_STREAM, "127.0.0.1", 7000, "80 ");
+	assert_answer(0, SOCK_STREAM, "127.0.0.1", 7001, "81 ");
 	assert_nothing(0, "198.51.100.1", 7000);
 	assert_answer(0, SOCK_STREAM, "10.99.0.2", 80, "80 ");
 	assert_answer(0, SOCK_STREAM, "fd99::2", 80, "80 fd99::1");
@@ -617,7 +618,9 @@ static void check_many(struct guest *outside)
 	s.arg = (const char *const *)arg->pdata;
 	begin = g_get_monotonic_time();
 	OK(step_nft_publish.run(&r, &s, NULL));
-	g_test_message("1000 ports: %.1f ms", (double)(g_get_monotonic_time() - begin) / 1000);
+	OK(step_nft_publish.run(&r, &s, NULL)); /* as on a restart: they are ours */
+	g_test_message(
+		"1000 ports, asked for twice: %.1f ms", (double)(g_get_monotonic_time() - begin) / 1000);
 	begin = g_get_monotonic_time();
 	OK(step_nft_publish.undo(&r, &s, NULL));
 	g_test_message("undone in %.1f ms", (double)(g_get_monotonic_time() - begin) / 1000);
