@@ -7,23 +7,22 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-static const char *const names[CAPS_COUNT] = {
-	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID",
-	"CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE",
-	"CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_IPC_LOCK",
-	"CAP_IPC_OWNER", "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT", "CAP_SYS_PTRACE",
-	"CAP_SYS_PACCT", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE", "CAP_SYS_RESOURCE",
-	"CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE",
-	"CAP_AUDIT_CONTROL", "CAP_SETFCAP", "CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG",
-	"CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND", "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF",
-	"CAP_CHECKPOINT_RESTORE"
-};
+static const char *const names[CAPS_COUNT] = { "CAP_CHOWN", "CAP_DAC_OVERRIDE",
+	"CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID", "CAP_SETUID",
+	"CAP_SETPCAP", "CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST",
+	"CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER", "CAP_SYS_MODULE",
+	"CAP_SYS_RAWIO", "CAP_SYS_CHROOT", "CAP_SYS_PTRACE", "CAP_SYS_PACCT", "CAP_SYS_ADMIN",
+	"CAP_SYS_BOOT", "CAP_SYS_NICE", "CAP_SYS_RESOURCE", "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG",
+	"CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE", "CAP_AUDIT_CONTROL", "CAP_SETFCAP",
+	"CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND",
+	"CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE" };
 
 const uint64_t caps_default = CAPS_BIT(CAP_CHOWN) | CAPS_BIT(CAP_DAC_OVERRIDE) |
-	CAPS_BIT(CAP_FSETID) | CAPS_BIT(CAP_FOWNER) | CAPS_BIT(CAP_MKNOD) | CAPS_BIT(CAP_NET_RAW) |
-	CAPS_BIT(CAP_SETGID) | CAPS_BIT(CAP_SETUID) | CAPS_BIT(CAP_SETFCAP) |
-	CAPS_BIT(CAP_SETPCAP) | CAPS_BIT(CAP_NET_BIND_SERVICE) | CAPS_BIT(CAP_SYS_CHROOT) |
-	CAPS_BIT(CAP_KILL) | CAPS_BIT(CAP_AUDIT_WRITE);
+			      CAPS_BIT(CAP_FSETID) | CAPS_BIT(CAP_FOWNER) | CAPS_BIT(CAP_MKNOD) |
+			      CAPS_BIT(CAP_NET_RAW) | CAPS_BIT(CAP_SETGID) | CAPS_BIT(CAP_SETUID) |
+			      CAPS_BIT(CAP_SETFCAP) | CAPS_BIT(CAP_SETPCAP) |
+			      CAPS_BIT(CAP_NET_BIND_SERVICE) | CAPS_BIT(CAP_SYS_CHROOT) |
+			      CAPS_BIT(CAP_KILL) | CAPS_BIT(CAP_AUDIT_WRITE);
 
 const char *caps_name(unsigned n)
 {
@@ -108,8 +107,8 @@ static int parse_list(char *const *list, uint64_t *all, uint64_t *by_name, struc
 	return 0;
 }
 
-int caps_choose(bool privileged, char *const *add, char *const *drop, uint64_t bounding, uint64_t *ret,
-	struct err *e)
+int caps_choose(bool privileged, char *const *add, char *const *drop, uint64_t bounding,
+	uint64_t *ret, struct err *e)
 {
 	uint64_t added, added_names, dropped, dropped_names, mask;
 	int r = parse_list(add, &added, &added_names, e);
@@ -129,8 +128,8 @@ int caps_choose(bool privileged, char *const *add, char *const *drop, uint64_t b
 	if (!privileged && (added_names & mask & ~bounding)) {
 		int n = __builtin_ctzll(added_names & mask & ~bounding);
 
-		err_set(e, -E_UNSUPPORTED, "capability '%s' can't be added: this process doesn't have it",
-			names[n]);
+		err_set(e, -E_UNSUPPORTED,
+			"capability '%s' can't be added: this process doesn't have it", names[n]);
 		return err_mend(e, "grant it to the container or service that Lodge runs in");
 	}
 	*ret = mask & bounding;
@@ -185,6 +184,7 @@ int caps_set(uint64_t permitted, uint64_t effective, uint64_t inheritable, uint6
 	r = RET_NERRNO(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0));
 	for (int i = 0; r >= 0 && i < 64; i++)
 		if (ambient & CAPS_BIT(i))
-			r = RET_NERRNO(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, (unsigned long)i, 0, 0));
+			r = RET_NERRNO(prctl(
+				PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, (unsigned long)i, 0, 0));
 	return r;
 }

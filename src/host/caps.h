@@ -20,7 +20,9 @@
 #include "base/err.h"
 #include "base/text.h"
 
-enum { CAPS_COUNT = 41 }; /* CAP_CHOWN 0 ... CAP_CHECKPOINT_RESTORE 40 */
+enum {
+	CAPS_COUNT = 41
+}; /* CAP_CHOWN 0 ... CAP_CHECKPOINT_RESTORE 40 */
 
 #define CAPS_BIT(n) (UINT64_C(1) << (n))
 #define CAPS_ALL    (CAPS_BIT(CAPS_COUNT) - 1)
@@ -49,8 +51,8 @@ uint64_t caps_bounding(void);
  * without the dropped and with the added ones. privileged: everything. The result lies within
  * `bounding`; -E_UNSUPPORTED names a capability that was added by its name and isn't in there.
  */
-int caps_choose(bool privileged, char *const *add, char *const *drop, uint64_t bounding, uint64_t *ret,
-	struct err *e);
+int caps_choose(bool privileged, char *const *add, char *const *drop, uint64_t bounding,
+	uint64_t *ret, struct err *e);
 
 /* Drops from the bounding set all that isn't in mask. -EPERM without CAP_SETPCAP. */
 int caps_set_bounding(uint64_t mask);

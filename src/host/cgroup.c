@@ -14,7 +14,11 @@
 #include "host/smallfile.h"
 
 /* How long processes may take to go after SIGKILL, and to freeze. */
-enum { KILL_WAIT_MS = 10000, FREEZE_WAIT_MS = 5000, DEPTH_MAX = 32 };
+enum {
+	KILL_WAIT_MS = 10000,
+	FREEZE_WAIT_MS = 5000,
+	DEPTH_MAX = 32
+};
 
 static const char *const controller_names[_CGROUP_CONTROLLER_MAX] = {
 	[CGROUP_CPU] = "cpu",
@@ -48,7 +52,8 @@ static unsigned bit_of(const char *name, size_t len)
 	if (len == 5 && strncmp(name, "blkio", 5) == 0)
 		return CGROUP_BIT(CGROUP_IO);
 	for (unsigned i = 0; i < _CGROUP_CONTROLLER_MAX; i++)
-		if (strlen(controller_names[i]) == len && strncmp(controller_names[i], name, len) == 0)
+		if (strlen(controller_names[i]) == len &&
+			strncmp(controller_names[i], name, len) == 0)
 			return CGROUP_BIT(i);
 	return 0;
 }
@@ -106,7 +111,8 @@ static bool unescape(const char *s, size_t n, char *buf, size_t size)
 		if (k + 1 >= size)
 			return false;
 		if (s[i] == '\\' && i + 3 < n) {
-			buf[k++] = (char)((s[i + 1] - '0') << 6 | (s[i + 2] - '0') << 3 | (s[i + 3] - '0'));
+			buf[k++] = (char)((s[i + 1] - '0') << 6 | (s[i + 2] - '0') << 3 |
+					  (s[i + 3] - '0'));
 			i += 3;
 		} else
 			buf[k++] = s[i];
@@ -119,9 +125,9 @@ static bool unescape(const char *s, size_t n, char *buf, size_t size)
 static void parse_line(const char *line, size_t len, struct cgroup_host *h)
 {
 	const char *field[5], *end = line + len, *p = line, *type;
+	size_t mount_len;
 	char super[256];
 	unsigned bits;
-	bool v2;
 
 	for (int i = 0; i < 5; i++) {
 		field[i] = p;
@@ -130,14 +136,14 @@ static void parse_line(const char *line, size_t len, struct cgroup_host *h)
 			return;
 		p++;
 	}
-	type = memmem(p, (size_t)(end - p), " - ", 3);
+	mount_len = (size_t)(p - 1 - field[4]);
+	type = memmem(p - 1, (size_t)(end - p + 1), " - ", 3);
 	if (!type || end - type < 10 || strncmp(type + 3, "cgroup", 6) != 0)
 		return;
 	type += 3;
-	v2 = strncmp(type, "cgroup2 ", 8) == 0;
-	if (v2) {
-		if (!h->v2[0])
-			(void)unescape(field[4], (size_t)(p - 1 - field[4]), h->v2, sizeof(h->v2));
+	if (strncmp(type, "cgroup2 ", 8) == 0) {
+		if (!h->v2[0] && !unescape(field[4], mount_len, h->v2, sizeof(h->v2)))
+			h->v2[0] = '\0';
 		return;
 	}
 	p = memchr(type, ' ', (size_t)(end - type));
@@ -150,8 +156,7 @@ static void parse_line(const char *line, size_t len, struct cgroup_host *h)
 	bits = cgroup_controllers_parse(super);
 	for (unsigned i = 0; i < h->n_v1; i++)
 		bits &= ~h->v1[i].controllers; /* mounted twice: the first */
-	p = field[4] + strcspn(field[4], " ");
-	if (bits && unescape(field[4], (size_t)(p - field[4]), h->v1[h->n_v1].mount, CGROUP_MOUNT_MAX))
+	if (bits && unescape(field[4], mount_len, h->v1[h->n_v1].mount, CGROUP_MOUNT_MAX))
 		h->v1[h->n_v1++].controllers = bits;
 }
 
@@ -241,7 +246,8 @@ int cgroup_dir(const struct cgroup_host *h, const char *path, enum cgroup_contro
 void cgroup_controllers_for(const struct cgroup_host *h, const char *const *keys, unsigned n_keys,
 	char list[CGROUP_PATH_MAX])
 {
-	unsigned bits = CGROUP_BIT(CGROUP_DEVICES) | CGROUP_BIT(CGROUP_MEMORY) | CGROUP_BIT(CGROUP_PIDS);
+	unsigned bits =
+		CGROUP_BIT(CGROUP_DEVICES) | CGROUP_BIT(CGROUP_MEMORY) | CGROUP_BIT(CGROUP_PIDS);
 	size_t n = 0;
 
 	if (!h->v2[0])
@@ -261,7 +267,8 @@ void cgroup_controllers_for(const struct cgroup_host *h, const char *const *keys
 /* --- the folders of a path ------------------------------------------------------------------------- */
 
 /* Calls f for the folder in each hierarchy; goes on after a failure, returns the first. */
-static int each_dir(const char *path, int (*f)(const char *dir, bool v2, struct err *e), struct err *e)
+static int each_dir(
+	const char *path, int (*f)(const char *dir, bool v2, struct err *e), struct err *e)
 {
 	const struct cgroup_host *h = cgroup_host();
 	char dir[CGROUP_DIR_MAX];
@@ -319,9 +326,10 @@ static int enable_v2(const char *dir, unsigned controllers, struct err *e)
 		(void)snprintf(word, sizeof(word), "+%s", controller_names[i]);
 		r = small_write(file, word);
 		if (r == -EBUSY) {
-			err_sys(e, r, "cgroup controller '%s' can't be enabled in '%s'", controller_names[i],
-				dir);
-			return err_mend(e, "processes lie in that cgroup: move them to one below it");
+			err_sys(e, r, "cgroup controller '%s' can't be enabled in '%s'",
+				controller_names[i], dir);
+			return err_mend(
+				e, "processes lie in that cgroup: move them to one below it");
 		}
 		if (r < 0 && r != -ENOENT)
 			return err_sys(e, r, "cgroup controller '%s' can't be enabled in '%s'",
@@ -330,29 +338,34 @@ static int enable_v2(const char *dir, unsigned controllers, struct err *e)
 	return 0;
 }
 
-/* v1: a new cpuset is empty, and takes no task until it has processors and memory nodes. */
+/* v1: a new cpuset is empty, and takes no task until it has processors and memory nodes. From here on
+ * down the kernel copies them. */
 static int fill_cpuset(const char *dir)
 {
 	static const char *const files[] = { "cpuset.cpus", "cpuset.mems" };
 	char file[CGROUP_DIR_MAX + 40], text[SMALL_MAX];
+	bool wrote = false;
 	int r = 0;
 
 	for (unsigned i = 0; r >= 0 && i < ELEMENTSOF(files); i++) {
 		(void)snprintf(file, sizeof(file), "%s/%s", dir, files[i]);
 		if (small_read(file, text, sizeof(text)) > 0)
-			continue; /* the parent's clone_children did it */
+			continue;
 		(void)snprintf(file, sizeof(file), "%s/../%s", dir, files[i]);
 		r = small_read(file, text, sizeof(text));
 		(void)snprintf(file, sizeof(file), "%s/%s", dir, files[i]);
 		if (r >= 0)
 			r = small_write(file, text);
+		wrote = true;
 	}
-	return r;
+	if (r < 0 || !wrote)
+		return r;
+	(void)snprintf(file, sizeof(file), "%s/cgroup.clone_children", dir);
+	return small_write(file, "1");
 }
 
 static int make_one(const char *dir, unsigned v1_controllers, struct err *e)
 {
-	char file[CGROUP_DIR_MAX + 32];
 	int r;
 
 	if (mkdir(dir, 0755) < 0)
@@ -360,14 +373,12 @@ static int make_one(const char *dir, unsigned v1_controllers, struct err *e)
 	if (!(v1_controllers & CGROUP_BIT(CGROUP_CPUSET)))
 		return 0;
 	r = fill_cpuset(dir);
-	(void)snprintf(file, sizeof(file), "%s/cgroup.clone_children", dir);
-	if (r >= 0)
-		r = small_write(file, "1");
 	return r < 0 ? err_sys(e, r, "cannot prepare the cgroup '%s'", dir) : 0;
 }
 
 /* The folders of path, one after the other, below a mount. */
-static int make_below(const char *mount, const char *path, bool v2, unsigned controllers, struct err *e)
+static int make_below(
+	const char *mount, const char *path, bool v2, unsigned controllers, struct err *e)
 {
 	char dir[CGROUP_DIR_MAX];
 	size_t n = (size_t)snprintf(dir, sizeof(dir), "%s", mount);
@@ -390,6 +401,7 @@ static int make_below(const char *mount, const char *path, bool v2, unsigned con
 int cgroup_create(const char *path, unsigned controllers, struct err *e)
 {
 	const struct cgroup_host *h = cgroup_host();
+	bool there = cgroup_exists(path);
 	int r = 0;
 
 	if (!cgroup_path_ok(path))
@@ -403,7 +415,7 @@ int cgroup_create(const char *path, unsigned controllers, struct err *e)
 	for (unsigned i = 0; r >= 0 && i < h->n_v1; i++)
 		if (h->v1[i].controllers & controllers & ~h->v2_controllers)
 			r = make_below(h->v1[i].mount, path, false, h->v1[i].controllers, e);
-	if (r < 0)
+	if (r < 0 && !there)
 		(void)cgroup_remove(path, NULL);
 	return r;
 }
@@ -439,7 +451,8 @@ int cgroup_join(const char *path, bool and_v2, struct err *e)
 		if (r == -ENOENT)
 			continue; /* not one of the guest's controllers */
 		if (r < 0)
-			return err_sys(e, r, "cannot join the cgroup '%s/%s'", h->v1[i].mount, path);
+			return err_sys(
+				e, r, "cannot join the cgroup '%s/%s'", h->v1[i].mount, path);
 	}
 	return 0;
 }
@@ -476,8 +489,8 @@ static void pids_from_file(int dir_fd, struct pids *l)
 }
 
 /* Calls f on the folder and all below it, those below first. */
-static int walk(int parent, const char *name, int depth, int (*f)(int parent, const char *name, int dir, void *data),
-	void *data)
+static int walk(int parent, const char *name, int depth,
+	int (*f)(int parent, const char *name, int dir, void *data), void *data)
 {
 	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct dirent *d;
@@ -492,7 +505,8 @@ static int walk(int parent, const char *name, int depth, int (*f)(int parent, co
 		return -ENOMEM;
 	}
 	while (depth < DEPTH_MAX && (d = readdir(dir)) != NULL) {
-		if (d->d_type != DT_DIR || strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
+		if (d->d_type != DT_DIR || strcmp(d->d_name, ".") == 0 ||
+			strcmp(d->d_name, "..") == 0)
 			continue;
 		r = walk(fd, d->d_name, depth + 1, f, data);
 		if (first == 0 && r < 0)
@@ -615,7 +629,8 @@ int cgroup_remove(const char *path, struct err *e)
 		r = each_dir(path, remove_in, NULL);
 	} while (r == -EBUSY && now_ms() < end);
 	if (r == -EBUSY)
-		return err_sys(e, r, "cannot remove the cgroup '%s': processes in it don't end", path);
+		return err_sys(
+			e, r, "cannot remove the cgroup '%s': processes in it don't end", path);
 	return r < 0 ? err_sys(e, r, "cannot remove the cgroup '%s'", path) : 0;
 }
 

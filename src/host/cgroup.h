@@ -21,6 +21,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include "base/err.h"
+#include "base/text.h"
 
 enum cgroup_mode {
 	CGROUP_NONE,   /* nothing is mounted */
@@ -41,7 +42,7 @@ enum cgroup_controller {
 	CGROUP_DEVICES, /* v1 only: a program of the BPF kind on v2 */
 	CGROUP_FREEZER, /* v1 only: cgroup.freeze on v2 */
 	CGROUP_HUGETLB,
-	CGROUP_NET_CLS, /* v1 only */
+	CGROUP_NET_CLS,	 /* v1 only */
 	CGROUP_NET_PRIO, /* v1 only */
 	CGROUP_PERF,
 	CGROUP_RDMA,
@@ -51,7 +52,11 @@ enum cgroup_controller {
 };
 #define CGROUP_BIT(c) (1u << (c))
 
-enum { CGROUP_HIERARCHIES_MAX = 16, CGROUP_PATH_MAX = 256, CGROUP_MOUNT_MAX = 256 };
+enum {
+	CGROUP_HIERARCHIES_MAX = 16,
+	CGROUP_PATH_MAX = 256,
+	CGROUP_MOUNT_MAX = 256
+};
 
 struct cgroup_hierarchy {
 	char mount[CGROUP_MOUNT_MAX];
@@ -148,10 +153,16 @@ int cgroup_set(const char *path, const char *key, const char *value, struct err 
 /* Only the checks of the value, without touching anything: for plans and their error messages. Knows the host. */
 int cgroup_check(const struct cgroup_host *h, const char *key, const char *value, struct err *e);
 
+/* The commands that stand for cgroup_set() on this host. Pure. */
+void cgroup_show_set(const struct cgroup_host *h, const char *path, const char *key,
+	const char *value, struct text *t);
+
 /* The controller (bit) that a key needs; 0: unknown key or none. */
 unsigned cgroup_key_controller(const char *key);
 
-enum { CGROUP_MEMORY_MIN = 512 * 1024 };
+enum {
+	CGROUP_MEMORY_MIN = 512 * 1024
+};
 
 /* The conversions of runtime-spec's config-linux.md. Pure. */
 uint64_t cgroup_shares_to_weight(uint64_t shares);
@@ -165,8 +176,14 @@ struct cgroup_device_rule {
 	int64_t major, minor; /* -1: any */
 	unsigned access;      /* CGROUP_DEV_* */
 };
-enum { CGROUP_DEV_MKNOD = 1, CGROUP_DEV_READ = 2, CGROUP_DEV_WRITE = 4 }; /* as BPF_DEVCG_ACC_* */
-enum { CGROUP_DEVICE_RULES_MAX = 512 };
+enum {
+	CGROUP_DEV_MKNOD = 1,
+	CGROUP_DEV_READ = 2,
+	CGROUP_DEV_WRITE = 4
+}; /* as BPF_DEVCG_ACC_* */
+enum {
+	CGROUP_DEVICE_RULES_MAX = 512
+};
 
 /* "c 1:3 rwm", "b *:* m", "a"; a "-" before it denies. -E_INVALID. */
 int cgroup_device_parse(const char *s, struct cgroup_device_rule *ret, struct err *e);
@@ -177,14 +194,17 @@ extern const char *const cgroup_device_default[];
 
 /* Denies all, then applies the rules in order: v1's devices.deny and devices.allow, or a BPF program
  * that takes the place of the one there is. */
-int cgroup_device_set(const char *path, const struct cgroup_device_rule *rules, size_t n,
-	struct err *e);
+int cgroup_device_set(
+	const char *path, const struct cgroup_device_rule *rules, size_t n, struct err *e);
 
 struct bpf_insn;
-enum { CGROUP_DEVICE_INSNS_MAX = 4 + 10 * CGROUP_DEVICE_RULES_MAX };
+enum {
+	CGROUP_DEVICE_INSNS_MAX = 4 + 10 * CGROUP_DEVICE_RULES_MAX
+};
 /* The program: the last rule that matches decides, 0 when none does. insns holds CGROUP_DEVICE_INSNS_MAX.
  * Returns the number of instructions. Pure. */
-size_t cgroup_device_program(const struct cgroup_device_rule *rules, size_t n, struct bpf_insn *insns);
+size_t cgroup_device_program(
+	const struct cgroup_device_rule *rules, size_t n, struct bpf_insn *insns);
 
 /* --- figures: cgroup-stats.c ----------------------------------------------------------------------- */
 
@@ -193,7 +213,8 @@ struct cgroup_stats {
 	unsigned known; /* CGROUP_BIT()s: CGROUP_CPU, _MEMORY, _PIDS, _IO */
 	uint64_t cpu_ns, cpu_user_ns, cpu_system_ns;
 	uint64_t periods, throttled, throttled_ns;
-	uint64_t memory, memory_limit, memory_max, memory_cache; /* cache: inactive_file, docker subtracts it */
+	uint64_t memory, memory_limit, memory_max,
+		memory_cache; /* cache: inactive_file, docker subtracts it */
 	uint64_t memory_swap;
 	uint64_t oom_kills;
 	uint64_t pids, pids_limit;
@@ -212,7 +233,9 @@ uint64_t cgroup_oom_kills(const char *path);
 
 /* The folder of path in the hierarchy that has controller c; v2 before v1. -E_UNSUPPORTED when no
  * hierarchy has it. *ret_v2 says whose file names apply. buf: CGROUP_MOUNT_MAX + CGROUP_PATH_MAX bytes. */
-enum { CGROUP_DIR_MAX = CGROUP_MOUNT_MAX + CGROUP_PATH_MAX };
+enum {
+	CGROUP_DIR_MAX = CGROUP_MOUNT_MAX + CGROUP_PATH_MAX
+};
 int cgroup_dir(const struct cgroup_host *h, const char *path, enum cgroup_controller c, char *buf,
 	bool *ret_v2);
 

@@ -77,15 +77,26 @@ static const char *const always[] = {
 
 /* clang-format on */
 
-#define CALLS(...)    (const char *const[]){ __VA_ARGS__, NULL }
-#define WHEN(i, cmp, ...) .n_args = 1, .args = &(const struct seccomp_arg){ i, cmp, __VA_ARGS__ }
-#define ALLOW(...)    { .action = SECCOMP_RET_ALLOW, .names = __VA_ARGS__ }
+#define CALLS(...)                \
+	(const char *const[])     \
+	{                         \
+		__VA_ARGS__, NULL \
+	}
+#define WHEN(i, cmp, ...)                                \
+	.n_args = 1, .args = &(const struct seccomp_arg) \
+	{                                                \
+		i, cmp, __VA_ARGS__                      \
+	}
+#define ALLOW(...)                                                \
+	{                                                         \
+		.action = SECCOMP_RET_ALLOW, .names = __VA_ARGS__ \
+	}
 
 /* CLONE_NEW* but for time, which clone(2) can't make */
-#define NEW_ANY                                                                                      \
-	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | \
-		CLONE_NEWNET)
-#define S390_BOTH (SECCOMP_S390 | SECCOMP_S390X)
+#define NEW_ANY                                                                        \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
+		CLONE_NEWPID | CLONE_NEWNET)
+#define S390_BOTH  (SECCOMP_S390 | SECCOMP_S390X)
 #define X86_BOTH64 (SECCOMP_X86_64 | SECCOMP_X32)
 
 static const struct seccomp_row rows[] = {
@@ -106,7 +117,7 @@ static const struct seccomp_row rows[] = {
 
 	ALLOW(CALLS("sync_file_range2", "swapcontext"), .arches = SECCOMP_PPC64LE),
 	ALLOW(CALLS("arm_fadvise64_64", "arm_sync_file_range", "sync_file_range2", "breakpoint",
-			"cacheflush", "set_tls"),
+		      "cacheflush", "set_tls"),
 		.arches = SECCOMP_ARM | SECCOMP_AARCH64),
 	ALLOW(CALLS("arch_prctl"), .arches = X86_BOTH64),
 	ALLOW(CALLS("modify_ldt"), .arches = X86_BOTH64 | SECCOMP_X86),
@@ -116,17 +127,18 @@ static const struct seccomp_row rows[] = {
 
 	ALLOW(CALLS("open_by_handle_at"), .caps = CAPS_BIT(CAP_DAC_READ_SEARCH)),
 	ALLOW(CALLS("bpf", "clone", "clone3", "fanotify_init", "fsconfig", "fsmount", "fsopen",
-			"fspick", "lookup_dcookie", "lsm_get_self_attr", "lsm_list_modules",
-			"lsm_set_self_attr", "mount", "mount_setattr", "move_mount", "open_tree",
-			"perf_event_open", "quotactl", "quotactl_fd", "setdomainname",
-			"sethostname", "setns", "syslog", "umount", "umount2", "unshare"),
+		      "fspick", "lookup_dcookie", "lsm_get_self_attr", "lsm_list_modules",
+		      "lsm_set_self_attr", "mount", "mount_setattr", "move_mount", "open_tree",
+		      "perf_event_open", "quotactl", "quotactl_fd", "setdomainname", "sethostname",
+		      "setns", "syslog", "umount", "umount2", "unshare"),
 		.caps = CAPS_BIT(CAP_SYS_ADMIN)),
 	ALLOW(CALLS("clone"), WHEN(0, SECCOMP_MASKED_EQ, NEW_ANY, 0),
 		.not_caps = CAPS_BIT(CAP_SYS_ADMIN), .not_arches = S390_BOTH),
 	ALLOW(CALLS("clone"), WHEN(1, SECCOMP_MASKED_EQ, NEW_ANY, 0), /* flags come second there */
 		.not_caps = CAPS_BIT(CAP_SYS_ADMIN), .arches = S390_BOTH),
 	/* its flags lie in memory, where no filter sees them: programs fall back to clone */
-	{ .names = CALLS("clone3"), .action = SECCOMP_RET_ERRNO | ENOSYS,
+	{ .names = CALLS("clone3"),
+		.action = SECCOMP_RET_ERRNO | ENOSYS,
 		.not_caps = CAPS_BIT(CAP_SYS_ADMIN) },
 	ALLOW(CALLS("reboot"), .caps = CAPS_BIT(CAP_SYS_BOOT)),
 	ALLOW(CALLS("chroot"), .caps = CAPS_BIT(CAP_SYS_CHROOT)),
@@ -134,7 +146,7 @@ static const struct seccomp_row rows[] = {
 		.caps = CAPS_BIT(CAP_SYS_MODULE)),
 	ALLOW(CALLS("acct"), .caps = CAPS_BIT(CAP_SYS_PACCT)),
 	ALLOW(CALLS("kcmp", "pidfd_getfd", "process_madvise", "process_vm_readv",
-			"process_vm_writev", "ptrace"),
+		      "process_vm_writev", "ptrace"),
 		.caps = CAPS_BIT(CAP_SYS_PTRACE)),
 	ALLOW(CALLS("iopl", "ioperm"), .caps = CAPS_BIT(CAP_SYS_RAWIO)),
 	ALLOW(CALLS("settimeofday", "stime", "clock_settime", "clock_settime64"),
@@ -150,7 +162,7 @@ static const struct seccomp_row rows[] = {
 const struct seccomp_profile seccomp_default = {
 	.default_action = SECCOMP_RET_ERRNO | EPERM,
 	.arches = SECCOMP_X86_64 | SECCOMP_X86 | SECCOMP_X32 | SECCOMP_AARCH64 | SECCOMP_ARM |
-		SECCOMP_S390X | SECCOMP_S390 | SECCOMP_PPC64LE | SECCOMP_RISCV64,
+		  SECCOMP_S390X | SECCOMP_S390 | SECCOMP_PPC64LE | SECCOMP_RISCV64,
 	.rows = rows,
 	.n_rows = ELEMENTSOF(rows),
 };

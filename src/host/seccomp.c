@@ -41,15 +41,25 @@ static const struct {
 	int nr;
 	unsigned arches; /* 0: all */
 } young[] = {
-	{ "cachestat", 451, 0 }, { "fchmodat2", 452, 0 },
-	{ "map_shadow_stack", 453, 0 }, { "futex_wake", 454, 0 },
-	{ "futex_wait", 455, 0 }, { "futex_requeue", 456, 0 },
-	{ "statmount", 457, 0 }, { "listmount", 458, 0 },
-	{ "lsm_get_self_attr", 459, 0 }, { "lsm_set_self_attr", 460, 0 },
-	{ "lsm_list_modules", 461, 0 }, { "mseal", 462, 0 },
-	{ "setxattrat", 463, 0 }, { "getxattrat", 464, 0 },
-	{ "listxattrat", 465, 0 }, { "removexattrat", 466, 0 },
-	{ "open_tree_attr", 467, 0 }, { "file_getattr", 468, 0 }, { "file_setattr", 469, 0 },
+	{ "cachestat", 451, 0 },
+	{ "fchmodat2", 452, 0 },
+	{ "map_shadow_stack", 453, 0 },
+	{ "futex_wake", 454, 0 },
+	{ "futex_wait", 455, 0 },
+	{ "futex_requeue", 456, 0 },
+	{ "statmount", 457, 0 },
+	{ "listmount", 458, 0 },
+	{ "lsm_get_self_attr", 459, 0 },
+	{ "lsm_set_self_attr", 460, 0 },
+	{ "lsm_list_modules", 461, 0 },
+	{ "mseal", 462, 0 },
+	{ "setxattrat", 463, 0 },
+	{ "getxattrat", 464, 0 },
+	{ "listxattrat", 465, 0 },
+	{ "removexattrat", 466, 0 },
+	{ "open_tree_attr", 467, 0 },
+	{ "file_getattr", 468, 0 },
+	{ "file_setattr", 469, 0 },
 	{ "uretprobe", 335, SECCOMP_X86_64 },
 	{ "riscv_hwprobe", 258, SECCOMP_RISCV64 },
 };
@@ -153,8 +163,8 @@ static int call_cmp(const void *a, const void *b)
 static bool row_counts(const struct seccomp_row *r, const struct seccomp_target *t)
 {
 	return (t->caps & r->caps) == r->caps && !(t->caps & r->not_caps) &&
-		(!r->arches || r->arches & t->arch) && !(r->not_arches & t->arch) &&
-		t->kernel >= r->min_kernel;
+	       (!r->arches || r->arches & t->arch) && !(r->not_arches & t->arch) &&
+	       t->kernel >= r->min_kernel;
 }
 
 /* --- instructions ---------------------------------------------------------------------------------- */
@@ -181,12 +191,20 @@ static void load(struct code *c, size_t offset)
 }
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-enum { LOW = 0, HIGH = 4 };
+enum {
+	LOW = 0,
+	HIGH = 4
+};
 #else
-enum { LOW = 4, HIGH = 0 };
+enum {
+	LOW = 4,
+	HIGH = 0
+};
 #endif
 
-enum { FAIL = 255 }; /* a jump to the row's end, put right when that is known */
+enum {
+	FAIL = 255
+}; /* a jump to the row's end, put right when that is known */
 
 /* Falls through when the comparison holds, jumps to FAIL when it doesn't. */
 static void emit_arg(struct code *c, const struct seccomp_arg *a)
@@ -340,8 +358,8 @@ static size_t cut(struct job *j, struct calls *c, uint32_t base, struct stretch 
 		stretch_add(v, &n, (struct stretch){ c->v[i].nr + 1, -1, other });
 	}
 	if (c->n && is_errno(other))
-		stretch_add(v, &n, (struct stretch){ c->v[c->n - 1].nr + 1, -1,
-			SECCOMP_RET_ERRNO | ENOSYS });
+		stretch_add(v, &n,
+			(struct stretch){ c->v[c->n - 1].nr + 1, -1, SECCOMP_RET_ERRNO | ENOSYS });
 	return n;
 }
 
@@ -377,17 +395,20 @@ static int emit_arch(const struct seccomp_profile *p, const struct seccomp_targe
 static int check_rows(const struct seccomp_profile *p, struct err *e)
 {
 	if (p->n_rows > SECCOMP_RULES_MAX)
-		return err_set(e, -E_LIMIT, "seccomp profile has more than %d rules", SECCOMP_RULES_MAX);
+		return err_set(
+			e, -E_LIMIT, "seccomp profile has more than %d rules", SECCOMP_RULES_MAX);
 	for (size_t i = 0; i < p->n_rows; i++) {
 		const struct seccomp_row *r = &p->rows[i];
 
 		if (r->n_args > SECCOMP_ARGS_MAX)
-			return err_set(e, -E_INVALID, "seccomp rule for '%s' has more than %d arguments",
+			return err_set(e, -E_INVALID,
+				"seccomp rule for '%s' has more than %d arguments",
 				r->names[0] ? r->names[0] : "", SECCOMP_ARGS_MAX);
 		for (unsigned k = 0; k < r->n_args; k++)
 			if (r->args[k].index >= SECCOMP_ARGS_MAX ||
 				(unsigned)r->args[k].cmp >= _SECCOMP_CMP_MAX)
-				return err_set(e, -E_INVALID, "seccomp rule for '%s': bad argument %u",
+				return err_set(e, -E_INVALID,
+					"seccomp rule for '%s': bad argument %u",
 					r->names[0] ? r->names[0] : "", r->args[k].index);
 	}
 	return 0;

@@ -66,17 +66,18 @@ enum {
  */
 struct seccomp_row {
 	const char *const *names;
-	uint32_t action; /* SECCOMP_RET_*, with its data */
+	uint32_t action;		/* SECCOMP_RET_*, with its data */
 	const struct seccomp_arg *args; /* all must hold */
 	unsigned n_args;
 	uint64_t caps, not_caps; /* counts only with all of, and with none of these capabilities */
 	unsigned arches, not_arches; /* counts only when the native one is in / isn't in; 0: any */
-	unsigned min_kernel; /* 4 << 8 | 8: Linux 4.8 */
+	unsigned min_kernel;	     /* 4 << 8 | 8: Linux 4.8 */
 };
 
 struct seccomp_profile {
 	uint32_t default_action;
-	unsigned arches; /* allowed beside the native one, when that goes with them; others are killed */
+	unsigned
+		arches; /* allowed beside the native one, when that goes with them; others are killed */
 	const struct seccomp_row *rows;
 	size_t n_rows;
 };
@@ -106,7 +107,9 @@ int seccomp_compile(const struct seccomp_profile *p, const struct seccomp_target
 
 /* A file name for a compiled filter: what it was made from. `profile` is "default", or a hash of the
  * profile's text. */
-enum { SECCOMP_KEY_MAX = 192 };
+enum {
+	SECCOMP_KEY_MAX = 192
+};
 void seccomp_key(const char *profile, const struct seccomp_target *t, char key[SECCOMP_KEY_MAX]);
 
 /* The form that step "seccomp" takes: hexadecimal, 16 digits an instruction. Caller frees. */

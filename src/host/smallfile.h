@@ -8,7 +8,9 @@
 #include <stdint.h>
 #include "base/macros.h"
 
-enum { SMALL_MAX = 4096 }; /* what a buffer for one of them should hold; longer ones are cut */
+enum {
+	SMALL_MAX = 4096
+}; /* what a buffer for one of them should hold; longer ones are cut */
 
 /* Reads path below dir_fd (or AT_FDCWD) into buf and ends it with NUL, without the last newline. The
  * length, or a negative errno. */

@@ -28,7 +28,6 @@ extern const struct step_ops step_clone;     /* namespaces: "mnt,pid,net,uts,ipc
 extern const struct step_ops step_join;	     /* kind path: setns(2), in the child */
 extern const struct step_ops step_idmap;     /* which("uid"|"gid") map: AT_PARENT, lines "in out count" by ',' */
 extern const struct step_ops step_setid0;    /* (none): become uid and gid 0 of the new user namespace */
-extern const struct step_ops step_oom_score; /* value */
 extern const struct step_ops step_enter;     /* kinds by ',': those of the running guest (run->guest_fd); "pid" is AT_HOST */
 extern const struct step_ops step_unshare;   /* kind: unshare(2), in the child */
 extern const struct step_ops step_session;   /* tty("1" or ""): setsid(2), and takes the terminal */
@@ -55,26 +54,31 @@ extern const struct step_ops step_dev_links; /* root: /dev/fd, stdin, stdout, st
 extern const struct step_ops step_console;   /* root bind("1" or ""): opens the terminal (see KEPT_CONSOLE), binds /dev/console */
 
 /* step-cgroup.c; cgroup.h says which hierarchies a path stands for */
-extern const struct step_ops step_cgroup_create; /* path controllers: in every hierarchy; undo kills and removes */
+extern const struct step_ops step_cgroup_create; /* path controllers: cgroup_controllers_for(); undo kills what is in there and removes */
 extern const struct step_ops step_cgroup_set;	 /* path key value: one neutral key (see cgroup.h), converted for v1 or v2 */
-extern const struct step_ops step_cgroup_join;	 /* path: the child itself, v1 hierarchies (v2: at clone) */
-extern const struct step_ops step_cgroup_devices; /* path rules...: "a|c|b MAJ:MIN rwm", allow list; v1 files or eBPF on v2 */
-extern const struct step_ops step_cgroup_ns;	 /* (none): unshare(CLONE_NEWCGROUP), after join */
+extern const struct step_ops step_cgroup_join;	 /* path: the child itself, v1 hierarchies (v2: at clone); before setid0 and pivot */
+extern const struct step_ops step_cgroup_devices; /* path rules...: "c 1:3 rwm", "-" before it denies; cgroup_device_default; v1 files or BPF on v2 */
 extern const struct step_ops step_freeze;	 /* path: undo thaws */
 extern const struct step_ops step_thaw;		 /* path */
 
-/* step-proc.c */
+/* step-proc.c: what the child carries into execve(2). Their order in the child: hostname, sysctl (while
+ * /proc/sys can be written), rlimit, apparmor or selinux, seccomp unless no-new-privs is set, caps-bounding,
+ * user, caps, no-new-privs, then seccomp where it is. See caps.h and proc.h. */
 extern const struct step_ops step_hostname;   /* name */
 extern const struct step_ops step_domainname; /* name */
-extern const struct step_ops step_sysctl;     /* key value */
-extern const struct step_ops step_rlimit;     /* name soft hard: never above the caller's hard limit */
-extern const struct step_ops step_caps;	      /* bounding permitted effective inheritable ambient: hex masks */
-extern const struct step_ops step_no_new_privs;
-extern const struct step_ops step_seccomp;    /* filter(hex of struct sock_filter[]) flags label */
-extern const struct step_ops step_apparmor;   /* profile: for the exec */
+extern const struct step_ops step_sysctl;     /* key value: check with sysctl_check() when planning */
+extern const struct step_ops step_rlimit;     /* name soft hard: never above the caller's hard limit; rlimit_check() */
+extern const struct step_ops step_oom_score;  /* value */
+extern const struct step_ops step_scheduling; /* key value: scheduler, io-priority, personality, cpu-affinity, nice; runtime-spec's words */
+extern const struct step_ops step_caps_bounding; /* mask: hexadecimal; before step "user" */
+extern const struct step_ops step_caps;	      /* permitted effective inheritable ambient: hex masks; after step "user" */
+extern const struct step_ops step_no_new_privs; /* (none) */
+extern const struct step_ops step_seccomp;    /* filter(seccomp_to_hex) flags("tsync,log,spec-allow") label: without no-new-privs before step "user" */
+extern const struct step_ops step_apparmor;   /* profile: for the exec; "lodge-default" and "unconfined" are fine without AppArmor */
+extern const struct step_ops step_apparmor_load; /* (none): AT_HOST, loads "lodge-default" where it can be */
 extern const struct step_ops step_selinux;    /* label: for the exec */
-extern const struct step_ops step_time_offset; /* clock seconds nanoseconds */
-extern const struct step_ops step_scheduling; /* oom, personality and the like of runtime-spec: key value */
+extern const struct step_ops step_cgroup_ns;  /* (none): unshare(CLONE_NEWCGROUP), after cgroup-join */
+extern const struct step_ops step_time_offset; /* clock("monotonic"|"boottime") seconds nanoseconds: AT_HOST; makes the time namespace that clone enters, so clone isn't told "time" */
 
 /* step-net.c: netlink. IF names an interface; addresses are "10.88.0.2/16". A bridge and the elements of
  * its network belong to the network, not to a guest: they have no undo and stay until the network goes. */
