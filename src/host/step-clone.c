@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "host/cgroup.h"
 #include "host/users.h"
 
 static const struct {
@@ -179,6 +180,30 @@ static void enter_show(const struct step *s, struct text *t)
 
 const struct step_ops step_enter = {
 	.name = "enter", .args = "kinds", .run = enter_run, .undo = enter_undo, .show = enter_show
+};
+
+/* --- cgroup-into --- */
+
+/* The next clone's process starts in there (v2). Without a v2 tree there is nothing to open. */
+static int cgroup_into_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	int fd = cgroup_open(s->arg[0]);
+
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	closep(&r->cgroup_fd);
+	r->cgroup_fd = fd;
+	return 0;
+}
+
+static void cgroup_into_show(const struct step *s, struct text *t)
+{
+	text_add(t, "# the next process starts in the cgroup ");
+	text_add_word(t, s->arg[0]);
+}
+
+const struct step_ops step_cgroup_into = {
+	.name = "cgroup-into", .args = "path", .run = cgroup_into_run, .show = cgroup_into_show
 };
 
 /* --- unshare: what the child makes for itself --- */

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lodge-init: the first process in a guest that asked for one (--init).
+ *
+ *   lodge-init -- COMMAND [ARG...]
+ *
+ * Runs COMMAND as its child, passes signals on to it, reaps what is orphaned, and exits with the
+ * child's status (128+n for a signal). 127 or 126 when COMMAND isn't there or can't be executed.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/macros.h"
+
+static _Noreturn void run(char **argv, const sigset_t *old)
+{
+	/* a process group of its own, in the foreground of the terminal when there is one */
+	(void)setpgid(0, 0);
+	if (isatty(0))
+		(void)tcsetpgrp(0, getpgrp());
+	(void)signal(SIGTTOU, SIG_DFL);
+	(void)signal(SIGTTIN, SIG_DFL);
+	(void)sigprocmask(SIG_SETMASK, old, NULL);
+	(void)execvp(argv[0], argv);
+	fprintf(stderr, "lodge-init: exec '%s': %s\n", argv[0], strerror(errno));
+	_exit(errno == ENOENT ? 127 : 126);
+}
+
+int main(int argc, char **argv)
+{
+	sigset_t all, old;
+	pid_t child;
+
+	if (argc > 1 && strcmp(argv[1], "--") == 0) {
+		argv++;
+		argc--;
+	}
+	if (argc < 2) {
+		fprintf(stderr, "usage: lodge-init -- COMMAND [ARG...]\n");
+		return 125;
+	}
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, &old);
+	/* tcsetpgrp() of the child must not stop us both */
+	(void)signal(SIGTTOU, SIG_IGN);
+	(void)signal(SIGTTIN, SIG_IGN);
+	child = fork();
+	if (child < 0) {
+		fprintf(stderr, "lodge-init: cannot fork: %s\n", strerror(errno));
+		return 125;
+	}
+	if (child == 0)
+		run(argv + 1, &old);
+	for (;;) {
+		siginfo_t si;
+		int status;
+		pid_t p;
+
+		if (sigwaitinfo(&all, &si) < 0)
+			continue;
+		if (si.si_signo != SIGCHLD) {
+			(void)kill(-child, si.si_signo);
+			continue;
+		}
+		while ((p = waitpid(-1, &status, WNOHANG)) > 0)
+			if (p == child)
+				return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	}
+}

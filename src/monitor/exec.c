@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+#include "monitor/monitor.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "host/steps.h"
+
+#define EXECS_MAX 512
+
+/* What in_child needs; lives on the stack of exec_run. */
+struct exec_child {
+	const int *fds;
+};
+
+static int exec_in_child(struct step_run *r, struct err *e)
+{
+	const struct exec_child *x = r->data;
+
+	for (int i = 0; i < 3; i++)
+		if (x->fds[i] >= 0 && dup2(x->fds[i], i) < 0)
+			return err_sys(e, -errno, "cannot set up the standard streams");
+	return 0;
+}
+
+static void exec_free(struct monitor *m, struct session *s)
+{
+	struct session **p = &m->execs;
+
+	while (*p && *p != s)
+		p = &(*p)->next;
+	if (*p)
+		*p = s->next;
+	if (s->owner)
+		s->owner->session = NULL;
+	session_done(m, s);
+	free(s);
+}
+
+static int exec_plan(struct monitor *m, struct session *s, const struct plan *p, const int fds[3], struct err *e)
+{
+	struct exec_child x = { .fds = fds };
+	struct step_run r;
+	int code;
+
+	step_run_init(&r, p);
+	r.guest_fd = m->step_run.child_fd;
+	r.trace_fd = m->step_run.trace_fd;
+	r.in_child = exec_in_child;
+	r.data = &x;
+	code = plan_run(&r, e);
+	if (code >= 0) {
+		s->pid = r.child;
+		if (s->tty) {
+			s->out.fd = r.kept_fd[KEPT_CONSOLE];
+			r.kept_fd[KEPT_CONSOLE] = -1;
+		}
+		(void)plan_undo(&r, UNDO_ENDED, NULL); /* back to our own pid namespace */
+	}
+	step_run_done(&r);
+	return code;
+}
+
+/* The streams of an exec: the caller's own descriptors, a terminal, pipes, or nothing. */
+static int exec_streams(struct session *s, unsigned flags, const int given[3], int theirs[3], struct err *e)
+{
+	if (flags & EXEC_FDS) {
+		for (int i = 0; i < 3; i++)
+			theirs[i] = given[i];
+		return 0;
+	}
+	if (flags & EXEC_TTY)
+		return 0;
+	if (flags & EXEC_DETACH)
+		return 0; /* the monitor's own streams are /dev/null */
+	return session_pipes(s, true, theirs, e);
+}
+
+void exec_start(struct monitor *m, struct conn *c, const char *plan, size_t size, unsigned flags, const int fds[3])
+{
+	static const step_table *const tables[] = { &host_steps, NULL };
+	_cleanup_(plan_freep) struct plan *p = NULL;
+	struct session *s = calloc(1, sizeof(*s));
+	int theirs[3] = { -1, -1, -1 }, code = 0;
+	struct err e = { 0 };
+	unsigned count = 0;
+
+	for (struct session *x = m->execs; x; x = x->next)
+		count++;
+	if (!s)
+		return;
+	s->in.fd = s->out.fd = s->err.fd = -1;
+	s->tty = flags & EXEC_TTY;
+	if (m->state != STATE_RUNNING || m->step_run.child_fd < 0)
+		code = err_set(&e, -E_STATE, "the guest isn't running");
+	else if (c->session)
+		code = err_set(&e, -E_INVALID, "this connection has its command already");
+	else if (count >= EXECS_MAX)
+		code = err_set(&e, -E_LIMIT, "more than %d commands in one guest", EXECS_MAX);
+	else if (plan_decode(plan, size, tables, &p) < 0)
+		code = err_set(&e, -E_CORRUPT, "the monitor doesn't understand the plan; restart the guest");
+	if (code == 0)
+		code = exec_streams(s, flags, fds, theirs, &e);
+	if (code == 0)
+		code = exec_plan(m, s, p, theirs, &e);
+	if (!(flags & EXEC_FDS))
+		for (int i = 0; i < 3; i++)
+			closep(&theirs[i]);
+	if (code < 0) {
+		conn_send_err(c, &e);
+		exec_free(m, s);
+		return;
+	}
+	s->next = m->execs;
+	m->execs = s;
+	if (!(flags & EXEC_DETACH)) {
+		s->owner = c;
+		c->session = s;
+	}
+	(void)conn_send(c, MSG_STARTED, 0, (uint32_t)s->pid, NULL, 0);
+	session_watch(m, s);
+}
+
+void exec_reap(struct monitor *m, pid_t pid, int code)
+{
+	for (struct session *s = m->execs; s; s = s->next) {
+		if (s->pid != pid)
+			continue;
+		s->exited = true;
+		s->exit_code = code;
+		(void)session_drain(m, s);
+		if (s->owner)
+			(void)conn_send(s->owner, MSG_EXIT, 0, (uint32_t)code, NULL, 0);
+		exec_free(m, s);
+		return;
+	}
+}
+
+void exec_end_all(struct monitor *m)
+{
+	while (m->execs) {
+		struct session *s = m->execs;
+
+		(void)session_drain(m, s);
+		if (s->owner)
+			(void)conn_send(s->owner, MSG_EXIT, 0, 137, NULL, 0);
+		exec_free(m, s);
+	}
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+#include "monitor/monitor.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+
+/*
+ * Output goes to the log and to all clients that are attached. A client that can't take a message now
+ * holds the stream up, as the reader of a pipe does: nothing is lost and nothing piles up here. The
+ * message it lacks is kept in the session until it has it.
+ */
+
+#define READ_SIZE (32 * 1024)
+
+int session_pipes(struct session *s, bool with_input, int theirs[3], struct err *e)
+{
+	int p[3][2] = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
+
+	for (int i = with_input ? 0 : 1; i < 3; i++) {
+		if (pipe2(p[i], O_CLOEXEC) < 0)
+			return err_sys(e, -errno, "cannot make pipes for the guest");
+		/* the guest's user may open /dev/stdout again; who may look into its /proc anyway */
+		(void)fchmod(p[i][0], 0666);
+	}
+	if (with_input) {
+		theirs[0] = p[0][0];
+		s->in.fd = p[0][1];
+		(void)fcntl(s->in.fd, F_SETFL, O_NONBLOCK);
+	} else
+		theirs[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	theirs[1] = p[1][1];
+	theirs[2] = p[2][1];
+	s->out.fd = p[1][0];
+	s->err.fd = p[2][0];
+	(void)fcntl(s->out.fd, F_SETFL, O_NONBLOCK);
+	(void)fcntl(s->err.fd, F_SETFL, O_NONBLOCK);
+	return 0;
+}
+
+static bool receives(const struct session *s, const struct conn *c)
+{
+	return s->is_main ? !c->session && (c->attached & ATTACH_OUTPUT) : c->session == s;
+}
+
+static void hold(struct monitor *m, struct session *s, bool on)
+{
+	if (s->out.fd >= 0)
+		(void)source_watch(m, &s->out, on ? 0 : EPOLLIN);
+	if (s->err.fd >= 0)
+		(void)source_watch(m, &s->err, on ? 0 : EPOLLIN);
+}
+
+static void deliver(struct monitor *m, struct session *s, int stream, const char *data, size_t size)
+{
+	bool behind = false;
+
+	if (s->is_main)
+		log_write(&m->log, stream, data, size);
+	for (struct conn *c = m->conns; c; c = c->next) {
+		if (!receives(s, c))
+			continue;
+		c->behind = !conn_send(c, MSG_OUTPUT, (unsigned)stream, 0, data, size);
+		if (c->behind)
+			(void)source_watch(m, &c->src, EPOLLIN | EPOLLOUT);
+		behind |= c->behind;
+	}
+	if (!behind)
+		return;
+	s->stalled = malloc(size + 1);
+	if (!s->stalled)
+		return;
+	s->stalled[0] = (char)stream;
+	memcpy(s->stalled + 1, data, size);
+	s->stalled_size = size;
+	hold(m, s, true);
+}
+
+/* Forgets the kept message once nobody lacks it. */
+static void unstall(struct monitor *m, struct session *s)
+{
+	if (!s->stalled)
+		return;
+	for (struct conn *c = m->conns; c; c = c->next)
+		if (c->behind && receives(s, c))
+			return;
+	free(s->stalled);
+	s->stalled = NULL;
+	hold(m, s, false);
+}
+
+void session_client_ready(struct monitor *m, struct conn *c)
+{
+	struct session *s = c->session ? c->session : &m->main;
+
+	if (c->behind && s->stalled &&
+		!conn_send(c, MSG_OUTPUT, (unsigned)s->stalled[0], 0, s->stalled + 1, s->stalled_size))
+		return;
+	c->behind = false;
+	(void)source_watch(m, &c->src, EPOLLIN);
+	unstall(m, s);
+}
+
+/* One read. 1: there may be more; 0: not now; -1: the end. */
+static int pump(struct monitor *m, struct session *s, struct source *from, int stream)
+{
+	static char buffer[READ_SIZE];
+	ssize_t n = read(from->fd, buffer, sizeof(buffer));
+
+	if (n > 0) {
+		deliver(m, s, stream, buffer, (size_t)n);
+		return 1;
+	}
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	return -1; /* 0: the pipe's end; EIO: the terminal's */
+}
+
+static void out_ready(struct monitor *m, struct source *src, uint32_t events)
+{
+	struct session *s = (struct session *)((char *)src - offsetof(struct session, out));
+
+	if (events & EPOLLIN || events & EPOLLHUP) {
+		if (!s->stalled && pump(m, s, src, 1) < 0) {
+			/* a terminal's master hangs up when no slave is open, which may pass */
+			if (s->tty && !s->exited)
+				(void)source_watch(m, src, 0);
+			else
+				source_close(m, src);
+		}
+	}
+}
+
+static void err_ready(struct monitor *m, struct source *src, uint32_t events)
+{
+	struct session *s = (struct session *)((char *)src - offsetof(struct session, err));
+
+	if (!s->stalled && pump(m, s, src, 2) < 0)
+		source_close(m, src);
+}
+
+/* --- input --- */
+
+static int input_fd(const struct session *s)
+{
+	return s->tty ? s->out.fd : s->in.fd;
+}
+
+static void close_input(struct monitor *m, struct session *s)
+{
+	if (!s->tty)
+		source_close(m, &s->in);
+}
+
+/* Writes what c has kept; true when all is gone. */
+static bool flush_input(struct monitor *m, struct conn *c, struct session *s)
+{
+	size_t done = 0;
+
+	while (done < c->input_size && input_fd(s) >= 0) {
+		ssize_t n = write(input_fd(s), c->input + done, c->input_size - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			break;
+		if (n < 0)
+			done = c->input_size; /* nobody reads any more */
+		else
+			done += (size_t)n;
+	}
+	if (input_fd(s) < 0)
+		done = c->input_size;
+	if (done < c->input_size) {
+		memmove(c->input, c->input + done, c->input_size - done);
+		c->input_size -= done;
+		return false;
+	}
+	free(c->input);
+	c->input = NULL;
+	c->input_size = 0;
+	if (c->input_end) {
+		c->input_end = false;
+		close_input(m, s);
+	}
+	return true;
+}
+
+static void in_ready(struct monitor *m, struct source *src, uint32_t events)
+{
+	struct session *s = (struct session *)((char *)src - offsetof(struct session, in));
+
+	if (events & (EPOLLERR | EPOLLHUP)) {
+		source_close(m, src); /* the reader is gone */
+	} else
+		(void)source_watch(m, src, 0);
+	for (struct conn *c = m->conns; c; c = c->next) {
+		if ((c->session ? c->session : &m->main) != s || !c->input)
+			continue;
+		if (flush_input(m, c, s))
+			(void)source_watch(m, &c->src, EPOLLIN | (c->behind ? EPOLLOUT : 0));
+		else
+			(void)source_watch(m, src, EPOLLOUT);
+	}
+}
+
+/*
+ * A terminal's master is one descriptor for both directions, and output must go on being read while input
+ * waits: the input of a terminal that is full is tried again after the next read of its output.
+ */
+void session_input(struct monitor *m, struct conn *c, const char *data, size_t size)
+{
+	struct session *s = c->session ? c->session : &m->main;
+
+	if (s->is_main && !(c->attached & ATTACH_INPUT))
+		return;
+	if (size == 0) {
+		c->input_end = true;
+		if (!c->input && flush_input(m, c, s))
+			return;
+		return;
+	}
+	c->input = malloc(size);
+	if (!c->input)
+		return;
+	memcpy(c->input, data, size);
+	c->input_size = size;
+	if (flush_input(m, c, s))
+		return;
+	/* hold this client's messages until the guest has read */
+	(void)source_watch(m, &c->src, c->behind ? EPOLLOUT : 0);
+	if (s->tty)
+		(void)source_watch(m, &s->out, EPOLLIN | EPOLLOUT);
+	else
+		(void)source_watch(m, &s->in, EPOLLOUT);
+}
+
+static void tty_ready(struct monitor *m, struct source *src, uint32_t events)
+{
+	struct session *s = (struct session *)((char *)src - offsetof(struct session, out));
+
+	if (events & EPOLLOUT) {
+		bool more = false;
+
+		for (struct conn *c = m->conns; c; c = c->next) {
+			if ((c->session ? c->session : &m->main) != s || !c->input)
+				continue;
+			if (flush_input(m, c, s))
+				(void)source_watch(m, &c->src, EPOLLIN | (c->behind ? EPOLLOUT : 0));
+			else
+				more = true;
+		}
+		(void)source_watch(m, src, (s->stalled ? 0 : EPOLLIN) | (more ? EPOLLOUT : 0));
+	}
+	out_ready(m, src, events);
+}
+
+void session_conn_gone(struct monitor *m, struct conn *c)
+{
+	struct session *s = c->session ? c->session : &m->main;
+
+	if (c->session)
+		c->session->owner = NULL;
+	if (s->is_main ? m->stdin_once && (c->attached & ATTACH_INPUT) : true)
+		close_input(m, s);
+	unstall(m, s);
+}
+
+/* --- life --- */
+
+void session_watch(struct monitor *m, struct session *s)
+{
+	if (s->tty) {
+		(void)fcntl(s->out.fd, F_SETFL, O_NONBLOCK);
+		source_init(&s->out, s->out.fd, tty_ready);
+		(void)source_watch(m, &s->out, EPOLLIN);
+		return;
+	}
+	if (s->in.fd >= 0) {
+		source_init(&s->in, s->in.fd, in_ready);
+		(void)source_watch(m, &s->in, 0);
+	}
+	if (s->out.fd >= 0) {
+		source_init(&s->out, s->out.fd, out_ready);
+		(void)source_watch(m, &s->out, EPOLLIN);
+	}
+	if (s->err.fd >= 0) {
+		source_init(&s->err, s->err.fd, err_ready);
+		(void)source_watch(m, &s->err, EPOLLIN);
+	}
+}
+
+bool session_drain(struct monitor *m, struct session *s)
+{
+	int more = 1;
+
+	while (!s->stalled && s->out.fd >= 0 && (more = pump(m, s, &s->out, 1)) > 0)
+		;
+	if (more < 0)
+		source_close(m, &s->out);
+	more = 1;
+	while (!s->stalled && s->err.fd >= 0 && (more = pump(m, s, &s->err, 2)) > 0)
+		;
+	if (more < 0)
+		source_close(m, &s->err);
+	return session_drained(s);
+}
+
+bool session_drained(const struct session *s)
+{
+	return !s->stalled;
+}
+
+void session_done(struct monitor *m, struct session *s)
+{
+	source_close(m, &s->in);
+	source_close(m, &s->out);
+	source_close(m, &s->err);
+	free(s->stalled);
+	s->stalled = NULL;
+}
