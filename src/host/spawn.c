@@ -13,7 +13,7 @@
 
 extern char **environ;
 
-static int clone_read_only(const char *path)
+static __attribute__((noinline)) int clone_read_only(const char *path)
 {
 	struct mount_attr a = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
 	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
@@ -52,7 +52,7 @@ static int sealed_copy(const char *path)
 }
 
 /* Runs in the memory of the parent (vfork): system calls only. */
-static void child(int exe, char *const argv[], int conn_fd, int trace_fd)
+static __attribute__((noinline)) void child(int exe, char *const argv[], int conn_fd, int trace_fd)
 {
 	sigset_t none;
 
@@ -70,6 +70,15 @@ static void child(int exe, char *const argv[], int conn_fd, int trace_fd)
 	_exit(127);
 }
 
+static __attribute__((noinline)) pid_t start(int exe, char *const argv[], int conn_fd, int trace_fd)
+{
+	pid_t pid = vfork();
+
+	if (pid == 0)
+		child(exe, argv, conn_fd, trace_fd);
+	return pid < 0 ? -errno : pid;
+}
+
 pid_t spawn_protected(const char *path, char *const argv[], int conn_fd, int trace_fd, struct err *e)
 {
 	_cleanup_close_ int exe = clone_read_only(path);
@@ -84,10 +93,6 @@ pid_t spawn_protected(const char *path, char *const argv[], int conn_fd, int tra
 		exe = sealed_copy(path);
 	if (exe < 0)
 		return err_sys(e, exe, "cannot open '%s'", path);
-	pid = vfork();
-	if (pid == 0)
-		child(exe, argv, conn_fd, trace_fd);
-	if (pid < 0)
-		return err_sys(e, -errno, "cannot start '%s'", path);
-	return pid;
+	pid = start(exe, argv, conn_fd, trace_fd);
+	return pid < 0 ? err_sys(e, pid, "cannot start '%s'", path) : pid;
 }

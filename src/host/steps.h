@@ -29,6 +29,7 @@ extern const struct step_ops step_join;	     /* kind path: setns(2), in the chil
 extern const struct step_ops step_idmap;     /* which("uid"|"gid") map: AT_PARENT, lines "in out count" by ',' */
 extern const struct step_ops step_setid0;    /* (none): become uid and gid 0 of the new user namespace */
 extern const struct step_ops step_enter;     /* kinds by ',': those of the running guest (run->guest_fd); "pid" is AT_HOST */
+extern const struct step_ops step_cgroup_into; /* path: of a running guest, for the next clone */
 extern const struct step_ops step_unshare;   /* kind: unshare(2), in the child */
 extern const struct step_ops step_session;   /* tty("1" or ""): setsid(2), and takes the terminal */
 extern const struct step_ops step_exec;	     /* argv...: execve(2); PATH is that of step "env" */

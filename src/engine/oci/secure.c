@@ -47,7 +47,8 @@ static int compile(const struct seccomp_profile *profile, const struct seccomp_t
 	return 0;
 }
 
-static int filter_of(struct ctx *c, const struct spec *s, uint64_t caps, char **ret_hex, struct err *e)
+static int filter_of(struct ctx *c, const struct spec *s, uint64_t caps, char **ret_hex, char *flags, size_t size,
+	struct err *e)
 {
 	char key[SECCOMP_KEY_MAX];
 	g_autofree char *file = NULL;
@@ -57,14 +58,13 @@ static int filter_of(struct ctx *c, const struct spec *s, uint64_t caps, char **
 	if (r < 0)
 		return r;
 	if (s->seccomp && strcmp(s->seccomp, "default") != 0) {
-		struct seccomp_doc *doc = NULL;
+		_cleanup_(seccomp_doc_freep) struct seccomp_doc *doc = NULL;
 
-		r = seccomp_doc_parse(s->seccomp, &doc, e);
+		r = seccomp_from_json(s->seccomp, strlen(s->seccomp), &doc, e);
 		if (r < 0)
 			return r;
-		r = compile(seccomp_doc_profile(doc), &t, ret_hex, e);
-		seccomp_doc_free(doc);
-		return r;
+		(void)g_strlcpy(flags, doc->flags, size);
+		return compile(&doc->profile, &t, ret_hex, e);
 	}
 	seccomp_key("default", &t, key);
 	file = store_path(c, "cache/%s", key);
@@ -80,6 +80,7 @@ static int filter_of(struct ctx *c, const struct spec *s, uint64_t caps, char **
 static int plan_seccomp(struct ctx *c, const struct spec *s, bool privileged, struct plan *p, struct err *e)
 {
 	g_autofree char *hex = NULL;
+	char flags[64] = "";
 	bool custom = s->seccomp && strcmp(s->seccomp, "default") != 0;
 	int r;
 
@@ -87,10 +88,10 @@ static int plan_seccomp(struct ctx *c, const struct spec *s, bool privileged, st
 		return 0;
 	if (privileged && !custom)
 		return 0;
-	r = filter_of(c, s, s->caps, &hex, e);
+	r = filter_of(c, s, s->caps, &hex, flags, sizeof(flags), e);
 	if (r < 0)
 		return r;
-	plan_add(p, AT_CHILD, &step_seccomp, hex, "", custom ? "profile" : "default");
+	plan_add(p, AT_CHILD, &step_seccomp, hex, flags, custom ? "profile" : "default");
 	return 0;
 }
 
