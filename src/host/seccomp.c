@@ -72,6 +72,41 @@ unsigned seccomp_arch(const char *name)
 	return 0;
 }
 
+/*
+ * Calls that these architectures once had only behind socketcall(2) or ipc(2), and now have directly.
+ * libseccomp answers with a negative number for both ways together; socketcall and ipc are calls of their own
+ * for us, since a filter can't see what they are asked for.
+ */
+static const struct {
+	const char *name;
+	int nr;
+	unsigned arches;
+} direct[] = {
+#define BOTH (SECCOMP_X86 | SECCOMP_S390 | SECCOMP_S390X)
+#define S390 (SECCOMP_S390 | SECCOMP_S390X)
+#define PPC  SECCOMP_PPC64LE
+	{ "recvmmsg", 337, SECCOMP_X86 }, { "sendmmsg", 345, SECCOMP_X86 },
+	{ "recvmmsg", 357, S390 }, { "sendmmsg", 358, S390 },
+	{ "socket", 359, BOTH }, { "socketpair", 360, BOTH }, { "bind", 361, BOTH },
+	{ "connect", 362, BOTH }, { "listen", 363, BOTH }, { "accept4", 364, BOTH },
+	{ "getsockopt", 365, BOTH }, { "setsockopt", 366, BOTH }, { "getsockname", 367, BOTH },
+	{ "getpeername", 368, BOTH }, { "sendto", 369, BOTH }, { "sendmsg", 370, BOTH },
+	{ "recvfrom", 371, BOTH }, { "recvmsg", 372, BOTH }, { "shutdown", 373, BOTH },
+	{ "socket", 326, PPC }, { "bind", 327, PPC }, { "connect", 328, PPC }, { "listen", 329, PPC },
+	{ "accept", 330, PPC }, { "getsockname", 331, PPC }, { "getpeername", 332, PPC },
+	{ "socketpair", 333, PPC }, { "send", 334, PPC }, { "sendto", 335, PPC }, { "recv", 336, PPC },
+	{ "recvfrom", 337, PPC }, { "shutdown", 338, PPC }, { "setsockopt", 339, PPC },
+	{ "getsockopt", 340, PPC }, { "sendmsg", 341, PPC }, { "recvmsg", 342, PPC },
+	{ "recvmmsg", 343, PPC }, { "accept4", 344, PPC }, { "sendmmsg", 349, PPC },
+	{ "semget", 393, BOTH | PPC }, { "semctl", 394, BOTH | PPC }, { "shmget", 395, BOTH | PPC },
+	{ "shmctl", 396, BOTH | PPC }, { "shmat", 397, BOTH | PPC }, { "shmdt", 398, BOTH | PPC },
+	{ "msgget", 399, BOTH | PPC }, { "msgsnd", 400, BOTH | PPC }, { "msgrcv", 401, BOTH | PPC },
+	{ "msgctl", 402, BOTH | PPC }, { "semtimedop", 392, S390 | PPC },
+#undef BOTH
+#undef S390
+#undef PPC
+};
+
 /* The number of a call; negative: the architecture doesn't have it. */
 static int call_number(const struct arch *a, const char *name)
 {
@@ -83,6 +118,9 @@ static int call_number(const struct arch *a, const char *name)
 		if ((young[i].arches == 0 || young[i].arches & a->bit) &&
 			strcmp(young[i].name, name) == 0)
 			return young[i].nr | (a->bit == SECCOMP_X32 ? (int)X32_BIT : 0);
+	for (size_t i = 0; i < ELEMENTSOF(direct); i++)
+		if (direct[i].arches & a->bit && strcmp(direct[i].name, name) == 0)
+			return direct[i].nr;
 	return -1;
 }
 
@@ -164,7 +202,7 @@ static bool row_counts(const struct seccomp_row *r, const struct seccomp_target 
 {
 	return (t->caps & r->caps) == r->caps && !(t->caps & r->not_caps) &&
 	       (!r->arches || r->arches & t->arch) && !(r->not_arches & t->arch) &&
-	       t->kernel >= r->min_kernel;
+	       t->kernel >= r->min_kernel && (!r->below_kernel || t->kernel < r->below_kernel);
 }
 
 /* --- instructions ---------------------------------------------------------------------------------- */

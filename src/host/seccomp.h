@@ -71,7 +71,8 @@ struct seccomp_row {
 	unsigned n_args;
 	uint64_t caps, not_caps; /* counts only with all of, and with none of these capabilities */
 	unsigned arches, not_arches; /* counts only when the native one is in / isn't in; 0: any */
-	unsigned min_kernel;	     /* 4 << 8 | 8: Linux 4.8 */
+	unsigned min_kernel;	     /* 4 << 8 | 8: from Linux 4.8 on */
+	unsigned below_kernel;	     /* only before that one; 0: no limit */
 };
 
 struct seccomp_profile {
