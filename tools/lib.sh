@@ -94,12 +94,13 @@ build_dir() {
 	fi
 }
 
-# The programs lie side by side in DIR/src, where `lodge` looks for the other two; DIR/NAME points there.
+# DIR/lodge and the two programs that it starts, wherever below DIR/src they are built.
 link_programs() {
-	local dir=$1 name
+	local dir=$1 name path
 	for name in lodge lodge-monitor lodge-init; do
-		[ -x "$dir/src/$name" ] || die "the build left no $dir/src/$name"
-		ln -sfn "src/$name" "$dir/$name"
+		path=$(find "$dir/src" -name $name -type f -perm -u+x | head -n 1)
+		[ -n "$path" ] || die "the build left no $name in $dir/src"
+		ln -sfn "${path#"$dir/"}" "$dir/$name"
 	done
 }
 
