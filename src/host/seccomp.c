@@ -15,6 +15,10 @@
 
 #define X32_BIT 0x40000000u
 
+enum {
+	X32 = 2
+}; /* its row in arches */
+
 static const struct arch {
 	unsigned bit;
 	const char *scmp, *docker;
@@ -77,6 +81,7 @@ unsigned seccomp_arch(const char *name)
  * libseccomp answers with a negative number for both ways together; socketcall and ipc are calls of their own
  * for us, since a filter can't see what they are asked for.
  */
+/* clang-format off */
 static const struct {
 	const char *name;
 	int nr;
@@ -106,6 +111,7 @@ static const struct {
 #undef S390
 #undef PPC
 };
+/* clang-format on */
 
 /* The number of a call; negative: the architecture doesn't have it. */
 static int call_number(const struct arch *a, const char *name)
@@ -207,25 +213,71 @@ static bool row_counts(const struct seccomp_row *r, const struct seccomp_target 
 
 /* --- instructions ---------------------------------------------------------------------------------- */
 
+/*
+ * A program is written from its end to its beginning, so that a jump's target is there when the jump is
+ * made, and a return is shared by all that are near enough. A place is counted from the end.
+ */
 struct code {
-	struct sock_filter f[SECCOMP_FILTER_MAX];
+	struct sock_filter f[SECCOMP_FILTER_MAX]; /* f[0] is the last */
 	size_t n;
 	bool full;
+	struct {
+		uint32_t action;
+		size_t at;
+	} ret[8];
+	unsigned n_ret;
 };
 
-static size_t emit(struct code *c, uint16_t code, uint8_t jt, uint8_t jf, uint32_t k)
+enum {
+	NEAR = 240
+}; /* a jump has 8 bits; some instructions may come in between */
+
+static size_t emit(struct code *c, uint16_t op, size_t jt, size_t jf, uint32_t k)
 {
 	if (c->n == SECCOMP_FILTER_MAX) {
 		c->full = true;
 		return c->n - 1;
 	}
-	c->f[c->n] = (struct sock_filter){ code, jt, jf, k };
+	c->f[c->n] = (struct sock_filter){ op, (uint8_t)jt, (uint8_t)jf, k };
 	return c->n++;
 }
 
-static void load(struct code *c, size_t offset)
+static size_t emit_ret(struct code *c, uint32_t action)
 {
-	emit(c, BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)offset);
+	unsigned i = 0;
+
+	while (i < c->n_ret && c->ret[i].action != action)
+		i++;
+	if (i < c->n_ret && c->n - c->ret[i].at < NEAR)
+		return c->ret[i].at;
+	if (i == ELEMENTSOF(c->ret))
+		return emit(c, BPF_RET | BPF_K, 0, 0, action);
+	c->ret[i].action = action;
+	c->ret[i].at = emit(c, BPF_RET | BPF_K, 0, 0, action);
+	if (i == c->n_ret)
+		c->n_ret++;
+	return c->ret[i].at;
+}
+
+/* A place to jump to with 8 bits. */
+static size_t near(struct code *c, size_t to)
+{
+	return c->n - to < NEAR ? to : emit(c, BPF_JMP | BPF_JA, 0, 0, (uint32_t)(c->n - to - 1));
+}
+
+/* Goes on at `yes` when the accumulator compares with k, else at `no`. */
+static size_t emit_test(struct code *c, uint16_t cmp, uint32_t k, size_t yes, size_t no)
+{
+	yes = near(c, yes);
+	no = near(c, no);
+	return emit(c, (uint16_t)(BPF_JMP | cmp | BPF_K), c->n - yes - 1, c->n - no - 1, k);
+}
+
+static size_t emit_load(struct code *c, size_t offset, size_t then)
+{
+	if (then != c->n - 1)
+		(void)emit(c, BPF_JMP | BPF_JA, 0, 0, (uint32_t)(c->n - then - 1));
+	return emit(c, BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)offset);
 }
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -240,54 +292,40 @@ enum {
 };
 #endif
 
-enum {
-	FAIL = 255
-}; /* a jump to the row's end, put right when that is known */
-
-/* Falls through when the comparison holds, jumps to FAIL when it doesn't. */
-static void emit_arg(struct code *c, const struct seccomp_arg *a)
+/* Half of an argument, masked, and compared. */
+static size_t emit_half(struct code *c, size_t offset, uint32_t mask, uint16_t cmp, uint32_t k,
+	size_t yes, size_t no)
 {
-	size_t at = offsetof(struct seccomp_data, args) + 8 * a->index;
-	uint64_t v = a->cmp == SECCOMP_MASKED_EQ ? a->value2 : a->value;
-	uint32_t hi = (uint32_t)(v >> 32), lo = (uint32_t)v;
-	const uint16_t eq = BPF_JMP | BPF_JEQ | BPF_K, gt = BPF_JMP | BPF_JGT | BPF_K,
-		       ge = BPF_JMP | BPF_JGE | BPF_K;
-	bool low_ge = a->cmp == SECCOMP_GE || a->cmp == SECCOMP_LT;
+	size_t at = emit_test(c, cmp, k, yes, no);
 
-	load(c, at + HIGH);
-	switch (a->cmp) {
-	case SECCOMP_EQ:
-		emit(c, eq, 0, FAIL, hi);
-		load(c, at + LOW);
-		emit(c, eq, 0, FAIL, lo);
-		break;
-	case SECCOMP_NE:
-		emit(c, eq, 0, 2, hi);
-		load(c, at + LOW);
-		emit(c, eq, FAIL, 0, lo);
-		break;
-	case SECCOMP_GT:
-	case SECCOMP_GE:
-		emit(c, gt, 3, 0, hi);
-		emit(c, eq, 0, FAIL, hi);
-		load(c, at + LOW);
-		emit(c, low_ge ? ge : gt, 0, FAIL, lo);
-		break;
-	case SECCOMP_LT:
-	case SECCOMP_LE:
-		emit(c, gt, FAIL, 0, hi);
-		emit(c, eq, 0, 2, hi);
-		load(c, at + LOW);
-		emit(c, low_ge ? ge : gt, FAIL, 0, lo);
-		break;
-	default: /* SECCOMP_MASKED_EQ */
-		emit(c, BPF_ALU | BPF_AND | BPF_K, 0, 0, (uint32_t)(a->value >> 32));
-		emit(c, eq, 0, FAIL, hi);
-		load(c, at + LOW);
-		emit(c, BPF_ALU | BPF_AND | BPF_K, 0, 0, (uint32_t)a->value);
-		emit(c, eq, 0, FAIL, lo);
-		break;
+	if (mask != UINT32_MAX)
+		at = emit(c, BPF_ALU | BPF_AND | BPF_K, 0, 0, mask);
+	return emit_load(c, offset, at);
+}
+
+/* Goes on at `yes` when the comparison holds. */
+static size_t emit_arg(struct code *c, const struct seccomp_arg *a, size_t yes, size_t no)
+{
+	size_t at = offsetof(struct seccomp_data, args) + 8 * a->index, low;
+	bool masked = a->cmp == SECCOMP_MASKED_EQ;
+	uint64_t mask = masked ? a->value : UINT64_MAX, v = masked ? a->value2 : a->value;
+	uint32_t hi = (uint32_t)(v >> 32), lo = (uint32_t)v;
+	uint16_t cmp = a->cmp == SECCOMP_GE || a->cmp == SECCOMP_LT ? BPF_JGE : BPF_JGT;
+
+	/* the other three are these with the outcomes changed over */
+	if (a->cmp == SECCOMP_NE || a->cmp == SECCOMP_LT || a->cmp == SECCOMP_LE) {
+		size_t other = yes;
+
+		yes = no;
+		no = other;
 	}
+	if (masked || a->cmp == SECCOMP_EQ || a->cmp == SECCOMP_NE) {
+		low = emit_half(c, at + LOW, (uint32_t)mask, BPF_JEQ, lo, yes, no);
+		return emit_half(c, at + HIGH, (uint32_t)(mask >> 32), BPF_JEQ, hi, low, no);
+	}
+	low = emit_half(c, at + LOW, UINT32_MAX, cmp, lo, yes, no);
+	low = emit_test(c, BPF_JEQ, hi, low, no);
+	return emit_half(c, at + HIGH, UINT32_MAX, BPF_JGT, hi, yes, low);
 }
 
 struct job {
@@ -303,56 +341,35 @@ struct stretch {
 	uint32_t action; /* when no row with arguments holds */
 };
 
-static void emit_outcome(struct job *j, const struct stretch *s)
+/* The rows with arguments from call i on, and what comes when none holds. */
+static size_t emit_rows(struct job *j, int i, uint32_t action)
 {
 	struct code *c = j->code;
+	const struct seccomp_row *r;
+	size_t next, at;
 
-	for (int i = s->call; i >= 0; i = j->calls->v[i].next) {
-		const struct seccomp_row *r = &j->p->rows[j->calls->v[i].row];
-		size_t start = c->n, end;
-
-		if (r->n_args == 0)
-			continue;
-		for (unsigned k = 0; k < r->n_args; k++)
-			emit_arg(c, &r->args[k]);
-		emit(c, BPF_RET | BPF_K, 0, 0, r->action);
-		end = c->n;
-		for (size_t k = start; k < end; k++) {
-			struct sock_filter *f = &c->f[k];
-
-			if (BPF_CLASS(f->code) != BPF_JMP)
-				continue;
-			if (f->jt == FAIL)
-				f->jt = (uint8_t)(end - k - 1);
-			if (f->jf == FAIL)
-				f->jf = (uint8_t)(end - k - 1);
-		}
-	}
-	emit(c, BPF_RET | BPF_K, 0, 0, s->action);
+	if (i < 0)
+		return emit_ret(c, action);
+	r = &j->p->rows[j->calls->v[i].row];
+	next = emit_rows(j, j->calls->v[i].next, action);
+	if (r->n_args == 0)
+		return next;
+	at = emit_ret(c, r->action);
+	for (unsigned k = r->n_args; k-- > 0;)
+		at = emit_arg(c, &r->args[k], at, next);
+	return at;
 }
 
 /* The search by halves over s[0..n), with the call's number in the accumulator. */
-static void emit_search(struct job *j, const struct stretch *s, size_t n)
+static size_t emit_search(struct job *j, const struct stretch *s, size_t n)
 {
-	struct code *c = j->code;
-	size_t at, left;
+	size_t right, left;
 
-	if (n == 1) {
-		emit_outcome(j, s);
-		return;
-	}
-	at = emit(c, BPF_JMP | BPF_JGE | BPF_K, 0, 1, s[n / 2].first);
-	emit(c, BPF_JMP | BPF_JA, 0, 0, 0); /* the right half may be further away than 255 */
-	emit_search(j, s, n / 2);
-	left = c->n - at - 2;
-	if (left <= 255 && !c->full) {
-		memmove(&c->f[at + 1], &c->f[at + 2], left * sizeof(*c->f));
-		c->n--;
-		c->f[at].jt = (uint8_t)left;
-		c->f[at].jf = 0;
-	} else if (!c->full)
-		c->f[at + 1].k = (uint32_t)left;
-	emit_search(j, s + n / 2, n - n / 2);
+	if (n == 1)
+		return emit_rows(j, s->call, s->action);
+	right = emit_search(j, s + n / 2, n - n / 2);
+	left = emit_search(j, s, n / 2);
+	return emit_test(j->code, BPF_JGE, s[n / 2].first, right, left);
 }
 
 static void stretch_add(struct stretch *v, size_t *n, struct stretch s)
@@ -369,13 +386,13 @@ static bool is_errno(uint32_t action)
 	return (action & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO;
 }
 
-/* All numbers from `base` on, of one table of calls. */
-static size_t cut(struct job *j, struct calls *c, uint32_t base, struct stretch *v)
+/* All numbers of a table of calls, as stretches. */
+static size_t cut(struct job *j, struct calls *c, struct stretch *v)
 {
 	uint32_t other = j->p->default_action;
 	size_t n = 0;
 
-	stretch_add(v, &n, (struct stretch){ base, -1, other });
+	stretch_add(v, &n, (struct stretch){ 0, -1, other });
 	for (size_t i = 0, next; i < c->n; i = next) {
 		struct stretch s = { c->v[i].nr, -1, other };
 		bool settled = false;
@@ -401,31 +418,49 @@ static size_t cut(struct job *j, struct calls *c, uint32_t base, struct stretch 
 	return n;
 }
 
-static int emit_arch(const struct seccomp_profile *p, const struct seccomp_target *t,
-	const struct arch *a, struct code *code)
+/* The numbers of a name on an architecture. x32 is x86_64 with a bit set, but for the calls from 512 on
+ * that it has alone, so both are one table. */
+static void add_name(struct calls *c, const struct arch *a, const char *name, int row, bool x32)
+{
+	int nr = call_number(a, name), other;
+
+	if (nr >= 0)
+		calls_add(c, (uint32_t)nr, row);
+	if (!x32)
+		return;
+	other = call_number(&arches[X32], name);
+	if (other >= 0 && (other & (int)~X32_BIT) != nr)
+		calls_add(c, (uint32_t)other & ~X32_BIT, row);
+}
+
+/* All of an architecture, its number not yet loaded. */
+static size_t emit_arch(const struct seccomp_profile *p, const struct seccomp_target *t,
+	const struct arch *a, bool x32, struct code *code)
 {
 	struct calls c = { NULL, 0, 0 };
 	struct job j = { p, &c, code };
 	_cleanup_free_ struct stretch *v = NULL;
+	size_t at;
 
-	for (size_t i = 0; i < p->n_rows; i++) {
-		if (!row_counts(&p->rows[i], t))
-			continue;
-		for (const char *const *name = p->rows[i].names; *name; name++) {
-			int nr = call_number(a, *name);
-
-			if (nr >= 0)
-				calls_add(&c, (uint32_t)nr, (int)i);
-		}
-	}
+	for (size_t i = 0; i < p->n_rows; i++)
+		if (row_counts(&p->rows[i], t))
+			for (const char *const *name = p->rows[i].names; *name; name++)
+				add_name(&c, a, *name, (int)i, x32);
 	if (c.n)
 		qsort(c.v, c.n, sizeof(*c.v), call_cmp);
 	v = malloc((2 * c.n + 2) * sizeof(*v));
 	if (!v)
 		abort();
-	emit_search(&j, v, cut(&j, &c, a->bit == SECCOMP_X32 ? X32_BIT : 0, v));
+	at = emit_search(&j, v, cut(&j, &c, v));
 	free(c.v);
-	return code->full ? -E_LIMIT : 0;
+	if (x32) {
+		if (at != code->n - 1)
+			(void)emit(code, BPF_JMP | BPF_JA, 0, 0, (uint32_t)(code->n - at - 1));
+		at = emit(code, BPF_ALU | BPF_AND | BPF_K, 0, 0, ~X32_BIT);
+	} else if (a->bit == SECCOMP_X86_64)
+		at = emit_test(
+			code, BPF_JGE, X32_BIT, emit_ret(code, SECCOMP_RET_ERRNO | ENOSYS), at);
+	return emit_load(code, offsetof(struct seccomp_data, nr), at);
 }
 
 /* --- the whole ------------------------------------------------------------------------------------- */
@@ -467,59 +502,36 @@ static unsigned family(unsigned arch)
 	}
 }
 
-/* One audit architecture: a test of seccomp_data.arch that is passed over when it is another one. */
-static int emit_block(const struct seccomp_profile *p, const struct seccomp_target *t,
-	const struct arch *a, unsigned wanted, struct code *code)
-{
-	size_t test, skip;
-	int r;
-
-	load(code, offsetof(struct seccomp_data, arch));
-	test = emit(code, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, a->audit);
-	emit(code, BPF_JMP | BPF_JA, 0, 0, 0);
-	load(code, offsetof(struct seccomp_data, nr));
-	if (a->bit == SECCOMP_X86_64) {
-		size_t x32 = emit(code, BPF_JMP | BPF_JGE | BPF_K, 0, 1, X32_BIT);
-
-		skip = emit(code, BPF_JMP | BPF_JA, 0, 0, 0);
-		r = emit_arch(p, t, a, code);
-		if (r < 0)
-			return r;
-		code->f[skip].k = (uint32_t)(code->n - x32 - 2);
-		if (wanted & SECCOMP_X32)
-			r = emit_arch(p, t, &arches[2], code);
-		else
-			emit(code, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | ENOSYS);
-	} else
-		r = emit_arch(p, t, a, code);
-	code->f[test + 1].k = (uint32_t)(code->n - test - 2);
-	return r;
-}
-
 int seccomp_compile(const struct seccomp_profile *p, const struct seccomp_target *t,
 	struct sock_filter **ret, size_t *ret_n, struct err *e)
 {
 	unsigned wanted = (p->arches | t->arch) & family(t->arch);
 	_cleanup_free_ struct code *code = NULL;
+	size_t block[ELEMENTSOF(arches)] = { 0 }, at;
 	int r = check_rows(p, e);
 
-	_Static_assert(SECCOMP_X32 == 1 << 2, "arches[2] is x32");
 	if (r < 0)
 		return r;
 	code = calloc(1, sizeof(*code));
 	if (!code)
 		abort();
-	for (size_t i = 0; r >= 0 && i < ELEMENTSOF(arches); i++)
-		if (arches[i].bit != SECCOMP_X32 && arches[i].bit & wanted)
-			r = emit_block(p, t, &arches[i], wanted, code);
-	emit(code, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_KILL_THREAD);
-	if (r < 0 || code->full)
+	for (size_t i = ELEMENTSOF(arches); i-- > 0;)
+		if (i != X32 && arches[i].bit & wanted)
+			block[i] = emit_arch(p, t, &arches[i],
+				arches[i].bit == SECCOMP_X86_64 && wanted & SECCOMP_X32, code);
+	at = emit_ret(code, SECCOMP_RET_KILL_THREAD);
+	for (size_t i = ELEMENTSOF(arches); i-- > 0;)
+		if (i != X32 && arches[i].bit & wanted)
+			at = emit_test(code, BPF_JEQ, arches[i].audit, block[i], at);
+	(void)emit_load(code, offsetof(struct seccomp_data, arch), at);
+	if (code->full)
 		return err_set(e, -E_LIMIT, "seccomp profile needs more than %d instructions",
 			SECCOMP_FILTER_MAX);
 	*ret = malloc(code->n * sizeof(**ret));
 	if (!*ret)
 		abort();
-	memcpy(*ret, code->f, code->n * sizeof(**ret));
+	for (size_t i = 0; i < code->n; i++)
+		(*ret)[i] = code->f[code->n - 1 - i];
 	*ret_n = code->n;
 	return 0;
 }

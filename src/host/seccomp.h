@@ -7,7 +7,7 @@
  * runtime-spec's config-linux.md ("Seccomp") for the words.
  *
  * The translator is ours: for each architecture the call numbers are cut into runs with the same
- * outcome and searched by halves, so that Docker's list becomes some 400 instructions instead of the
+ * outcome and searched by halves, so that Docker's list becomes some 300 instructions instead of the
  * thousands that a rule a call gives, is made in less than a millisecond and is quick to install and to
  * run. Only the names' numbers come from libseccomp.
  *

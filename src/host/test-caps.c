@@ -57,18 +57,20 @@ static void test_choose(void)
 
 	g_assert_cmpint(caps_choose(false, NULL, NULL, CAPS_ALL, &m, &e), ==, 0);
 	g_assert_cmphex(m, ==, caps_default);
-	g_assert_cmpint(caps_choose(false, NAMES("NET_ADMIN"), NAMES("CHOWN"), CAPS_ALL, &m, &e), ==, 0);
-	g_assert_cmphex(m, ==,
-		(caps_default | CAPS_BIT(CAP_NET_ADMIN)) & ~CAPS_BIT(CAP_CHOWN));
+	g_assert_cmpint(
+		caps_choose(false, NAMES("NET_ADMIN"), NAMES("CHOWN"), CAPS_ALL, &m, &e), ==, 0);
+	g_assert_cmphex(m, ==, (caps_default | CAPS_BIT(CAP_NET_ADMIN)) & ~CAPS_BIT(CAP_CHOWN));
 	g_assert_cmpint(caps_choose(false, NAMES("CHOWN"), NAMES("ALL"), CAPS_ALL, &m, &e), ==, 0);
 	g_assert_cmphex(m, ==, CAPS_BIT(CAP_CHOWN));
-	g_assert_cmpint(caps_choose(false, NAMES("ALL"), NAMES("SYS_ADMIN"), CAPS_ALL, &m, &e), ==, 0);
+	g_assert_cmpint(
+		caps_choose(false, NAMES("ALL"), NAMES("SYS_ADMIN"), CAPS_ALL, &m, &e), ==, 0);
 	g_assert_cmphex(m, ==, CAPS_ALL & ~CAPS_BIT(CAP_SYS_ADMIN));
 	g_assert_cmpint(caps_choose(true, NULL, NULL, without, &m, &e), ==, 0);
 	g_assert_cmphex(m, ==, without);
 	g_assert_cmpint(caps_choose(false, NAMES("ALL"), NULL, without, &m, &e), ==, 0);
 	g_assert_cmphex(m, ==, without);
-	g_assert_cmpint(caps_choose(false, NAMES("SYS_RESOURCE"), NULL, without, &m, &e), ==, -E_UNSUPPORTED);
+	g_assert_cmpint(caps_choose(false, NAMES("SYS_RESOURCE"), NULL, without, &m, &e), ==,
+		-E_UNSUPPORTED);
 	g_assert_nonnull(strstr(e.text, "'CAP_SYS_RESOURCE'"));
 	g_assert_cmpint(caps_choose(false, NAMES("WHAT"), NULL, without, &m, &e), ==, -E_INVALID);
 }
@@ -89,11 +91,13 @@ static void test_set(void)
 	if (pid == 0) {
 		if (caps_set_bounding(want) < 0 || caps_bounding() != want)
 			_exit(1);
-		if (caps_set(want, CAPS_BIT(CAP_KILL), CAPS_BIT(CAP_CHOWN), CAPS_BIT(CAP_CHOWN)) < 0)
+		if (caps_set(want, CAPS_BIT(CAP_KILL), CAPS_BIT(CAP_CHOWN), CAPS_BIT(CAP_CHOWN)) <
+			0)
 			_exit(2);
 		if (!g_file_get_contents("/proc/self/status", &text, NULL, NULL))
 			_exit(3);
-		if (!strstr(text, "CapInh:\t0000000000000001") || !strstr(text, "CapPrm:\t0000000000000021") ||
+		if (!strstr(text, "CapInh:\t0000000000000001") ||
+			!strstr(text, "CapPrm:\t0000000000000021") ||
 			!strstr(text, "CapEff:\t0000000000000020") ||
 			!strstr(text, "CapBnd:\t0000000000000021") ||
 			!strstr(text, "CapAmb:\t0000000000000001"))

@@ -55,8 +55,8 @@ static uint32_t call(const struct abi *a, const char *name)
 }
 
 /* The outcome by the table itself, one row after the other. */
-static uint32_t expected(const struct seccomp_profile *p, const struct abi *a, uint64_t caps, const char *name,
-	uint64_t a0)
+static uint32_t expected(const struct seccomp_profile *p, const struct abi *a, uint64_t caps,
+	const char *name, uint64_t a0)
 {
 	uint32_t plain = p->default_action;
 	gboolean settled = FALSE;
@@ -68,7 +68,8 @@ static uint32_t expected(const struct seccomp_profile *p, const struct abi *a, u
 		for (const char *const *n = r->names; *n; n++)
 			named |= strcmp(*n, name) == 0;
 		if (!named || (caps & r->caps) != r->caps || caps & r->not_caps ||
-			(r->arches && !(r->arches & SECCOMP_X86_64)) || r->not_arches & SECCOMP_X86_64)
+			(r->arches && !(r->arches & SECCOMP_X86_64)) ||
+			r->not_arches & SECCOMP_X86_64)
 			continue;
 		if (r->n_args == 0 && !settled) {
 			plain = r->action;
@@ -79,9 +80,9 @@ static uint32_t expected(const struct seccomp_profile *p, const struct abi *a, u
 
 			g_assert_cmpint(x->index, ==, 0);
 			ok &= (x->cmp == SECCOMP_EQ && a0 == x->value) ||
-				(x->cmp == SECCOMP_LT && a0 < x->value) ||
-				(x->cmp == SECCOMP_GT && a0 > x->value) ||
-				(x->cmp == SECCOMP_MASKED_EQ && (a0 & x->value) == x->value2);
+			      (x->cmp == SECCOMP_LT && a0 < x->value) ||
+			      (x->cmp == SECCOMP_GT && a0 > x->value) ||
+			      (x->cmp == SECCOMP_MASKED_EQ && (a0 & x->value) == x->value2);
 		}
 		if (r->n_args && ok)
 			return r->action;
@@ -106,15 +107,20 @@ static void test_default_whole(void)
 				g_autofree char *name =
 					seccomp_syscall_resolve_num_arch(abis[k].token, n);
 
+				/* x32 and x86_64 are one table: the kernel has nothing at those numbers */
+				if (!name && abis[k].bit == SECCOMP_X32)
+					name = seccomp_syscall_resolve_num_arch(
+						SCMP_ARCH_X86_64, nr);
 				for (size_t i = 0; i < G_N_ELEMENTS(a0); i++) {
 					uint32_t want = name ? expected(&seccomp_default, &abis[k],
 								       caps, name, a0[i])
 							     : DENY;
 
-					if (!name && nr == 335 && abis[k].bit == SECCOMP_X86_64)
+					if (!name && nr == 335 && abis[k].bit != SECCOMP_X86)
 						want = ALLOW; /* uretprobe, which libseccomp may not know */
 					if (eval(abis[k].audit, n, a0[i], 0) != want)
-						g_error("call %s (%d) of architecture %x: %x instead of %x",
+						g_error("call %s (%d) of architecture %x: %x "
+							"instead of %x",
 							name ? name : "-", nr, abis[k].bit,
 							eval(abis[k].audit, n, a0[i], 0), want);
 				}
@@ -130,7 +136,8 @@ static void test_default_spots(void)
 	for (size_t k = 0; k < G_N_ELEMENTS(abis); k++) {
 		g_assert_cmphex(call(&abis[k], "read"), ==, ALLOW);
 		g_assert_cmphex(call(&abis[k], "execve"), ==, ALLOW);
-		g_assert_cmphex(call(&abis[k], "chroot"), ==, ALLOW); /* CAP_SYS_CHROOT is a default one */
+		g_assert_cmphex(
+			call(&abis[k], "chroot"), ==, ALLOW); /* CAP_SYS_CHROOT is a default one */
 		g_assert_cmphex(call(&abis[k], "mount"), ==, DENY);
 		g_assert_cmphex(call(&abis[k], "unshare"), ==, DENY);
 		g_assert_cmphex(call(&abis[k], "keyctl"), ==, DENY);
@@ -144,7 +151,7 @@ static void test_default_spots(void)
 	g_assert_cmphex(eval(x64, __NR_socket, AF_VSOCK, 0), ==, DENY);
 	g_assert_cmphex(eval(x64, __NR_personality, 0xffffffff, 0), ==, ALLOW);
 	g_assert_cmphex(eval(x64, __NR_personality, 0x400000, 0), ==, DENY); /* READ_IMPLIES_EXEC */
-	g_assert_cmphex(eval(x64, 452, 0, 0), ==, ALLOW); /* fchmodat2 */
+	g_assert_cmphex(eval(x64, 452, 0, 0), ==, ALLOW);		     /* fchmodat2 */
 	g_assert_cmphex(eval(x64, 467, 0, 0), ==, NOSYS); /* younger than the list */
 	g_assert_cmphex(eval(x64, 0x3fffffff, 0, 0), ==, NOSYS);
 	g_assert_cmphex(eval(x64, -1, 0, 0), ==, NOSYS);
@@ -160,8 +167,9 @@ static void test_default_spots(void)
 /* Each comparison around values whose halves differ. */
 static void test_comparisons(void)
 {
-	static const uint64_t v[] = { 0, 1, 0xfffffffe, 0xffffffff, 0x100000000, 0x100000001, 0x1ffffffff,
-		0x7fffffffffffffff, 0xffffffffffffffff, 0x500000005, 0x500000004, 0x400000005 };
+	static const uint64_t v[] = { 0, 1, 0xfffffffe, 0xffffffff, 0x100000000, 0x100000001,
+		0x1ffffffff, 0x7fffffffffffffff, 0xffffffffffffffff, 0x500000005, 0x500000004,
+		0x400000005 };
 
 	for (unsigned cmp = 0; cmp < _SECCOMP_CMP_MAX; cmp++)
 		for (size_t i = 0; i < G_N_ELEMENTS(v); i++)
@@ -169,22 +177,24 @@ static void test_comparisons(void)
 				struct seccomp_arg arg[2] = { { 1, cmp, v[i], v[i] & 0xf0000000f },
 					{ 0, SECCOMP_EQ, 7, 0 } };
 				const char *const names[] = { "ioctl", NULL };
-				struct seccomp_row row = { .names = names, .action = ALLOW, .args = arg,
-					.n_args = 2 };
+				struct seccomp_row row = {
+					.names = names, .action = ALLOW, .args = arg, .n_args = 2
+				};
 				struct seccomp_profile p = { DENY, 0, &row, 1 };
 				uint64_t x = v[k], y = v[i];
-				gboolean hold = cmp == SECCOMP_EQ ? x == y
-					: cmp == SECCOMP_NE	  ? x != y
-					: cmp == SECCOMP_LT	  ? x < y
-					: cmp == SECCOMP_LE	  ? x <= y
-					: cmp == SECCOMP_GT	  ? x > y
-					: cmp == SECCOMP_GE	  ? x >= y
-								  : (x & y) == (y & 0xf0000000f);
+				gboolean hold = cmp == SECCOMP_EQ   ? x == y
+						: cmp == SECCOMP_NE ? x != y
+						: cmp == SECCOMP_LT ? x < y
+						: cmp == SECCOMP_LE ? x <= y
+						: cmp == SECCOMP_GT ? x > y
+						: cmp == SECCOMP_GE ? x >= y
+								    : (x & y) == (y & 0xf0000000f);
 
 				compile(&p, SECCOMP_X86_64, 0);
 				g_assert_cmphex(eval(AUDIT_ARCH_X86_64, __NR_ioctl, 7, x), ==,
 					hold ? ALLOW : DENY);
-				g_assert_cmphex(eval(AUDIT_ARCH_X86_64, __NR_ioctl, 6, x), ==, DENY);
+				g_assert_cmphex(
+					eval(AUDIT_ARCH_X86_64, __NR_ioctl, 6, x), ==, DENY);
 			}
 }
 
