@@ -105,7 +105,7 @@ struct monitor {
 	int64_t kill_at, restart_at, drain_until; /* monotonic ns; 0: not set */
 	uint64_t my_start;	  /* clock ticks, from /proc/self/stat */
 	uint64_t child_start;
-	char error[512];
+	char error[ERR_TEXT_MAX];
 };
 
 int64_t monotonic_ns(void);

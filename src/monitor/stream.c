@@ -40,6 +40,12 @@ int session_pipes(struct session *s, bool with_input, int theirs[3], struct err 
 	return 0;
 }
 
+/* A client is listened to while its last input is gone, and waited for while it lacks output. */
+static void conn_watch(struct monitor *m, struct conn *c)
+{
+	(void)source_watch(m, &c->src, (c->input ? 0 : EPOLLIN) | (c->behind ? EPOLLOUT : 0));
+}
+
 static bool receives(const struct session *s, const struct conn *c)
 {
 	return s->is_main ? !c->session && (c->attached & ATTACH_OUTPUT) : c->session == s;
@@ -64,7 +70,7 @@ static void deliver(struct monitor *m, struct session *s, int stream, const char
 			continue;
 		c->behind = !conn_send(c, MSG_OUTPUT, (unsigned)stream, 0, data, size);
 		if (c->behind)
-			(void)source_watch(m, &c->src, EPOLLIN | EPOLLOUT);
+			conn_watch(m, c);
 		behind |= c->behind;
 	}
 	if (!behind)
@@ -99,7 +105,7 @@ void session_client_ready(struct monitor *m, struct conn *c)
 		!conn_send(c, MSG_OUTPUT, (unsigned)s->stalled[0], 0, s->stalled + 1, s->stalled_size))
 		return;
 	c->behind = false;
-	(void)source_watch(m, &c->src, EPOLLIN);
+	conn_watch(m, c);
 	unstall(m, s);
 }
 
@@ -200,7 +206,7 @@ static void in_ready(struct monitor *m, struct source *src, uint32_t events)
 		if ((c->session ? c->session : &m->main) != s || !c->input)
 			continue;
 		if (flush_input(m, c, s))
-			(void)source_watch(m, &c->src, EPOLLIN | (c->behind ? EPOLLOUT : 0));
+			conn_watch(m, c);
 		else
 			(void)source_watch(m, src, EPOLLOUT);
 	}
@@ -230,7 +236,7 @@ void session_input(struct monitor *m, struct conn *c, const char *data, size_t s
 	if (flush_input(m, c, s))
 		return;
 	/* hold this client's messages until the guest has read */
-	(void)source_watch(m, &c->src, c->behind ? EPOLLOUT : 0);
+	conn_watch(m, c);
 	if (s->tty)
 		(void)source_watch(m, &s->out, EPOLLIN | EPOLLOUT);
 	else
@@ -248,7 +254,7 @@ static void tty_ready(struct monitor *m, struct source *src, uint32_t events)
 			if ((c->session ? c->session : &m->main) != s || !c->input)
 				continue;
 			if (flush_input(m, c, s))
-				(void)source_watch(m, &c->src, EPOLLIN | (c->behind ? EPOLLOUT : 0));
+				conn_watch(m, c);
 			else
 				more = true;
 		}
