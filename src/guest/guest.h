@@ -56,18 +56,24 @@ int guest_list(struct ctx *c, const char *realm, unsigned flags, GPtrArray **ret
 struct guest_request {
 	const char *realm, *name; /* name NULL: made up ("brave_hopper") */
 	const char *image;	  /* reference; NULL with spec->rootfs */
-	const char *doc;	  /* the dialect's own document, JSON; NULL: "{}" */
+	const char *doc;	  /* the dialect's own document, JSON; NULL: "{}". The model knows "labels" */
 	struct spec *spec;	  /* taken over */
 	char **argv;		  /* the user's command, NULL: the image's */
 	char **entrypoint;	  /* NULL: the image's; an empty list: none */
 	const char *cidfile;
+	bool publish_all;	  /* the ports that the image exposes, too */
 };
 
 /* Fills spec from the image, checks it, makes the folders and the record (one journalled plan). */
 int guest_create(struct ctx *c, struct guest_request *q, struct guest **ret, struct err *e);
+/* 1 when it was running already. */
 int guest_start(struct ctx *c, struct guest *g, struct err *e);
-/* Create and start in one go with one transaction: `run`. With c->explain shows both plans. */
-int guest_run(struct ctx *c, struct guest_request *q, struct guest **ret, struct err *e);
+struct guest_stdio;
+/* Create and start in one go: `run`. With io stays attached until the guest ends, removes an auto_remove
+ * one, and returns its exit code (or SESSION_DETACHED); without io returns 0 when the command runs. *ret
+ * may be NULL after an error. With c->explain shows both plans. */
+int guest_run(struct ctx *c, struct guest_request *q, const struct guest_stdio *io, struct guest **ret,
+	struct err *e);
 /* signal 0: the guest's stop signal; timeout -1: the guest's own, in seconds. 0 at once. */
 int guest_stop(struct ctx *c, struct guest *g, int sig, int timeout, struct err *e);
 int guest_restart(struct ctx *c, struct guest *g, int sig, int timeout, struct err *e);
@@ -77,6 +83,9 @@ int guest_unpause(struct ctx *c, struct guest *g, struct err *e);
 /* force: kills a running one. volumes: its anonymous ones too. */
 int guest_remove(struct ctx *c, struct guest *g, bool force, bool volumes, struct err *e);
 int guest_rename(struct ctx *c, struct guest *g, const char *name, struct err *e);
+/* What the networks gave a running guest: {"networks": [{"network", "address", ...}], "ports": [{"proto",
+ * "host_addr", "host", "guest", "count"}]}; NULL: nothing. Caller owns it. */
+json_t *guest_net(struct ctx *c, const struct guest *g);
 /* Until it is not running (next: until its next exit). Returns the exit code. */
 int guest_wait(struct ctx *c, struct guest *g, bool next, struct err *e);
 
@@ -114,7 +123,8 @@ int guest_copy_in(struct ctx *c, struct guest *g, const char *host_path, const c
 int guest_diff(struct ctx *c, struct guest *g, json_t **ret, struct err *e);
 int guest_export(struct ctx *c, struct guest *g, int out_fd, struct err *e);
 
-int guest_top(struct ctx *c, struct guest *g, json_t **ret, struct err *e);   /* {"Titles": [], "Processes": [[]]} */
+/* {"Titles": [], "Processes": [[]]}. ps: options of ps(1), NULL: "-ef". */
+int guest_top(struct ctx *c, struct guest *g, char *const *ps, json_t **ret, struct err *e);
 int guest_stats(struct ctx *c, struct guest *g, json_t **ret, struct err *e); /* one sample */
 /* Everything about it, for inspect: our own form (docker's is the docker dialect's). */
 int guest_inspect(struct ctx *c, struct guest *g, json_t **ret, struct err *e);

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cp: files between the host and a guest. Specification: docker-cli's reference, "container cp". The
+ * guest's paths are resolved inside its root (openat2, RESOLVE_IN_ROOT), the host's as the caller's.
+ */
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "guest/guest-priv.h"
+#include "guest/tartree.h"
+#include "host/path.h"
+
+#define LINKS_MAX 40 /* as the kernel has it, path_resolution(7) */
+
+struct job {
+	bool out, follow, archive;
+	const char *guest_path, *host_path;
+	const char *guest; /* its name, for messages */
+	uid_t uid;	   /* who owns what arrives */
+	gid_t gid;
+};
+
+/* A place: a folder and a name in it. */
+struct place {
+	int dir;
+	char *name; /* "." for the folder itself */
+	struct stat st;
+	bool exists;
+};
+
+static void place_clear(struct place *p)
+{
+	closep(&p->dir);
+	g_free(p->name);
+}
+
+/* root: the guest's, or AT_FDCWD for the host's. */
+static int open_at(int root, const char *path, int flags)
+{
+	if (root == AT_FDCWD)
+		return RET_NERRNO(open(path, flags | O_CLOEXEC));
+	return path_open_in(root, *path ? path : "/", flags | O_CLOEXEC, 0, 0);
+}
+
+/* "a/b/" and "a/b/." without what ends them; "/" stays. */
+static char *strip_end(const char *path)
+{
+	char *p = g_strdup(*path ? path : "/");
+	size_t n = strlen(p);
+
+	for (;;) {
+		if (n > 1 && p[n - 1] == '/')
+			n--;
+		else if (n > 2 && p[n - 1] == '.' && p[n - 2] == '/')
+			n--;
+		else
+			break;
+		p[n] = '\0';
+	}
+	return p;
+}
+
+static bool wants_contents(const char *path)
+{
+	return g_str_equal(path, ".") || g_str_has_suffix(path, "/.");
+}
+
+static bool wants_folder(const char *path)
+{
+	return g_str_has_suffix(path, "/") || wants_contents(path);
+}
+
+/* Opens the folder that holds path. "/", "." and ".." are places in themselves. */
+static int place_at(int root, const char *path, struct place *p)
+{
+	g_autofree char *base = g_path_get_basename(path);
+	g_autofree char *dir = NULL;
+
+	if (g_str_equal(base, "/") || g_str_equal(base, ".") || g_str_equal(base, "..")) {
+		p->name = g_strdup(".");
+		p->dir = open_at(root, path, O_RDONLY | O_DIRECTORY);
+	} else {
+		dir = g_path_get_dirname(path);
+		p->name = g_steal_pointer(&base);
+		p->dir = open_at(root, dir, O_RDONLY | O_DIRECTORY);
+	}
+	if (p->dir < 0)
+		return p->dir;
+	p->exists = fstatat(p->dir, p->name, &p->st, AT_SYMLINK_NOFOLLOW) == 0;
+	return p->exists || errno == ENOENT ? 0 : -errno;
+}
+
+/* Finds path; with follow goes on where a link at its end leads to, by names, so that the result is a
+ * folder and a name again. */
+static int place_find(int root, const char *path, bool follow, struct place *ret)
+{
+	g_autofree char *at = strip_end(path);
+	int r;
+
+	for (int i = 0; i < LINKS_MAX; i++) {
+		_cleanup_(place_clear) struct place p = { .dir = -1 };
+		char target[PATH_MAX];
+		ssize_t n;
+
+		r = place_at(root, at, &p);
+		if (r < 0)
+			return r;
+		if (!follow || !p.exists || !S_ISLNK(p.st.st_mode)) {
+			*ret = p;
+			p.dir = -1;
+			p.name = NULL;
+			return 0;
+		}
+		n = readlinkat(p.dir, p.name, target, sizeof(target) - 1);
+		if (n < 0)
+			return -errno;
+		target[n] = '\0';
+		g_autofree char *dir = g_path_get_dirname(at);
+		g_autofree char *next =
+			target[0] == '/' ? g_strdup(target) : g_build_filename(dir, target, NULL);
+		g_free(at);
+		at = strip_end(next);
+	}
+	return -ELOOP;
+}
+
+static int no_such(const struct job *j, const char *path, bool in_guest, int r, struct err *e)
+{
+	if (r == -ENOENT && in_guest)
+		return err_set(e, -E_NOTFOUND, "no such file or folder '%s' in guest '%s'", path,
+			j->guest);
+	if (r == -ENOENT)
+		return err_set(e, -E_NOTFOUND, "no such file or folder '%s'", path);
+	return err_sys(e, r, "cannot open '%s'", path);
+}
+
+static int find_source(
+	const struct job *j, int root, const char *path, struct place *src, struct err *e)
+{
+	int r = place_find(root, path, j->follow || wants_folder(path), src);
+
+	if (r >= 0 && !src->exists)
+		r = -ENOENT;
+	if (r < 0)
+		return no_such(j, path, root != AT_FDCWD, r, e);
+	if (wants_folder(path) && !S_ISDIR(src->st.st_mode))
+		return err_set(e, -E_INVALID, "'%s' is not a folder", path);
+	return 0;
+}
+
+/* The rules of "container cp": where the source goes. how->contents is settled too. */
+static int find_target(const struct job *j, const char *src_path, const struct place *src, int root,
+	const char *path, struct place *dst, struct copy_tree *how, struct err *e)
+{
+	g_autofree char *plain = strip_end(src_path);
+	g_autofree char *base = g_path_get_basename(plain);
+	bool src_dir = S_ISDIR(src->st.st_mode);
+	bool contents = wants_contents(src_path) || g_str_equal(src->name, ".");
+	int r = place_find(root, path, true, dst);
+
+	if (r < 0)
+		return no_such(j, path, root != AT_FDCWD, r, e);
+	if (!dst->exists) {
+		if (!src_dir && wants_folder(path))
+			return err_set(
+				e, -E_NOTFOUND, "the destination folder '%s' must exist", path);
+		return 0;
+	}
+	if (!S_ISDIR(dst->st.st_mode)) {
+		if (src_dir)
+			return err_set(
+				e, -E_INVALID, "cannot copy a folder to the file '%s'", path);
+		if (wants_folder(path))
+			return err_set(e, -E_INVALID, "'%s' is not a folder", path);
+		return 0;
+	}
+	/* into the folder */
+	int dir = RET_NERRNO(openat(dst->dir, dst->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	if (dir < 0)
+		return err_sys(e, dir, "cannot open '%s'", path);
+	(void)close(dst->dir);
+	g_free(dst->name);
+	dst->dir = dir;
+	how->contents = src_dir && contents;
+	dst->name = g_strdup(how->contents ? "." : base);
+	return 0;
+}
+
+static int copy_between(const struct job *j, int src_root, const char *src_path, int dst_root,
+	const char *dst_path, struct err *e)
+{
+	_cleanup_(place_clear) struct place src = { .dir = -1 }, dst = { .dir = -1 };
+	struct copy_tree how = { .keep_owner = j->archive, .uid = j->uid, .gid = j->gid };
+	int r;
+
+	r = find_source(j, src_root, src_path, &src, e);
+	if (r >= 0)
+		r = find_target(j, src_path, &src, dst_root, dst_path, &dst, &how, e);
+	if (r < 0)
+		return r;
+	/* "." as a source's name and no contents wanted: the folder becomes the new name */
+	return copy_tree(src.dir, src.name, dst.dir, dst.name, &how, e);
+}
+
+static int tar_out(const struct job *j, int root, struct err *e)
+{
+	_cleanup_(place_clear) struct place src = { .dir = -1 };
+	g_autofree char *plain = strip_end(j->guest_path);
+	g_autofree char *base = g_path_get_basename(plain);
+	int r;
+
+	r = find_source(j, root, j->guest_path, &src, e);
+	if (r < 0)
+		return r;
+	if (wants_contents(j->guest_path) || g_str_equal(base, "/"))
+		return tar_tree_write(src.dir, src.name, ".", 0, STDOUT_FILENO, e);
+	return tar_tree_write(src.dir, src.name, base, 0, STDOUT_FILENO, e);
+}
+
+static int tar_in(const struct job *j, int root, struct err *e)
+{
+	struct tar_tree_owner owner = { j->archive, j->uid, j->gid };
+	_cleanup_close_ int dir = open_at(root, j->guest_path, O_RDONLY | O_DIRECTORY);
+
+	if (dir == -ENOTDIR)
+		return err_set(e, -E_INVALID, "'%s' is not a folder", j->guest_path);
+	if (dir < 0)
+		return no_such(j, j->guest_path, true, dir, e);
+	return tar_tree_read(STDIN_FILENO, dir, &owner, e);
+}
+
+static int work(int root, void *data, struct err *e)
+{
+	const struct job *j = data;
+	bool tar = g_str_equal(j->host_path, "-");
+
+	if (j->out)
+		return tar ? tar_out(j, root, e)
+			   : copy_between(j, root, j->guest_path, AT_FDCWD, j->host_path, e);
+	return tar ? tar_in(j, root, e)
+		   : copy_between(j, AT_FDCWD, j->host_path, root, j->guest_path, e);
+}
+
+/* Who is root inside, seen from here. */
+static uint32_t root_id(const GArray *map)
+{
+	for (guint i = 0; map && i < map->len; i++) {
+		const struct spec_idmap *m = &g_array_index(map, struct spec_idmap, i);
+
+		if (m->inside == 0)
+			return m->outside;
+	}
+	return 0;
+}
+
+static int do_copy(struct ctx *c, struct guest *g, struct job *j, struct err *e)
+{
+	_cleanup_close_ int lock = -1;
+
+	if (c->explain) {
+		g_autofree char *at = g_strdup_printf(
+			"/proc/%d/root/%s", g->pid, j->guest_path + (j->guest_path[0] == '/'));
+
+		printf("cp -r%s '%s' '%s'   # paths of the guest are resolved inside its root\n",
+			j->archive ? "a" : "", j->out ? at : j->host_path,
+			j->out ? j->host_path : at);
+		return 0;
+	}
+	if (!guest_is_up(g)) { /* nobody starts it meanwhile */
+		lock = guest_lock(c, g, e);
+		if (lock < 0)
+			return lock;
+	}
+	j->guest = g->rec->name;
+	if (j->out) {
+		j->uid = geteuid();
+		j->gid = getegid();
+	} else {
+		j->uid = root_id(g->spec->uid_map);
+		j->gid = root_id(g->spec->gid_map);
+	}
+	return guest_with_root(c, g, 0, work, j, e);
+}
+
+int guest_copy_out(struct ctx *c, struct guest *g, const char *path, const char *host_path,
+	bool follow, bool archive, struct err *e)
+{
+	struct job j = { .out = true,
+		.follow = follow,
+		.archive = archive,
+		.guest_path = path,
+		.host_path = host_path };
+
+	return do_copy(c, g, &j, e);
+}
+
+int guest_copy_in(struct ctx *c, struct guest *g, const char *host_path, const char *path,
+	bool follow, bool archive, struct err *e)
+{
+	struct job j = {
+		.follow = follow, .archive = archive, .guest_path = path, .host_path = host_path
+	};
+
+	return do_copy(c, g, &j, e);
+}
+
+/* --- export ------------------------------------------------------------------------------------------- */
+
+static int export_work(int root, void *data, struct err *e)
+{
+	return tar_tree_write(root, ".", ".", TAR_TREE_ONE_FS, *(int *)data, e);
+}
+
+int guest_export(struct ctx *c, struct guest *g, int out_fd, struct err *e)
+{
+	_cleanup_close_ int lock = -1;
+
+	if (c->explain) {
+		printf("tar -C /proc/%d/root --one-file-system -c .\n", g->pid);
+		return 0;
+	}
+	if (!guest_is_up(g)) {
+		lock = guest_lock(c, g, e);
+		if (lock < 0)
+			return lock;
+		return guest_with_root(c, g, ROOT_BARE, export_work, &out_fd, e);
+	}
+	return guest_with_root(c, g, 0, export_work, &out_fd, e);
+}
