@@ -389,7 +389,7 @@ static bool is_errno(uint32_t action)
 /* All numbers of a table of calls, as stretches. */
 static size_t cut(struct job *j, struct calls *c, struct stretch *v)
 {
-	uint32_t other = j->p->default_action;
+	uint32_t other = j->p->default_action, young_action;
 	size_t n = 0;
 
 	stretch_add(v, &n, (struct stretch){ 0, -1, other });
@@ -410,11 +410,13 @@ static size_t cut(struct job *j, struct calls *c, struct stretch *v)
 			}
 		}
 		stretch_add(v, &n, s);
-		stretch_add(v, &n, (struct stretch){ c->v[i].nr + 1, -1, other });
+		/* the end of the common numbers; x32 and arm have some of their own further up */
+		if (next == c->n || (c->v[i].nr < OWN_NUMBERS && c->v[next].nr >= OWN_NUMBERS))
+			young_action = is_errno(other) ? SECCOMP_RET_ERRNO | ENOSYS : other;
+		else
+			young_action = other;
+		stretch_add(v, &n, (struct stretch){ c->v[i].nr + 1, -1, young_action });
 	}
-	if (c->n && is_errno(other))
-		stretch_add(v, &n,
-			(struct stretch){ c->v[c->n - 1].nr + 1, -1, SECCOMP_RET_ERRNO | ENOSYS });
 	return n;
 }
 
