@@ -16,8 +16,9 @@
 #define X32_BIT 0x40000000u
 
 enum {
-	X32 = 2
-}; /* its row in arches */
+	X32 = 2,	   /* its row in arches */
+	OWN_NUMBERS = 512, /* from here on an architecture has numbers of its own */
+};
 
 static const struct arch {
 	unsigned bit;
