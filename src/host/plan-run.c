@@ -31,7 +31,7 @@ struct report {
 void step_run_init(struct step_run *r, const struct plan *p)
 {
 	*r = (struct step_run){ .plan = p, 
-		.guest_fd = -1, .child_fd = -1, .cgroup_fd = -1, .trace_fd = -1, .sync_fd = -1 };
+		.guest_fd = -1, .child_fd = -1, .cgroup_fd = -1, .trace_fd = -1, .sync_fd = -1, .userns_fd = -1 };
 	for (unsigned i = 0; i < ELEMENTSOF(r->kept_fd); i++)
 		r->kept_fd[i] = -1;
 }
@@ -41,9 +41,10 @@ void step_run_done(struct step_run *r)
 	closep(&r->child_fd);
 	closep(&r->cgroup_fd);
 	closep(&r->sync_fd);
+	closep(&r->userns_fd);
 	for (unsigned i = 0; i < ELEMENTSOF(r->kept_fd); i++)
 		closep(&r->kept_fd[i]);
-	r->child_fd = r->cgroup_fd = r->sync_fd = -1;
+	r->child_fd = r->cgroup_fd = r->sync_fd = r->userns_fd = -1;
 }
 
 /* --- faults, for the tests --- */

@@ -223,6 +223,12 @@ static int overlay_run(struct step_run *r, const struct step *s, struct err *e)
 	return RET_NERRNO(mount("overlay", s->arg[0], "overlay", 0, data));
 }
 
+/* Only for one that the executor mounted for itself; the guest's own goes with its namespace. */
+static int overlay_undo(struct step_run *r, const struct step *s, struct err *e)
+{
+	return umount2(s->arg[0], MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT ? -errno : 0;
+}
+
 static void overlay_show(const struct step *s, struct text *t)
 {
 	char data[DATA_MAX];
@@ -233,7 +239,8 @@ static void overlay_show(const struct step *s, struct text *t)
 }
 
 const struct step_ops step_overlay = {
-	.name = "overlay", .args = "target lower upper work options", .run = overlay_run, .show = overlay_show
+	.name = "overlay", .args = "target lower upper work options", .run = overlay_run, .undo = overlay_undo,
+	.show = overlay_show
 };
 
 /* --- mount, mount-in --- */

@@ -39,6 +39,11 @@ extern const struct step_ops step_cwd;	     /* path: made if it isn't there */
 extern const struct step_ops step_umask;     /* octal */
 extern const struct step_ops step_close_fds; /* (none): close_range(2) from 3 on, close-on-exec */
 
+/* step-userns.c: a root whose ids are mapped; all AT_HOST */
+extern const struct step_ops step_userns;     /* uid-map gid-map: as idmap has them */
+extern const struct step_ops step_own_mounts; /* (none): the executor gets a mount namespace of its own */
+extern const struct step_ops step_idmapped;   /* source target: one mount through the map of "userns" */
+
 /* step-mount.c */
 extern const struct step_ops step_layer;     /* image target: mounts a layer's EROFS file, on the host, once */
 extern const struct step_ops step_private;   /* propagation: "rprivate|rslave|..." of / */

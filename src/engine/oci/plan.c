@@ -9,6 +9,7 @@
 #include "host/caps.h"
 #include "host/cgroup.h"
 #include "host/clone.h"
+#include "host/proc.h"
 #include "host/steps.h"
 #include "store/layer.h"
 
@@ -38,6 +39,9 @@ struct build {
 	const char *cgroup;
 	char controllers[CGROUP_PATH_MAX];
 	bool user_ns;
+	unsigned n_mapped;  /* mounts with mapped ids so far */
+	const char *rootfs; /* of the spec, or its mapped mount */
+	GHashTable *volumes; /* of a guest with mapped ids: struct spec_mount -> its mapped mount */
 };
 
 static const char *in_dir(struct build *b, const char *name)
@@ -107,6 +111,48 @@ static int plan_cgroup(struct build *b, struct err *e)
 	return 0;
 }
 
+static const char *map_text(struct build *b, const GArray *map)
+{
+	g_autoptr(GString) s = g_string_new(NULL);
+
+	for (guint i = 0; i < map->len; i++) {
+		const struct spec_idmap *m = &g_array_index(map, struct spec_idmap, i);
+
+		g_string_append_printf(s, "%s%u %u %u", i ? "," : "", m->inside, m->outside, m->count);
+	}
+	return plan_str(b->p, "%s", s->str);
+}
+
+/* Where the guest sees `source` with its own ids (host/step-userns.c): a mount through the map. */
+static const char *mapped(struct build *b, const char *source)
+{
+	const char *target = plan_str(b->p, "%s/mapped/%u", b->s->dir, b->n_mapped++);
+
+	plan_add(b->p, AT_HOST, &step_mkdirs, target, "711");
+	plan_add(b->p, AT_HOST, &step_idmapped, source, target);
+	return target;
+}
+
+/* With a user namespace the root is stacked on the host's side, of mounts with mapped ids. */
+static void plan_mapped_root(struct build *b, const char *lower)
+{
+	g_auto(GStrv) layers = g_strsplit(lower, ":", 0);
+	g_autoptr(GString) stack = g_string_new(NULL);
+	const char *own;
+
+	plan_add(b->p, AT_HOST, &step_userns, map_text(b, b->spec->uid_map), map_text(b, b->spec->gid_map));
+	plan_add(b->p, AT_HOST, &step_own_mounts);
+	if (b->spec->rootfs) {
+		b->rootfs = mapped(b, b->spec->rootfs);
+		return;
+	}
+	for (char **l = layers; *l; l++)
+		g_string_append_printf(stack, "%s%s", stack->len ? ":" : "", mapped(b, *l));
+	own = mapped(b, b->s->dir);
+	plan_add(b->p, AT_HOST, &step_overlay, b->root, stack->str, plan_str(b->p, "%s/upper", own),
+		plan_str(b->p, "%s/work", own), b->spec->auto_remove ? "volatile" : "");
+}
+
 /* Files that the host writes and the guest sees at /etc. */
 static void plan_etc(struct build *b)
 {
@@ -156,18 +202,6 @@ static void plan_clone(struct build *b)
 	plan_add(b->p, AT_CLONE, &step_clone, names->str);
 }
 
-static const char *map_text(struct build *b, const GArray *map)
-{
-	g_autoptr(GString) s = g_string_new(NULL);
-
-	for (guint i = 0; i < map->len; i++) {
-		const struct spec_idmap *m = &g_array_index(map, struct spec_idmap, i);
-
-		g_string_append_printf(s, "%s%u %u %u", i ? "," : "", m->inside, m->outside, m->count);
-	}
-	return plan_str(b->p, "%s", s->str);
-}
-
 static void plan_join(struct build *b)
 {
 	static const enum spec_ns_kind joined[] = { NS_NET, NS_UTS, NS_IPC };
@@ -211,8 +245,11 @@ static void plan_root(struct build *b, const char *lower)
 			propagation = "rslave";
 	}
 	plan_add(b->p, AT_CHILD, &step_private, propagation);
-	if (b->spec->rootfs)
-		plan_add(b->p, AT_CHILD, &step_bind, "/", b->spec->rootfs, b->root, "rbind,rprivate", "dir");
+	if (b->user_ns && !b->spec->rootfs)
+		/* mounted already; a mount of our own on top, since the copies of the host's are locked */
+		plan_add(b->p, AT_CHILD, &step_bind, "/", b->root, b->root, "rbind,rprivate", "dir");
+	else if (b->spec->rootfs)
+		plan_add(b->p, AT_CHILD, &step_bind, "/", b->rootfs, b->root, "rbind,rprivate", "dir");
 	else
 		/* nobody will ever want the changes of a guest that is removed at its end: don't sync them */
 		plan_add(b->p, AT_CHILD, &step_overlay, b->root, lower, in_dir(b, "upper"), in_dir(b, "work"),
@@ -348,9 +385,29 @@ static gint by_depth(gconstpointer a, gconstpointer b)
 	return (gint)depth_of((*x)->target) - (gint)depth_of((*y)->target);
 }
 
+/*
+ * A mount over the kernel's own files would let a guest choose what our steps read and write there. The
+ * files that lxcfs(1) replaces are harmless, and bound by many.
+ */
+static int check_target(const struct spec_mount *m, struct err *e)
+{
+	static const char *const fine[] = { "/proc/cpuinfo", "/proc/diskstats", "/proc/loadavg", "/proc/meminfo",
+		"/proc/stat", "/proc/swaps", "/proc/uptime", "/proc/slabinfo" };
+	g_autofree char *path = g_canonicalize_filename(m->target, "/");
+
+	if (strcmp(path, "/") == 0)
+		return err_set(e, -E_INVALID, "cannot mount at '/' of the guest");
+	if (strcmp(path, "/proc") != 0 && !g_str_has_prefix(path, "/proc/"))
+		return 0;
+	for (guint i = 0; i < G_N_ELEMENTS(fine); i++)
+		if (strcmp(path, fine[i]) == 0)
+			return 0;
+	return err_set(e, -E_INVALID, "cannot mount at '%s': /proc is the kernel's", m->target);
+}
+
 static void plan_mount(struct build *b, const struct spec_mount *m)
 {
-	const char *more = m->options ? m->options : "";
+	const char *more = m->options ? m->options : "", *source = g_hash_table_lookup(b->volumes, m);
 
 	if (m->kind == MOUNT_TMPFS) {
 		const char *data = plan_str(b->p, "mode=%o", m->mode < 0 ? 01777 : (unsigned)m->mode);
@@ -362,21 +419,27 @@ static void plan_mount(struct build *b, const struct spec_mount *m)
 			data);
 		return;
 	}
-	plan_add(b->p, AT_CHILD, &step_bind, b->root, m->source, m->target,
+	plan_add(b->p, AT_CHILD, &step_bind, b->root, source ? source : m->source, m->target,
 		plan_str(b->p, "rbind,%s%s%s%s", m->propagation ? m->propagation : "rprivate",
 			m->read_only ? ",rro" : "", more[0] ? "," : "", more),
 		"auto");
 }
 
-static void plan_mounts(struct build *b)
+static int plan_mounts(struct build *b, struct err *e)
 {
 	g_autoptr(GPtrArray) sorted = g_ptr_array_new();
 
-	for (guint i = 0; i < b->spec->mounts->len; i++)
+	for (guint i = 0; i < b->spec->mounts->len; i++) {
+		int r = check_target(g_ptr_array_index(b->spec->mounts, i), e);
+
+		if (r < 0)
+			return r;
 		g_ptr_array_add(sorted, g_ptr_array_index(b->spec->mounts, i));
+	}
 	g_ptr_array_sort(sorted, by_depth);
 	for (guint i = 0; i < sorted->len; i++)
 		plan_mount(b, g_ptr_array_index(sorted, i));
+	return 0;
 }
 
 /* --- the process --- */
@@ -456,7 +519,9 @@ static int plan_inside(struct build *b, const char *lower, struct err *e)
 		plan_add(b->p, AT_CHILD, &step_bind, b->root, plan_str(b->p, "%s/lodge-init", b->c->libexec),
 			"/dev/lodge-init", "bind,ro,nosuid,nodev,rprivate", "file");
 	bind_etc(b);
-	plan_mounts(b);
+	r = plan_mounts(b, e);
+	if (r < 0)
+		return r;
 	if (s->tty)
 		plan_add(b->p, AT_CHILD, &step_console, b->root, "1");
 	for (guint i = 0; i < s->sysctls->len; i++) {
@@ -475,20 +540,40 @@ static int plan_inside(struct build *b, const char *lower, struct err *e)
 	return r < 0 ? r : plan_process(b, e);
 }
 
+/* Volumes belong to guests, so they have a guest's ids; binds belong to the host. */
+static void plan_mapped_volumes(struct build *b)
+{
+	for (guint i = 0; i < b->spec->mounts->len; i++) {
+		struct spec_mount *m = g_ptr_array_index(b->spec->mounts, i);
+
+		if (m->kind == MOUNT_VOLUME)
+			g_hash_table_insert(b->volumes, m, (gpointer)mapped(b, m->source));
+	}
+}
+
 int oci_plan_start(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e)
 {
 	g_autofree char *cgroup = oci_cgroup(s), *root = g_build_filename(s->dir, "root", NULL);
 	struct build b = { .c = c, .s = s, .spec = s->spec, .p = s->plan, .cgroup = cgroup, .root = root };
+	g_autoptr(GHashTable) volumes = g_hash_table_new(NULL, NULL);
 	const char *lower = "";
 	int r;
 
 	b.user_ns = s->spec->uid_map->len > 0;
+	b.rootfs = s->spec->rootfs;
+	b.volumes = volumes;
 	if (!s->spec->argv || !s->spec->argv[0])
 		return err_set(e, -E_INVALID, "no command: neither the image nor the command line has one");
 	r = s->spec->rootfs ? 0 : plan_layers(&b, &lower, e);
 	if (r < 0)
 		return r;
+	if (b.user_ns) {
+		plan_mapped_root(&b, lower);
+		plan_mapped_volumes(&b);
+	}
 	plan_etc(&b);
+	if (!s->spec->apparmor && !s->spec->privileged && (lsm_enabled() & LSM_APPARMOR))
+		plan_add(b.p, AT_HOST, &step_apparmor_load);
 	r = plan_cgroup(&b, e);
 	if (r < 0)
 		return r;

@@ -10,6 +10,7 @@
 #include "engine/seccomp-json.h"
 #include "host/caps.h"
 #include "host/cgroup.h"
+#include "host/proc.h"
 #include "host/seccomp.h"
 #include "host/steps.h"
 #include "store/store.h"
@@ -108,6 +109,8 @@ int oci_plan_secure_first(struct ctx *c, const struct spec *s, bool privileged, 
 
 	if (s->apparmor && strcmp(s->apparmor, "unconfined") != 0)
 		plan_add(p, AT_CHILD, &step_apparmor, s->apparmor);
+	else if (!s->apparmor && !privileged && (lsm_enabled() & LSM_APPARMOR))
+		plan_add(p, AT_CHILD, &step_apparmor, APPARMOR_DEFAULT);
 	if (s->selinux)
 		plan_add(p, AT_CHILD, &step_selinux, s->selinux);
 	/* Without no_new_privs only a process with CAP_SYS_ADMIN may install a filter, so it comes before
