@@ -398,6 +398,12 @@ static int check_layers(struct fsck *f, struct err *e)
 	int64_t bytes;
 	int r;
 
+	r = layer_fsck(f->c,
+		(f->repair ? LAYER_FSCK_REPAIR : 0) | (f->may_collect ? LAYER_FSCK_COLLECT : 0),
+		f->problems, e);
+	if (r < 0)
+		return r;
+	f->left += (unsigned)r;
 	r = for_each_in(f, "layers", check_layer_file, e);
 	if (r < 0 || !f->may_collect)
 		return r;
