@@ -317,7 +317,8 @@ static void test_io(void)
 	g_assert_cmpint(cgroup_stats(path, &s), ==, 0);
 	if (have(CGROUP_IO)) {
 		g_assert_cmpint(cgroup_set(path, "io-rbps", "/dev/null:1000", &e), ==, -E_INVALID);
-		g_assert_cmpint(cgroup_set(path, "io-rbps", "/dev/no-such-disk:1000", &e), ==, -ENOENT);
+		g_assert_cmpint(
+			cgroup_set(path, "io-rbps", "/dev/no-such-disk:1000", &e), ==, -ENOENT);
 	}
 	if (cgroup_host()->v2_controllers & CGROUP_BIT(CGROUP_MEMORY)) {
 		g_autofree char *high = NULL;

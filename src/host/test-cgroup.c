@@ -8,15 +8,18 @@
 
 static const char hybrid[] =
 	"31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755\n"
-	"32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,nosuid shared:9 - cgroup cgroup rw,cpu,cpuacct\n"
+	"32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,nosuid shared:9 - cgroup cgroup "
+	"rw,cpu,cpuacct\n"
 	"35 31 0:32 / /sys/fs/cgroup/mem\\040ory rw,relatime - cgroup cgroup rw,memory\n"
-	"36 31 0:33 / /sys/fs/cgroup/devices rw,relatime shared:1 master:2 - cgroup cgroup rw,devices\n"
+	"36 31 0:33 / /sys/fs/cgroup/devices rw,relatime shared:1 master:2 - cgroup cgroup "
+	"rw,devices\n"
 	"38 31 0:35 / /sys/fs/cgroup/blkio rw,relatime - cgroup cgroup rw,blkio\n"
 	"40 31 0:37 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,xattr,name=systemd\n"
 	"41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n"
 	"42 31 0:32 / /elsewhere rw,relatime - cgroup cgroup rw,memory\n"
 	"50 1 0:99 / /mnt rw - ext4 /dev/cgroup2 rw\n";
-static const char v2[] = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
+static const char v2[] =
+	"30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
 static const char v1[] = "36 31 0:33 / /cg/memory rw - cgroup none rw,memory\n"
 			 "37 31 0:34 / /cg/pids rw - cgroup none rw,pids\n"
 			 "38 31 0:35 / /cg/freezer rw - cgroup none rw,freezer\n";
@@ -72,8 +75,8 @@ static void test_paths(void)
 	g_assert_false(cgroup_path_ok("./a"));
 }
 
-static void controllers_for(const char *info, const char *have, const char *const *keys, unsigned n,
-	const char *want)
+static void controllers_for(
+	const char *info, const char *have, const char *const *keys, unsigned n, const char *want)
 {
 	struct cgroup_host h = host_of(info, have);
 	char list[CGROUP_PATH_MAX];
@@ -89,7 +92,8 @@ static void test_controllers(void)
 	controllers_for(hybrid, "", NULL, 0, "memory,devices");
 	controllers_for(hybrid, "", keys, 4, "cpu,memory,devices");
 	controllers_for(v2, "cpuset cpu io memory hugetlb pids", NULL, 0, "memory,pids,io");
-	controllers_for(v2, "cpuset cpu io memory hugetlb pids", keys, 4, "cpu,cpuset,memory,pids,io,hugetlb");
+	controllers_for(v2, "cpuset cpu io memory hugetlb pids", keys, 4,
+		"cpu,cpuset,memory,pids,io,hugetlb");
 	controllers_for(v1, NULL, NULL, 0, "memory,pids,freezer");
 	g_assert_cmpuint(cgroup_controllers_parse("cpu,blkio nothing\nmemory"), ==,
 		CGROUP_BIT(CGROUP_CPU) | CGROUP_BIT(CGROUP_IO) | CGROUP_BIT(CGROUP_MEMORY));
@@ -106,7 +110,8 @@ static void test_conversions(void)
 	g_assert_cmpuint(cgroup_blkio_to_io_weight(1000), ==, 10000);
 }
 
-static void refused(const struct cgroup_host *h, const char *key, const char *value, int code, const char *words)
+static void refused(const struct cgroup_host *h, const char *key, const char *value, int code,
+	const char *words)
 {
 	struct err e = { 0 };
 
@@ -117,7 +122,8 @@ static void refused(const struct cgroup_host *h, const char *key, const char *va
 
 static void test_checks(void)
 {
-	struct cgroup_host two = host_of(v2, "cpuset cpu io memory pids"), one = host_of(hybrid, "");
+	struct cgroup_host two = host_of(v2, "cpuset cpu io memory pids"),
+			   one = host_of(hybrid, "");
 	struct err e = { 0 };
 
 	g_assert_cmpint(cgroup_check(&two, "memory", "524288", &e), ==, 0);
@@ -141,7 +147,8 @@ static void test_checks(void)
 	refused(&two, "cpuset-mems", "", -E_INVALID, "isn't a list");
 	refused(&two, "io-wbps", "sda:10", -E_INVALID, "isn't the path");
 	refused(&two, "io-wbps", "/dev/sda", -E_INVALID, "isn't DEVICE:RATE");
-	refused(&two, "hugetlb", "2MB:4096", -E_UNSUPPORTED, "controller 'hugetlb' isn't available");
+	refused(&two, "hugetlb", "2MB:4096", -E_UNSUPPORTED,
+		"controller 'hugetlb' isn't available");
 	refused(&two, "swappiness", "10", -E_UNSUPPORTED, "with cgroup v2");
 	refused(&two, "unified:../memory.max", "1", -E_INVALID, "isn't a file");
 	refused(&two, "unified:misc.max", "1", -E_UNSUPPORTED, "'misc'");
@@ -162,13 +169,16 @@ static void shows(const struct cgroup_host *h, const char *key, const char *valu
 
 static void test_show(void)
 {
-	struct cgroup_host two = host_of(v2, "cpuset cpu io memory pids"), one = host_of(hybrid, "");
+	struct cgroup_host two = host_of(v2, "cpuset cpu io memory pids"),
+			   one = host_of(hybrid, "");
 
 	shows(&two, "memory", "1048576", "echo 1048576 >/sys/fs/cgroup/lodge/x/memory.max");
 	shows(&two, "cpu-shares", "1024", "echo 39 >/sys/fs/cgroup/lodge/x/cpu.weight");
-	shows(&two, "nano-cpus", "1500000000", "echo '150000 100000' >/sys/fs/cgroup/lodge/x/cpu.max");
+	shows(&two, "nano-cpus", "1500000000",
+		"echo '150000 100000' >/sys/fs/cgroup/lodge/x/cpu.max");
 	shows(&two, "pids", "-1", "echo max >/sys/fs/cgroup/lodge/x/pids.max");
-	shows(&one, "cpu-shares", "1024", "echo 1024 >/sys/fs/cgroup/cpu,cpuacct/lodge/x/cpu.shares");
+	shows(&one, "cpu-shares", "1024",
+		"echo 1024 >/sys/fs/cgroup/cpu,cpuacct/lodge/x/cpu.shares");
 	shows(&one, "nano-cpus", "500000000",
 		"echo 100000 >/sys/fs/cgroup/cpu,cpuacct/lodge/x/cpu.cfs_period_us; "
 		"echo 50000 >/sys/fs/cgroup/cpu,cpuacct/lodge/x/cpu.cfs_quota_us");
@@ -225,12 +235,13 @@ static int bpf_eval(const struct bpf_insn *p, size_t n, const uint32_t ctx[3])
 	return -1;
 }
 
-static bool may(const char *const *rules, char type, uint32_t major, uint32_t minor, unsigned access)
+static bool may(
+	const char *const *rules, char type, uint32_t major, uint32_t minor, unsigned access)
 {
 	struct cgroup_device_rule r[16];
 	struct bpf_insn *p = g_new0(struct bpf_insn, CGROUP_DEVICE_INSNS_MAX);
-	uint32_t ctx[3] = { access << 16 | (type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR), major,
-		minor };
+	uint32_t ctx[3] = { access << 16 | (type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR),
+		major, minor };
 	size_t n = 0, len;
 	int v;
 
@@ -271,8 +282,9 @@ static void test_device_program(void)
 
 static void test_device_parse(void)
 {
-	static const char *const bad[] = { "", "c", "x 1:3 rwm", "c 1:3", "c 1:3 ", "c 1:3 rwx", "c 1 rwm",
-		"c 1:3 rwm ", "c -1:3 r", "c 1:99999999999 r", "c  1:3 r", "--c 1:3 r", "ab" };
+	static const char *const bad[] = { "", "c", "x 1:3 rwm", "c 1:3", "c 1:3 ", "c 1:3 rwx",
+		"c 1 rwm", "c 1:3 rwm ", "c -1:3 r", "c 1:99999999999 r", "c  1:3 r", "--c 1:3 r",
+		"ab" };
 	struct cgroup_device_rule r;
 	struct err e;
 
