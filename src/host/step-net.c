@@ -648,15 +648,102 @@ const struct step_ops step_dns_socket = { .name = "dns-socket",
 	.run = dns_socket_run,
 	.show = dns_socket_show };
 
-/* --- name --- */
+/* --- forwarding --- */
 
-/* Path of the k-th link of a name: NAME, NAME~1, NAME~2 ... ('~' can't be in a name). */
-static int name_path(char *out, const char *dir, const char *name, unsigned k)
+#define SYS_NET "/proc/sys/net/"
+
+static bool says_one(const char *path)
 {
-	int n = k ? snprintf(out, PATH_MAX, "%s/%s~%u", dir, name, k)
-		  : snprintf(out, PATH_MAX, "%s/%s", dir, name);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char c;
 
-	return n >= PATH_MAX ? -ENAMETOOLONG : 0;
+	return fd >= 0 && read(fd, &c, 1) == 1 && c == '1';
+}
+
+static int write_one(const char *path, const char *value, struct err *e)
+{
+	_cleanup_close_ int fd = RET_NERRNO(open(path, O_WRONLY | O_CLOEXEC));
+	int r = fd < 0 ? fd : RET_NERRNO((int)write(fd, value, strlen(value)));
+
+	return r < 0 ? err_sys(e, r, "cannot write '%s' to '%s'", value, path) : 0;
+}
+
+/* A host that forwards stops listening to its routers, unless accept_ra is 2: it would lose its own address
+ * and route some time later. */
+static int keep_router_advertisements(struct err *e)
+{
+	DIR *d = opendir(SYS_NET "ipv6/conf");
+	struct dirent *de;
+	int r = 0;
+
+	while (d && r == 0 && (de = readdir(d)) != NULL) {
+		char path[sizeof(SYS_NET) + NAME_MAX + 32];
+
+		if (de->d_name[0] == '.' || strcmp(de->d_name, "all") == 0)
+			continue;
+		(void)snprintf(path, sizeof(path), SYS_NET "ipv6/conf/%s/accept_ra", de->d_name);
+		if (says_one(path))
+			r = write_one(path, "2", e);
+	}
+	if (d)
+		(void)closedir(d);
+	return r;
+}
+
+static int forwarding_run(struct step_run *run, const struct step *s, struct err *e)
+{
+	bool v6 = strcmp(s->arg[0], "6") == 0;
+	const char *path = v6 ? SYS_NET "ipv6/conf/all/forwarding" : SYS_NET "ipv4/ip_forward";
+	int r = 0;
+
+	if (says_one(path))
+		return 0;
+	if (v6)
+		r = keep_router_advertisements(e);
+	return r < 0 ? r : write_one(path, "1", e);
+}
+
+static void forwarding_show(const struct step *s, struct text *t)
+{
+	if (strcmp(s->arg[0], "6") == 0)
+		text_add(t, "for i in /proc/sys/net/ipv6/conf/*/accept_ra; do grep -q 1 $i && echo "
+			    "2 >$i; done; "
+			    "sysctl -w net.ipv6.conf.all.forwarding=1");
+	else
+		text_add(t, "sysctl -w net.ipv4.ip_forward=1");
+}
+
+const struct step_ops step_forwarding = {
+	.name = "forwarding", .args = "family", .run = forwarding_run, .show = forwarding_show
+};
+
+/* --- lease, name --- */
+
+/* Makes the folder of a link and its parents. They stay: others may be about to use them. */
+static int make_folder(const char *path)
+{
+	char p[PATH_MAX];
+	int n = snprintf(p, sizeof(p), "%s/", path);
+
+	if (n < 0 || (size_t)n >= sizeof(p))
+		return -ENAMETOOLONG;
+	for (char *at = strchr(p + 1, '/'); at; at = strchr(at + 1, '/')) {
+		*at = '\0';
+		if (mkdir(p, 0755) < 0 && errno != EEXIST)
+			return -errno;
+		*at = '/';
+	}
+	return 0;
+}
+
+static int link_in(const char *folder, const char *target, const char *path)
+{
+	int r = RET_NERRNO(symlink(target, path));
+
+	if (r != -ENOENT)
+		return r;
+	r = make_folder(folder);
+	return r < 0 ? r : RET_NERRNO(symlink(target, path));
 }
 
 /* Whether the link has that target: 1, 0, or a code (-ENOENT). */
@@ -670,6 +757,82 @@ static int points_to(const char *path, const char *target)
 	return (size_t)n == strlen(target) && memcmp(old, target, (size_t)n) == 0;
 }
 
+/* Path of the next address of a list by ','; what is left of the list. */
+static const char *lease_path(char out[static PATH_MAX], const char *folder, const char *list)
+{
+	size_t n = strcspn(list, ",");
+
+	if (snprintf(out, PATH_MAX, "%s/%.*s", folder, (int)n, list) >= PATH_MAX)
+		out[0] = '\0';
+	return list + n + (list[n] == ',');
+}
+
+static int lease_undo(struct step_run *run, const struct step *s, struct err *e)
+{
+	char path[PATH_MAX];
+	int first = 0;
+
+	for (const char *p = s->arg[1]; *p;) {
+		p = lease_path(path, s->arg[0], p);
+		if (points_to(path, s->arg[2]) == 1 && unlink(path) < 0 && errno != ENOENT &&
+			first == 0)
+			first = -errno;
+	}
+	return first;
+}
+
+static int lease_run(struct step_run *run, const struct step *s, struct err *e)
+{
+	char path[PATH_MAX], owner[256];
+	ssize_t n;
+	int r;
+
+	for (const char *p = s->arg[1], *next; *p; p = next) {
+		next = lease_path(path, s->arg[0], p);
+		r = link_in(s->arg[0], s->arg[2], path);
+		/* a guest that restarts has it (STEP_HOLD) */
+		if (r == 0 || (r == -EEXIST && points_to(path, s->arg[2]) == 1))
+			continue;
+		n = readlink(path, owner, sizeof(owner) - 1);
+		owner[n > 0 ? n : 0] = '\0';
+		(void)lease_undo(run, s, NULL);
+		if (r == -EEXIST)
+			return err_set(e, -E_INUSE, "address '%.*s' is in use by guest '%.12s'",
+				(int)strcspn(p, ","), p, owner);
+		return err_sys(e, r, "cannot make '%s'", path);
+	}
+	return 0;
+}
+
+static void lease_show(const struct step *s, struct text *t)
+{
+	text_add(t, "mkdir -p ");
+	text_add_word(t, s->arg[0]);
+	for (const char *p = s->arg[1]; *p;) {
+		size_t n = strcspn(p, ",");
+
+		text_addf(t, "; ln -s %s ", s->arg[2]);
+		text_add_word(t, s->arg[0]);
+		text_addf(t, "/%.*s", (int)n, p);
+		p += n + (p[n] == ',');
+	}
+}
+
+const struct step_ops step_lease = { .name = "lease",
+	.args = "folder addresses owner",
+	.run = lease_run,
+	.undo = lease_undo,
+	.show = lease_show };
+
+/* Path of the k-th link of a name: NAME, NAME~1, NAME~2 ... ('~' can't be in a name). */
+static int name_path(char *out, const char *dir, const char *name, unsigned k)
+{
+	int n = k ? snprintf(out, PATH_MAX, "%s/%s~%u", dir, name, k)
+		  : snprintf(out, PATH_MAX, "%s/%s", dir, name);
+
+	return n >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
 static int name_add(const char *dir, const char *name, const char *address)
 {
 	char path[PATH_MAX];
@@ -679,7 +842,7 @@ static int name_add(const char *dir, const char *name, const char *address)
 		r = name_path(path, dir, name, k);
 		if (r < 0)
 			return r;
-		r = RET_NERRNO(symlink(address, path));
+		r = link_in(dir, address, path);
 		if (r != -EEXIST)
 			return r;
 		if (points_to(path, address) == 1)

@@ -14,7 +14,7 @@ step_table host_steps = {
 	&step_caps_bounding, &step_caps, &step_no_new_privs, &step_seccomp, &step_apparmor,
 	&step_apparmor_load, &step_selinux, &step_time_offset,
 	&step_bridge, &step_veth, &step_link_up, &step_link_delete, &step_addrgen, &step_addr,
-	&step_route, &step_macvlan, &step_ipvlan, &step_netns, &step_dns_socket, &step_name,
+	&step_route, &step_macvlan, &step_ipvlan, &step_netns, &step_dns_socket, &step_name, &step_lease, &step_forwarding,
 	&step_nft_base, &step_nft_network, &step_nft_forget, &step_nft_publish,
 	NULL,
 };

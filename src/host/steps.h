@@ -99,6 +99,8 @@ extern const struct step_ops step_macvlan;    /* IF parent mode mac: AT_PARENT, 
 extern const struct step_ops step_ipvlan;     /* IF parent mode mac: the same; mac is empty */
 extern const struct step_ops step_netns;      /* path: AT_CHILD, joins (container:NAME) */
 extern const struct step_ops step_dns_socket; /* address names upstreams: AT_CHILD, leaves KEPT_DNS with the executor; see monitor/dns.h */
+extern const struct step_ops step_forwarding; /* family("4"|"6"): has no undo, other networks need it */
+extern const struct step_ops step_lease;      /* folder addresses owner: links folder/ADDRESS -> owner; -E_INUSE */
 extern const struct step_ops step_name;	      /* folder addresses names...: links NAME -> addresses, several guests may have a name */
 
 /* step-nft.c: nftables, in our own table "inet lodge" (nft.h) */
