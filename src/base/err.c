@@ -64,7 +64,7 @@ int err_prefix(struct err *e, const char *fmt, ...)
 	size_t n;
 
 	if (!e)
-		return 0;
+		return -E_INVALID; /* not 0: `return err_prefix(...)` must fail for those without e too */
 	memcpy(old, e->text, sizeof(old));
 	va_start(ap, fmt);
 	(void)vsnprintf(e->text, sizeof(e->text), fmt, ap);
@@ -79,7 +79,7 @@ int err_mend(struct err *e, const char *fmt, ...)
 	va_list ap;
 
 	if (!e)
-		return 0;
+		return -E_INVALID;
 	va_start(ap, fmt);
 	(void)vsnprintf(e->mend, sizeof(e->mend), fmt, ap);
 	va_end(ap);

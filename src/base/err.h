@@ -55,7 +55,7 @@ struct err {
 
 /* Replaces the text; returns code, so that `return err_set(...)` is one line. e may be NULL. */
 int err_set(struct err *e, int code, const char *fmt, ...) _printf_(3, 4);
-int err_vset(struct err *e, int code, const char *fmt, va_list ap);
+int err_vset(struct err *e, int code, const char *fmt, va_list ap) _printf_(3, 0);
 
 /* As err_set, then ": " and the words for code (errno's or ours). The usual form for system calls. */
 int err_sys(struct err *e, int code, const char *fmt, ...) _printf_(3, 4);
@@ -63,7 +63,8 @@ int err_sys(struct err *e, int code, const char *fmt, ...) _printf_(3, 4);
 /* Puts "WHAT: " before the text that is there; returns the code that is there. */
 int err_prefix(struct err *e, const char *fmt, ...) _printf_(2, 3);
 
-/* Sets the mend; returns e's code. */
+/* Sets the mend; returns e's code, or -E_INVALID when e is NULL (as err_prefix does): where the code
+ * matters to callers that pass NULL, return it oneself. */
 int err_mend(struct err *e, const char *fmt, ...) _printf_(2, 3);
 
 /* "ENOENT", "E_NOTFOUND"; never NULL. Accepts either sign. */
