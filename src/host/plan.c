@@ -98,7 +98,7 @@ static bool takes(const struct step_ops *op, unsigned n)
 	for (const char *s = op->args; *s;) {
 		size_t len = strcspn(s, " ");
 
-		if (strncmp(s, "...", len) == 0 && len == 3)
+		if (len >= 3 && strncmp(s + len - 3, "...", 3) == 0)
 			open = true;
 		else
 			words++;

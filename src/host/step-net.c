@@ -920,7 +920,7 @@ static void name_show(const struct step *s, struct text *t)
 }
 
 const struct step_ops step_name = { .name = "name",
-	.args = "folder address names...",
+	.args = "folder addresses ...",
 	.run = name_run,
 	.undo = name_undo,
 	.show = name_show };

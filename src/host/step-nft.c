@@ -520,7 +520,7 @@ static void publish_show(const struct step *s, struct text *t)
 }
 
 const struct step_ops step_nft_publish = { .name = "nft-publish",
-	.args = "owner ports...",
+	.args = "owner ...",
 	.run = publish_run,
 	.undo = publish_undo,
 	.show = publish_show };

@@ -619,8 +619,8 @@ static void check_many(struct guest *outside)
 	begin = g_get_monotonic_time();
 	OK(step_nft_publish.run(&r, &s, NULL));
 	OK(step_nft_publish.run(&r, &s, NULL)); /* as on a restart: they are ours */
-	g_test_message(
-		"1000 ports, asked for twice: %.1f ms", (double)(g_get_monotonic_time() - begin) / 1000);
+	g_test_message("1000 ports, asked for twice: %.1f ms",
+		(double)(g_get_monotonic_time() - begin) / 1000);
 	begin = g_get_monotonic_time();
 	OK(step_nft_publish.undo(&r, &s, NULL));
 	g_test_message("undone in %.1f ms", (double)(g_get_monotonic_time() - begin) / 1000);

@@ -109,11 +109,11 @@ static int open_next(struct ctx *c, const struct network_record *n, uint64_t *re
 
 static void write_next(int fd, uint64_t next)
 {
-	g_autofree char *text = g_strdup_printf("%" G_GUINT64_FORMAT "\n", next);
+	char text[32];
+	int n = g_snprintf(text, sizeof(text), "%020" G_GINT64_MODIFIER "u\n", next);
 
-	/* a file that can't be written is a slower search, nothing else */
-	if (ftruncate(fd, 0) == 0)
-		(void)!pwrite(fd, text, strlen(text), 0);
+	/* of one length, so that nothing is cut; a file that can't be written is a slower search, no error */
+	(void)!pwrite(fd, text, (size_t)n, 0);
 }
 
 /* Goes round from the last one, so that an address isn't given out again at once, and so that commands
