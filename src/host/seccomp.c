@@ -17,6 +17,7 @@
 
 enum {
 	X32 = 2,	   /* its row in arches */
+	OLD_NUMBERS = 386, /* up to here, all are as old as Linux 4.18: every profile means them */
 	OWN_NUMBERS = 512, /* from here on an architecture has numbers of its own */
 };
 
@@ -387,10 +388,11 @@ static bool is_errno(uint32_t action)
 	return (action & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO;
 }
 
-/* All numbers of a table of calls, as stretches. */
-static size_t cut(struct job *j, struct calls *c, struct stretch *v)
+/* All numbers of a table of calls, as stretches. Of the common ones those above `last` are younger than the
+ * profile. */
+static size_t cut(struct job *j, struct calls *c, uint32_t last, struct stretch *v)
 {
-	uint32_t other = j->p->default_action, young_action;
+	uint32_t other = j->p->default_action;
 	size_t n = 0;
 
 	stretch_add(v, &n, (struct stretch){ 0, -1, other });
@@ -411,29 +413,31 @@ static size_t cut(struct job *j, struct calls *c, struct stretch *v)
 			}
 		}
 		stretch_add(v, &n, s);
+		stretch_add(v, &n, (struct stretch){ c->v[i].nr + 1, -1, other });
 		/* the end of the common numbers; x32 and arm have some of their own further up */
-		if (next == c->n || (c->v[i].nr < OWN_NUMBERS && c->v[next].nr >= OWN_NUMBERS))
-			young_action = is_errno(other) ? SECCOMP_RET_ERRNO | ENOSYS : other;
-		else
-			young_action = other;
-		stretch_add(v, &n, (struct stretch){ c->v[i].nr + 1, -1, young_action });
+		if (is_errno(other) && (next == c->n || (c->v[i].nr < OWN_NUMBERS &&
+								c->v[next].nr >= OWN_NUMBERS)))
+			stretch_add(v, &n,
+				(struct stretch){ (c->v[i].nr > last ? c->v[i].nr : last) + 1, -1,
+					SECCOMP_RET_ERRNO | ENOSYS });
 	}
 	return n;
 }
 
-/* The numbers of a name on an architecture. x32 is x86_64 with a bit set, but for the calls from 512 on
+/* Adds the numbers of a name on an architecture, unless c is NULL; returns the common one, or 0. x32 is x86_64 with a bit set, but for the calls from 512 on
  * that it has alone, so both are one table. */
-static void add_name(struct calls *c, const struct arch *a, const char *name, int row, bool x32)
+static uint32_t add_name(struct calls *c, const struct arch *a, const char *name, int row, bool x32)
 {
 	int nr = call_number(a, name), other;
 
-	if (nr >= 0)
+	if (nr >= 0 && c)
 		calls_add(c, (uint32_t)nr, row);
-	if (!x32)
-		return;
-	other = call_number(&arches[X32], name);
-	if (other >= 0 && (other & (int)~X32_BIT) != nr)
-		calls_add(c, (uint32_t)other & ~X32_BIT, row);
+	if (x32 && c) {
+		other = call_number(&arches[X32], name);
+		if (other >= 0 && (other & (int)~X32_BIT) != nr)
+			calls_add(c, (uint32_t)other & ~X32_BIT, row);
+	}
+	return nr >= 0 && nr < OWN_NUMBERS ? (uint32_t)nr : 0;
 }
 
 /* All of an architecture, its number not yet loaded. */
@@ -443,18 +447,24 @@ static size_t emit_arch(const struct seccomp_profile *p, const struct seccomp_ta
 	struct calls c = { NULL, 0, 0 };
 	struct job j = { p, &c, code };
 	_cleanup_free_ struct stretch *v = NULL;
+	uint32_t last = OLD_NUMBERS;
 	size_t at;
 
-	for (size_t i = 0; i < p->n_rows; i++)
-		if (row_counts(&p->rows[i], t))
-			for (const char *const *name = p->rows[i].names; *name; name++)
-				add_name(&c, a, *name, (int)i, x32);
+	for (size_t i = 0; i < p->n_rows; i++) {
+		bool counts = row_counts(&p->rows[i], t);
+
+		for (const char *const *name = p->rows[i].names; *name; name++) {
+			uint32_t nr = add_name(counts ? &c : NULL, a, *name, (int)i, x32);
+
+			last = nr > last ? nr : last;
+		}
+	}
 	if (c.n)
 		qsort(c.v, c.n, sizeof(*c.v), call_cmp);
-	v = malloc((2 * c.n + 2) * sizeof(*v));
+	v = malloc((2 * c.n + 4) * sizeof(*v));
 	if (!v)
 		abort();
-	at = emit_search(&j, v, cut(&j, &c, v));
+	at = emit_search(&j, v, cut(&j, &c, last, v));
 	free(c.v);
 	if (x32) {
 		if (at != code->n - 1)
