@@ -246,7 +246,6 @@ int cmd_completion(const struct cmd *root, const char *shell, FILE *out, struct 
 
 	for (size_t i = 0; i < ELEMENTSOF(scripts); i++) {
 		g_auto(GStrv) parts = NULL;
-		g_autofree char *text = NULL;
 
 		if (strcmp(shell, scripts[i].shell) != 0)
 			continue;
