@@ -280,9 +280,13 @@ static int status_of(int code)
 static void child_main(void)
 {
 	const char *line = g_getenv("TEST_OPT_LINE");
-	g_auto(GStrv) argv = g_strsplit(line, " ", -1);
+	char **argv = g_strsplit(line, " ", -1);
+	int status;
 
-	exit(cmd_main(NULL, &root, &opt_policy_pflag, status_of, (int)g_strv_length(argv), argv));
+	status =
+		cmd_main(NULL, &root, &opt_policy_pflag, status_of, (int)g_strv_length(argv), argv);
+	g_strfreev(argv);
+	exit(status);
 }
 
 static void check_main(const char *line, int status, const char *out, const char *err)
