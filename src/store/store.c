@@ -18,7 +18,7 @@
 const struct store_folder store_folders[] = {
 	{ "blobs", 0700 },
 	{ "blobs/sha256", 0700 },
-	{ "cache", 0700 },
+	{ "cache", 0711 },
 	{ "guests", 0711 },
 	{ "journal", 0700 },
 	{ "layers", 0711 },

@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: MIT */
+#include "image/mirror.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <fcntl.h>
+#include "host/path.h"
+#include "host/steps.h"
+#include "image/archive-priv.h"
+#include "image/child.h"
+#include "image/ref.h"
+#include "store/blob.h"
+#include "store/journal.h"
+#include "store/layer.h"
+
+struct distribution {
+	const char *repository;	       /* of references */
+	const char *origin;	       /* in the Release files, for apt */
+	const char *mirror, *security; /* URLs when apt's configuration has none */
+	const char *components;	       /* by ',' */
+	const char *keyring, *keyring_package;
+};
+
+static const struct distribution debian = { "library/debian", "Debian",
+	"http://deb.debian.org/debian", "http://deb.debian.org/debian-security", "main",
+	"/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring" };
+
+#if defined(__x86_64__) || defined(__i386__)
+#define UBUNTU_MIRROR	"http://archive.ubuntu.com/ubuntu"
+#define UBUNTU_SECURITY "http://security.ubuntu.com/ubuntu"
+#else
+#define UBUNTU_MIRROR	"http://ports.ubuntu.com/ubuntu-ports"
+#define UBUNTU_SECURITY UBUNTU_MIRROR
+#endif
+static const struct distribution ubuntu = { "library/ubuntu", "Ubuntu", UBUNTU_MIRROR,
+	UBUNTU_SECURITY, "main,universe", "/usr/share/keyrings/ubuntu-archive-keyring.gpg",
+	"ubuntu-keyring" };
+
+/* The suites, by number and name. A name that moves ("stable") has no number, and gets no second tag. */
+static const struct suite {
+	const struct distribution *of;
+	const char *number, *name; /* tags */
+	bool updates;		   /* has NAME-updates and NAME-security */
+} suites[] = {
+	{ &debian, "11", "bullseye", true },
+	{ &debian, "12", "bookworm", true },
+	{ &debian, "13", "trixie", true },
+	{ &debian, "14", "forky", true },
+	{ &debian, NULL, "sid", false },
+	{ &debian, NULL, "unstable", false },
+	{ &debian, NULL, "testing", true },
+	{ &debian, NULL, "stable", true },
+	{ &debian, NULL, "oldstable", true },
+	{ &ubuntu, "20.04", "focal", true },
+	{ &ubuntu, "22.04", "jammy", true },
+	{ &ubuntu, "24.04", "noble", true },
+	{ &ubuntu, "25.04", "plucky", true },
+	{ &ubuntu, "25.10", "questing", true },
+};
+
+struct build {
+	struct ctx *c;
+	const struct image_mirror_options *o;
+	const struct suite *suite;
+	bool latest, slim;
+	char *mirror, *security; /* security NULL: none */
+	char *dir;		 /* ROOT/cache/build.OWNER: temporary files, removed at the end */
+	char *root;		 /* debootstrap's target */
+	GPtrArray *names;	 /* full, NULL at the end */
+	GPtrArray *argv;
+	struct layer_in *layer;
+	struct layer_result result;
+};
+
+/* "12-slim" is "12" without documentation. */
+static const struct suite *find_suite(const struct ref *ref, bool *ret_latest, bool *ret_slim)
+{
+	g_autofree char *tag = g_strdup(ref->tag ? ref->tag : "");
+	bool is_debian = strcmp(ref->path, debian.repository) == 0;
+
+	*ret_slim = is_debian && g_str_has_suffix(tag, "-slim");
+	if (*ret_slim)
+		tag[strlen(tag) - strlen("-slim")] = '\0';
+	*ret_latest = strcmp(tag, "latest") == 0;
+	if (strcmp(ref->domain, "docker.io") != 0)
+		return NULL;
+	for (unsigned i = 0; i < ELEMENTSOF(suites); i++) {
+		const struct suite *s = &suites[i];
+
+		if (strcmp(s->of->repository, ref->path) != 0)
+			continue;
+		if (g_strcmp0(s->number, tag) == 0 || strcmp(s->name, tag) == 0)
+			return s;
+		if (*ret_latest && strcmp(s->name, is_debian ? "stable" : "noble") == 0)
+			return s;
+	}
+	return NULL;
+}
+
+bool image_mirror_knows(const char *ref)
+{
+	bool latest, slim, known;
+	struct ref r;
+
+	if (ref_parse(ref, 0, &r, NULL) < 0)
+		return false;
+	known = !r.digest && find_suite(&r, &latest, &slim);
+	ref_clear(&r);
+	return known;
+}
+
+static int parse_ref(struct build *b, const char *text, struct err *e)
+{
+	g_autoptr(GString) known = g_string_new(NULL);
+	struct ref ref;
+	int r;
+
+	r = ref_parse(text, 0, &ref, e);
+	if (r < 0)
+		return r;
+	b->suite = ref.digest ? NULL : find_suite(&ref, &b->latest, &b->slim);
+	if (!b->suite) {
+		r = err_set(e, -E_NOTFOUND, "no distribution or suite '%s' is known", text);
+		for (unsigned i = 0; i < ELEMENTSOF(suites); i++)
+			if (suites[i].number)
+				g_string_append_printf(known, " %s:%s",
+					suites[i].of->repository + strlen("library/"),
+					suites[i].number);
+		(void)err_mend(e, "these are:%s debian:sid", known->str);
+	}
+	ref_clear(&ref);
+	return r;
+}
+
+/* debian:12 and debian:bookworm; what was asked for in any case. */
+static int choose_names(struct build *b, const char *ref, struct err *e)
+{
+	const char *first = b->o->name ? b->o->name : ref;
+	const char *tags[] = { b->suite->number, b->suite->name };
+	struct ref parsed;
+	char *full;
+	int r;
+
+	r = ref_parse(first, 0, &parsed, e);
+	if (r < 0)
+		return r;
+	if (parsed.digest) {
+		ref_clear(&parsed);
+		return err_set(e, -E_INVALID, "'%s' has a digest, a name can't", first);
+	}
+	full = ref_full(&parsed);
+	ref_clear(&parsed);
+	g_ptr_array_add(b->names, full);
+	for (unsigned i = 0; i < ELEMENTSOF(tags) && !b->o->name && !b->latest; i++) {
+		char *name;
+
+		if (!tags[i] || !b->suite->number)
+			continue;
+		name = g_strdup_printf("docker.io/%s:%s%s", b->suite->of->repository, tags[i],
+			b->slim ? "-slim" : "");
+		if (strcmp(name, full) != 0)
+			g_ptr_array_add(b->names, name);
+		else
+			g_free(name);
+	}
+	g_ptr_array_add(b->names, NULL);
+	return 0;
+}
+
+/* Where this host's apt gets the distribution from. apt-get indextargets only reads files. */
+static void find_mirror(struct build *b)
+{
+	char *argv[] = { (char *)"apt-get", (char *)"indextargets", (char *)"--format",
+		(char *)"$(REPO_URI)|$(CODENAME)|$(ORIGIN)", (char *)"Created-By: Packages", NULL };
+	g_autofree char *out = NULL;
+	g_auto(GStrv) line = NULL;
+
+	if (b->o->mirror) {
+		b->mirror = g_strdup(b->o->mirror);
+		return;
+	}
+	if (g_spawn_sync(NULL, argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDERR_TO_DEV_NULL, NULL,
+		    NULL, &out, NULL, NULL, NULL))
+		line = g_strsplit(out, "\n", -1);
+	for (char **l = line; l && *l; l++) {
+		g_auto(GStrv) field = g_strsplit(*l, "|", 3);
+		char **to;
+
+		/* a file or cdrom: of this host's can't be read by the image's apt */
+		if (g_strv_length(field) != 3 || strcmp(field[2], b->suite->of->origin) != 0 ||
+			!g_str_has_prefix(field[0], "http"))
+			continue;
+		to = strstr(field[1], "-security") ? &b->security : &b->mirror;
+		if (!*to) {
+			*to = g_strdup(field[0]);
+			if (g_str_has_suffix(*to, "/"))
+				(*to)[strlen(*to) - 1] = '\0';
+		}
+	}
+	if (!b->mirror)
+		b->mirror = g_strdup(b->suite->of->mirror);
+	if (!b->security)
+		b->security = g_strdup(b->suite->of->security);
+	if (!b->suite->updates)
+		g_clear_pointer(&b->security, g_free);
+}
+
+static char *components(const struct build *b, const char *by)
+{
+	g_auto(GStrv) list = g_strsplit(b->suite->of->components, ",", -1);
+
+	return g_strjoinv(by, b->o->components ? b->o->components : list);
+}
+
+/* What the official image has beside the packages. $1: the root. The host's names and resolver don't belong
+ * into an image. */
+static const char finish_script[] =
+	"set -eu\n"
+	"cd \"$1\"\n"
+	"mkdir -p etc/apt/apt.conf.d etc/apt/sources.list.d etc/dpkg/dpkg.cfg.d usr/sbin\n"
+	"printf '#!/bin/sh\\nexit 101\\n' > usr/sbin/policy-rc.d\n"
+	"chmod 0755 usr/sbin/policy-rc.d\n"
+	"echo force-unsafe-io > etc/dpkg/dpkg.cfg.d/docker-apt-speedup\n"
+	"cat > etc/apt/apt.conf.d/docker-clean <<'EOF'\n"
+	"DPkg::Post-Invoke { \"rm -f /var/cache/apt/archives/*.deb "
+	"/var/cache/apt/archives/partial/*.deb "
+	"/var/cache/apt/*.bin || true\"; };\n"
+	"APT::Update::Post-Invoke { \"rm -f /var/cache/apt/archives/*.deb "
+	"/var/cache/apt/archives/partial/*.deb /var/cache/apt/*.bin || true\"; };\n"
+	"Dir::Cache::pkgcache \"\";\n"
+	"Dir::Cache::srcpkgcache \"\";\n"
+	"EOF\n"
+	"echo 'Acquire::Languages \"none\";' > etc/apt/apt.conf.d/docker-no-languages\n"
+	"echo 'Acquire::GzipIndexes \"true\";' > etc/apt/apt.conf.d/docker-gzip-indexes\n"
+	"echo 'Apt::AutoRemove::SuggestsImportant \"false\";' > "
+	"etc/apt/apt.conf.d/docker-autoremove-suggests\n"
+	"rm -f etc/apt/sources.list etc/apt/sources.list.d/* etc/apt/apt.conf.d/99mmdebstrap\n"
+	"printf '%s' \"$LODGE_SOURCES\" > etc/apt/sources.list.d/\"$LODGE_ORIGIN\".sources\n"
+	"rm -rf var/lib/apt/lists/* var/cache/apt/*.bin var/cache/apt/archives/*.deb "
+	"var/cache/debconf/*-old var/lib/dpkg/*-old var/log/apt/* var/log/dpkg.log "
+	"var/log/bootstrap.log var/log/alternatives.log var/cache/ldconfig/aux-cache\n"
+	"mkdir -p var/lib/apt/lists/partial\n"
+	": > etc/machine-id\n"
+	"rm -f etc/hostname etc/resolv.conf\n";
+
+/* The image's own sources, as deb822 (sources.list(5)). */
+static char *sources_text(const struct build *b)
+{
+	g_autofree char *list = components(b, " ");
+	const struct distribution *d = b->suite->of;
+	GString *text = g_string_new(NULL);
+	bool extra = b->suite->updates && !b->o->mirror;
+
+	g_string_append_printf(text,
+		"Types: deb\nURIs: %s\nSuites: %s%s%s%s\nComponents: %s\nSigned-By: %s\n",
+		b->mirror, b->suite->name, extra ? " " : "", extra ? b->suite->name : "",
+		extra ? "-updates" : "", list, d->keyring);
+	if (extra)
+		g_string_append_printf(text,
+			"\nTypes: deb\nURIs: %s\nSuites: %s-security\nComponents: %s\nSigned-By: "
+			"%s\n",
+			b->security, b->suite->name, list, d->keyring);
+	return g_string_free(text, FALSE);
+}
+
+static void arg(struct build *b, const char *fmt, ...) _printf_(2, 3);
+static void arg(struct build *b, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	g_ptr_array_add(b->argv, g_strdup_vprintf(fmt, ap));
+	va_end(ap);
+}
+
+static void arg_include(struct build *b)
+{
+	g_autofree char *packages = b->o->include ? g_strjoinv(",", b->o->include) : NULL;
+
+	if (packages && *packages)
+		arg(b, "--include=%s", packages);
+}
+
+static void command_mmdebstrap(struct build *b)
+{
+	static const char *const no_docs[] = { "/usr/share/doc/*", "/usr/share/groff/*",
+		"/usr/share/info/*", "/usr/share/linda/*", "/usr/share/lintian/*",
+		"/usr/share/locale/*", "/usr/share/man/*" };
+	g_autofree char *list = components(b, " ");
+
+	arg(b, "mmdebstrap");
+	arg(b, "--variant=%s", b->o->variant ? b->o->variant : "minbase");
+	arg(b, "--format=tar");
+	if (b->o->arch)
+		arg(b, "--architectures=%s", b->o->arch);
+	arg(b, "--keyring=%s", b->suite->of->keyring);
+	arg(b, "--aptopt=Acquire::Languages \"none\"");
+	arg(b, "--skip=output/dev");
+	arg_include(b);
+	for (unsigned i = 0; b->slim && i < ELEMENTSOF(no_docs); i++)
+		arg(b, "--dpkgopt=path-exclude=%s", no_docs[i]);
+	if (b->slim)
+		arg(b, "--dpkgopt=path-include=/usr/share/doc/*/copyright");
+	arg(b, "--customize-hook=%s", finish_script);
+	arg(b, "%s", b->suite->name);
+	arg(b, "-");
+	arg(b, "deb %s %s %s", b->mirror, b->suite->name, list);
+	if (b->suite->updates && !b->o->mirror) {
+		arg(b, "deb %s %s-updates %s", b->mirror, b->suite->name, list);
+		arg(b, "deb %s %s-security %s", b->security, b->suite->name, list);
+	}
+	g_ptr_array_add(b->argv, NULL);
+}
+
+static void command_debootstrap(struct build *b)
+{
+	g_autofree char *list = components(b, ",");
+
+	g_ptr_array_set_size(b->argv, 0);
+	arg(b, "debootstrap");
+	arg(b, "--variant=%s", b->o->variant ? b->o->variant : "minbase");
+	if (b->o->arch)
+		arg(b, "--arch=%s", b->o->arch);
+	arg(b, "--keyring=%s", b->suite->of->keyring);
+	arg(b, "--force-check-gpg");
+	arg(b, "--components=%s", list);
+	arg_include(b);
+	arg(b, "%s", b->suite->name);
+	arg(b, "%s", b->root);
+	arg(b, "%s", b->mirror);
+	g_ptr_array_add(b->argv, NULL);
+}
+
+static int take_output(void *data, const void *bytes, size_t size, struct err *e)
+{
+	return layer_in_write(data, bytes, size, e);
+}
+
+static void mend_failure(struct err *e)
+{
+	static const char *const network[] = { "resolve", "Failed to fetch", "onnect", "imed out",
+		"does not have a Release", "Temporary failure", "Invalid Release" };
+	static const char *const keys[] = { "NO_PUBKEY", "not signed", "signature", "GPG" };
+
+	if (!e || e->mend[0])
+		return;
+	for (unsigned i = 0; i < ELEMENTSOF(keys); i++)
+		if (strstr(e->text, keys[i])) {
+			(void)err_mend(e, "install the distribution's newest keyring package");
+			return;
+		}
+	for (unsigned i = 0; i < ELEMENTSOF(network); i++)
+		if (strstr(e->text, network[i])) {
+			(void)err_mend(e, "check the network and proxy, or name another mirror "
+					  "with --mirror");
+			return;
+		}
+}
+
+static int run_mmdebstrap(struct build *b, struct err *e)
+{
+	struct child x = { .argv = (char **)b->argv->pdata,
+		.tmpdir = b->dir,
+		.progress = b->o->progress,
+		.output = take_output };
+	int r;
+
+	r = layer_in_new(b->c, &b->layer, e);
+	if (r < 0)
+		return r;
+	x.data = b->layer;
+	r = child_run(&x, e);
+	if (r < 0)
+		return r;
+	image_tell(b->o->progress, "finishing the layer");
+	return layer_in_finish(b->layer, NULL, NULL, &b->result, e);
+}
+
+/* The second choice: a folder, which then becomes a layer. */
+static int run_debootstrap(struct build *b, struct err *e)
+{
+	char *script[] = { (char *)"sh", (char *)"-c", (char *)finish_script, (char *)"sh", b->root,
+		NULL };
+	struct child x = { .tmpdir = b->dir, .progress = b->o->progress };
+	int r;
+
+	if (!b->c->is_root || b->slim) {
+		r = err_set(e, -E_UNSUPPORTED, "mmdebstrap isn't there");
+		(void)err_mend(e, "apt-get install mmdebstrap");
+		return r;
+	}
+	command_debootstrap(b);
+	x.argv = (char **)b->argv->pdata;
+	r = child_run(&x, e);
+	if (r == -E_NOTFOUND) {
+		r = err_set(e, -E_UNSUPPORTED, "neither mmdebstrap nor debootstrap is there");
+		(void)err_mend(e, "apt-get install mmdebstrap");
+	}
+	if (r < 0)
+		return r;
+	x.argv = script;
+	r = child_run(&x, e);
+	if (r < 0)
+		return r;
+	image_tell(b->o->progress, "making the layer");
+	return layer_import_dir(b->c, b->root, &b->result, e);
+}
+
+static int record(struct build *b, char **ret_id, struct err *e)
+{
+	g_autofree char *by = g_strdup_printf("%s --variant=%s %s", (const char *)b->argv->pdata[0],
+		b->o->variant ? b->o->variant : "minbase", b->suite->name);
+	const char *diff_ids[] = { b->result.digest };
+	json_t *config = json_pack("{s:[s], s:[s]}", "Env", IMAGE_PATH_ENV, "Cmd", "bash");
+	struct image_new n = { .arch = b->o->arch,
+		.created = g_get_real_time() * 1000,
+		.created_by = by,
+		.config = config,
+		.diff_ids = diff_ids,
+		.n_diff_ids = 1 };
+	g_autofree char *text = NULL;
+	int r;
+
+	if (b->o->arch &&
+		strcmp(b->o->arch, "i386") == 0) /* Debian's names are Go's, but for these */
+		n.arch = "386";
+	else if (b->o->arch && strcmp(b->o->arch, "armhf") == 0)
+		n.arch = "arm";
+	else if (b->o->arch && strcmp(b->o->arch, "ppc64el") == 0)
+		n.arch = "ppc64le";
+	text = image_config_text(&n);
+	json_decref(config);
+	r = image_add(
+		b->c, text, strlen(text), NULL, 0, (const char *const *)b->names->pdata, ret_id, e);
+	return r;
+}
+
+static int build(struct build *b, char **ret_id, struct err *e)
+{
+	_cleanup_close_ int lock = -1;
+	g_autofree char *sources = sources_text(b);
+	g_autofree char *origin = g_ascii_strdown(b->suite->of->origin, -1);
+	int r;
+
+	r = lock = blob_hold(b->c, e);
+	if (r < 0)
+		return r;
+	/* apt's own user must get through */
+	if (mkdir(b->dir, 0755) < 0 || chmod(b->dir, 0755) < 0)
+		return err_sys(e, -errno, "cannot make '%s'", b->dir);
+	(void)setenv("LODGE_SOURCES", sources, 1);
+	(void)setenv("LODGE_ORIGIN", origin, 1);
+	image_tell(b->o->progress, "starting");
+	r = run_mmdebstrap(b, e);
+	if (r == -E_NOTFOUND)
+		r = run_debootstrap(b, e);
+	(void)unsetenv("LODGE_SOURCES");
+	(void)unsetenv("LODGE_ORIGIN");
+	if (r >= 0)
+		r = record(b, ret_id, e);
+	else
+		mend_failure(e);
+	return r;
+}
+
+/* In the journal while it is being made: the folder and the layer of a dead command are removed. */
+static int build_held(struct build *b, char **ret_id, struct err *e)
+{
+	_cleanup_(plan_freep) struct plan *p = plan_new();
+	struct journal_hold hold;
+	const char **shown;
+	unsigned n = 0;
+	int r;
+
+	plan_add(p, AT_HOST, &step_tree, b->dir, "0755");
+	shown = g_newa(const char *, b->argv->len + 4);
+	for (unsigned i = 0; i + 1 < b->argv->len; i++)
+		shown[n++] = b->argv->pdata[i];
+	shown[n++] = "|";
+	shown[n++] = "mkfs.erofs";
+	shown[n++] = "--tar=f";
+	shown[n++] = plan_str(p, "%s/layers/", b->c->root);
+	plan_addv(p, AT_HOST, 0, &step_content, shown, n);
+	r = journal_begin(b->c, p, &hold, e);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = build(b, ret_id, e);
+	image_tell(b->o->progress, NULL);
+	layer_in_free(TAKE_PTR(b->layer));
+	if (r < 0) {
+		journal_abort(b->c, p, &hold);
+		return r;
+	}
+	(void)path_remove_tree(AT_FDCWD, b->dir);
+	journal_done(&hold);
+	return 0;
+}
+
+int image_build_from_mirror(struct ctx *c, const char *ref, const struct image_mirror_options *o,
+	char **ret_id, struct err *e)
+{
+	struct build b = { .c = c, .o = o };
+	g_autofree char *owner = journal_owner();
+	int r;
+
+	*ret_id = NULL;
+	b.names = g_ptr_array_new_with_free_func(g_free);
+	b.argv = g_ptr_array_new_with_free_func(g_free);
+	b.dir = store_path(c, "cache/build.%s", owner);
+	b.root = g_strconcat(b.dir, "/root", NULL);
+	r = parse_ref(&b, ref, e);
+	if (r >= 0)
+		r = choose_names(&b, ref, e);
+	if (r >= 0 && access(b.suite->of->keyring, R_OK) < 0) {
+		r = err_set(e, -E_UNSUPPORTED,
+			"the keyring '%s' isn't there, so nothing could be checked",
+			b.suite->of->keyring);
+		(void)err_mend(e, "apt-get install %s", b.suite->of->keyring_package);
+	}
+	if (r >= 0) {
+		find_mirror(&b);
+		command_mmdebstrap(&b);
+		r = build_held(&b, ret_id, e);
+	}
+	g_ptr_array_unref(b.names);
+	g_ptr_array_unref(b.argv);
+	g_free(b.mirror);
+	g_free(b.security);
+	g_free(b.dir);
+	g_free(b.root);
+	return r;
+}
