@@ -37,7 +37,7 @@ static void show_mount(struct text *t, const char *type, const char *flags, cons
 	text_add(t, " ");
 	text_add_word(t, source[0] ? source : "none");
 	text_add(t, " ");
-	if (root[0]) {
+	if (root[0] && strcmp(root, "/") != 0) {
 		char whole[PATH_MAX];
 
 		(void)snprintf(whole, sizeof(whole), "%s%s", root, target);

@@ -206,12 +206,13 @@ static void plan_join(struct build *b)
 {
 	static const enum spec_ns_kind joined[] = { NS_NET, NS_UTS, NS_IPC };
 
-	plan_add(b->p, AT_CHILD, &step_cgroup_join, b->cgroup);
 	if (b->user_ns) {
 		plan_add(b->p, AT_PARENT, &step_idmap, "uid", map_text(b, b->spec->uid_map));
 		plan_add(b->p, AT_PARENT, &step_idmap, "gid", map_text(b, b->spec->gid_map));
-		plan_add(b->p, AT_CHILD, &step_setid0);
 	}
+	plan_add(b->p, AT_CHILD, &step_cgroup_join, b->cgroup);
+	if (b->user_ns)
+		plan_add(b->p, AT_CHILD, &step_setid0);
 	for (guint i = 0; i < G_N_ELEMENTS(joined); i++) {
 		const struct spec_ns *ns = &b->spec->ns[joined[i]];
 
