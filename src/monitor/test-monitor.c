@@ -357,6 +357,30 @@ static void test_starter_gone(void)
 	box_end(&b);
 }
 
+/*
+ * CVE-2019-5736: a guest keeps a descriptor of its starter's executable and writes to it once that isn't
+ * running any more. Through the monitor's own mount that is refused, whoever asks.
+ */
+static void test_executable(void)
+{
+	g_autoptr(GString) out = g_string_new(NULL), err = g_string_new(NULL);
+	g_autofree char *exe = NULL, *again = NULL;
+	struct box b = { 0 };
+	int fd;
+
+	box_start(&b, "sleep 0.2", NULL);
+	await_start(&b);
+	exe = g_strdup_printf("/proc/%d/exe", (int)b.monitor);
+	fd = open(exe, O_PATH | O_CLOEXEC);
+	g_assert_cmpint(fd, >=, 0);
+	g_assert_cmpint(listen_all(b.conn, out, err), ==, 0);
+	box_end(&b);
+	again = g_strdup_printf("/proc/self/fd/%d", fd);
+	g_assert_cmpint(open(again, O_WRONLY | O_CLOEXEC), ==, -1);
+	g_assert_cmpint(errno, ==, EROFS);
+	(void)close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -368,6 +392,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/monitor/restart", test_restart);
 	g_test_add_func("/monitor/exec", test_exec);
 	g_test_add_func("/monitor/start-fails", test_start_fails);
+	g_test_add_func("/monitor/executable", test_executable);
 	g_test_add_func("/monitor/starter-gone", test_starter_gone);
 	return g_test_run();
 }
