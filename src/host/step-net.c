@@ -628,7 +628,9 @@ static int dns_socket_run(struct step_run *run, const struct step *s, struct err
 	fd = RET_NERRNO(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 	if (fd < 0)
 		return fd;
+	/* a DNS server in the guest binds 0.0.0.0:53, with one of these */
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
 	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
 		return -errno;
 	return run->keep_fd ? run->keep_fd(run, KEPT_DNS, fd) : 0;

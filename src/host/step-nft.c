@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "host/addr.h"
+#include "host/conntrack.h"
 #include "host/nft.h"
 
 #define PUBLISH_FIELDS 6
@@ -456,13 +457,16 @@ static int publish_run(struct step_run *run, const struct step *s, struct err *e
 	if (r < 0)
 		return err_set(e, r, "publishing ports: %s%s%s", err_words(r),
 			no.text[0] ? ": " : "", no.text);
+	for (unsigned i = 0; i < publish_count(s); i++)
+		if (parse_publish(s, i, &p) == 0 && p.proto == IPPROTO_UDP)
+			conntrack_forget_udp(p.first, p.last, &p.guest);
 	return 0;
 }
 
 /* Only elements that lead to our guest: the step may never have run, and the port be another's. */
 static int publish_undo(struct step_run *run, const struct step *s, struct err *e)
 {
-	_cleanup_close_ int fd = nl_open(NETLINK_NETFILTER);
+	int fd = nl_open(NETLINK_NETFILTER);
 	struct nl_buf b = NL_BUF_GROWS;
 	struct publish p;
 	struct nft_elem m;
@@ -481,6 +485,10 @@ static int publish_undo(struct step_run *run, const struct step *s, struct err *
 	}
 	r = n ? nft_batch_run(fd, &b, NULL) : 0;
 	nl_buf_done(&b);
+	/* After a removal close(2) waits some 10 ms for RCU. Whoever undoes a guest's plan is about to end: it
+	 * tells first how the guest ended, and then the kernel closes this. */
+	if (n == 0)
+		(void)close(fd);
 	return r == -ENOENT ? 0 : r; /* somebody else, fsck for one, was faster */
 }
 

@@ -504,6 +504,42 @@ static void test_loopback(void)
 	in_child(check_loopback);
 }
 
+/* A client that goes on sending while the guest behind its port is replaced. */
+static void check_udp_goes_on(struct guest *outside)
+{
+	struct sockaddr_storage a;
+	socklen_t n = make_address("198.51.100.1", 9000, &a);
+	struct pollfd p = { socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), POLLIN, 0 };
+	struct guest *one, *two;
+	char answer[128];
+
+	OK(RUN(step_nft_base, NULL));
+	make_network("lodge0", "10.99.0.1/16", "", "10.99.0.0/16");
+	one = start_guest("lva", "lodge0", "10.99.0.2", NULL);
+	two = start_guest("lvb", "lodge0", "10.99.0.3", NULL);
+	g_assert_cmpint(connect(p.fd, (struct sockaddr *)&a, n), ==, 0);
+	OK(RUN(step_nft_publish, "one", "udp", "0.0.0.0", "9000", "9000", "10.99.0.2", "80"));
+	g_assert_cmpint((int)send(p.fd, "?", 1, 0), ==, 1);
+	g_assert_cmpint(poll(&p, 1, 500), ==, 1);
+	g_assert_cmpint((int)recv(p.fd, answer, sizeof(answer), 0), >, 0);
+	OK(UNDO(step_nft_publish, "one", "udp", "0.0.0.0", "9000", "9000", "10.99.0.2", "80"));
+	end_guest(one);
+	OK(RUN(step_nft_publish, "two", "udp", "0.0.0.0", "9000", "9000", "10.99.0.3", "81"));
+	g_assert_cmpint((int)send(p.fd, "?", 1, 0), ==, 1);
+	g_assert_cmpint(poll(&p, 1, 500), ==, 1);
+	n = (socklen_t)recv(p.fd, answer, sizeof(answer) - 1, 0);
+	g_assert_cmpuint(n, <, sizeof(answer));
+	answer[n] = '\0';
+	g_assert_true(g_str_has_prefix(answer, "81 "));
+	end_guest(two);
+	(void)close(p.fd);
+}
+
+static void test_udp_goes_on(void)
+{
+	in_child(check_udp_goes_on);
+}
+
 static bool link_there(const char *name)
 {
 	g_autofree char *path = g_strdup_printf("/sys/class/net/%s", name);
@@ -644,6 +680,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/net/in-use", test_in_use);
 	g_test_add_func("/net/internal", test_internal);
 	g_test_add_func("/net/loopback", test_loopback);
+	g_test_add_func("/net/udp-goes-on", test_udp_goes_on);
 	g_test_add_func("/net/ends", test_ends);
 	g_test_add_func("/net/macvlan", test_macvlan);
 	g_test_add_func("/net/many", test_many);
