@@ -14,6 +14,7 @@ struct made {
 	void *p;
 	size_t size;
 	struct erofs_view view;
+	bool too_deep; /* for erofs-utils, whose fsck recurses */
 	struct err e;
 };
 
@@ -48,7 +49,7 @@ static void foreign_check(const struct made *m)
 	g_autofree char *fsck = g_find_program_in_path("fsck.erofs");
 	g_autofree char *command = NULL;
 
-	if (!fsck)
+	if (!fsck || m->too_deep)
 		return;
 	command = g_strdup_printf("%s /proc/%d/fd/%d >/dev/null 2>&1", fsck, (int)getpid(), m->fd);
 	g_assert_cmpint(system(command), ==, 0);
@@ -616,6 +617,7 @@ static void test_depth(void)
 		good(&m, erofs_add(m.w, name, &link, &m.e));
 	}
 	g_assert_nonnull(strstr(m.e.text, "more than 2048 deep"));
+	m.too_deep = true;
 	finish(&m);
 	done(&m);
 }
