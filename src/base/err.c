@@ -16,8 +16,10 @@ static const struct {
 	[E_CORRUPT - E_FIRST] = { "E_CORRUPT", "corrupt", ERR_KIND_CORRUPT },
 	[E_LIMIT - E_FIRST] = { "E_LIMIT", "over the limit", ERR_KIND_INVALID },
 	[E_UNSUPPORTED - E_FIRST] = { "E_UNSUPPORTED", "not supported", ERR_KIND_UNSUPPORTED },
-	[E_COMMAND_NOTFOUND - E_FIRST] = { "E_COMMAND_NOTFOUND", "command not found", ERR_KIND_COMMAND },
-	[E_COMMAND_NOEXEC - E_FIRST] = { "E_COMMAND_NOEXEC", "command cannot be executed", ERR_KIND_COMMAND },
+	[E_COMMAND_NOTFOUND -
+		E_FIRST] = { "E_COMMAND_NOTFOUND", "command not found", ERR_KIND_COMMAND },
+	[E_COMMAND_NOEXEC -
+		E_FIRST] = { "E_COMMAND_NOEXEC", "command cannot be executed", ERR_KIND_COMMAND },
 	[E_USAGE - E_FIRST] = { "E_USAGE", "wrong usage", ERR_KIND_INVALID },
 };
 _Static_assert(ELEMENTSOF(own) == _E_END - E_FIRST, "every code has its row");

@@ -17,7 +17,10 @@ struct text {
 	bool cut;
 };
 
-#define TEXT_ON(array) { .p = (array), .size = sizeof(array) }
+#define TEXT_ON(array)                              \
+	{                                           \
+		.p = (array), .size = sizeof(array) \
+	}
 
 void text_add(struct text *t, const char *s);
 void text_addf(struct text *t, const char *fmt, ...) _printf_(2, 3);

@@ -8,7 +8,12 @@
 
 #include "base/macros.h"
 
-enum { SET, CLEAR, BIND, PROPAGATE };
+enum {
+	SET,
+	CLEAR,
+	BIND,
+	PROPAGATE
+};
 
 static const struct {
 	const char *word;
@@ -51,7 +56,8 @@ static const struct {
 static int apply(struct mount_words *w, const char *word, size_t len)
 {
 	for (size_t i = 0; i < ELEMENTSOF(words_known); i++) {
-		if (strlen(words_known[i].word) != len || strncmp(words_known[i].word, word, len) != 0)
+		if (strlen(words_known[i].word) != len ||
+			strncmp(words_known[i].word, word, len) != 0)
 			continue;
 		switch (words_known[i].what) {
 		case SET:

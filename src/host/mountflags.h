@@ -8,11 +8,11 @@
 #include <stdint.h>
 
 struct mount_words {
-	unsigned long flags;	 /* MS_* for mount(2) */
+	unsigned long flags;	       /* MS_* for mount(2) */
 	uint64_t attr_set, attr_clear; /* MOUNT_ATTR_* for mount_setattr(2) */
-	unsigned long propagation; /* MS_PRIVATE, MS_SLAVE, ... with MS_REC; 0: none named */
-	int recursive;		 /* rbind */
-	int recursive_attr;	 /* rro: the flags go to all mounts below, too */
+	unsigned long propagation;     /* MS_PRIVATE, MS_SLAVE, ... with MS_REC; 0: none named */
+	int recursive;		       /* rbind */
+	int recursive_attr;	       /* rro: the flags go to all mounts below, too */
 };
 
 /* words: "ro,nosuid,rbind"; those that are not flags go to data (size bytes, by ','). -ENAMETOOLONG. */

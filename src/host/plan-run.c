@@ -17,9 +17,9 @@
 
 /* What the child tells the executor over sync_fd, one packet each. */
 enum report_type {
-	REPORT_GO,     /* executor -> child: what AT_PARENT had to do is done */
-	REPORT_KEEP,   /* child -> executor: a descriptor, for kept_fd[index] */
-	REPORT_EXEC,   /* child -> executor: the next thing is execve; end of file now means success */
+	REPORT_GO,   /* executor -> child: what AT_PARENT had to do is done */
+	REPORT_KEEP, /* child -> executor: a descriptor, for kept_fd[index] */
+	REPORT_EXEC, /* child -> executor: the next thing is execve; end of file now means success */
 	REPORT_FAILED, /* child -> executor: step index failed with e */
 };
 
@@ -30,8 +30,13 @@ struct report {
 
 void step_run_init(struct step_run *r, const struct plan *p)
 {
-	*r = (struct step_run){ .plan = p, 
-		.guest_fd = -1, .child_fd = -1, .cgroup_fd = -1, .trace_fd = -1, .sync_fd = -1, .userns_fd = -1 };
+	*r = (struct step_run){ .plan = p,
+		.guest_fd = -1,
+		.child_fd = -1,
+		.cgroup_fd = -1,
+		.trace_fd = -1,
+		.sync_fd = -1,
+		.userns_fd = -1 };
 	for (unsigned i = 0; i < ELEMENTSOF(r->kept_fd); i++)
 		r->kept_fd[i] = -1;
 }
@@ -73,7 +78,7 @@ static int fault(const char *what)
 			return 0;
 		f = colon + 1;
 	}
-	if (strncmp(f, what, n) != 0 || f[n] != ':' || atol(f + n + 1) != steps_run)
+	if (strncmp(f, what, n) != 0 || f[n] != ':' || strtol(f + n + 1, NULL, 10) != steps_run)
 		return 0;
 	if (what[0] == 'k')
 		(void)kill(getpid(), SIGKILL);
@@ -90,7 +95,8 @@ static int64_t now_ns(void)
 	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }
 
-static void trace(const struct step_run *r, const struct step *s, const char *what, int64_t ns, int code)
+static void trace(
+	const struct step_run *r, const struct step *s, const char *what, int64_t ns, int code)
 {
 	static const char *const at[_AT_MAX] = { "host", "clone", "parent", "child" };
 	char line[512], subject[200];
@@ -108,9 +114,11 @@ static void trace(const struct step_run *r, const struct step *s, const char *wh
 	n = snprintf(line, sizeof(line),
 		"{\"event\":\"%s\",\"at\":\"%s\",\"step\":\"%s\",\"subject\":\"%s\",\"us\":%.1f,"
 		"\"code\":\"%s\"}\n",
-		what, at[s->at], s->op->name, subject, (double)ns / 1000, code < 0 ? err_name(code) : "");
+		what, at[s->at], s->op->name, subject, (double)ns / 1000,
+		code < 0 ? err_name(code) : "");
 	if (n > 0)
-		(void)!write(r->trace_fd, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1);
+		(void)!write(
+			r->trace_fd, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1);
 }
 
 static const char *mend_for(int code)
@@ -203,7 +211,8 @@ static int undo_all(struct step_run *r, const bool *done, enum undo_why why, str
 		if (code < 0 && first == 0) {
 			first = code;
 			if (!own.text[0])
-				err_sys(&own, code, "undoing %s '%s'", s->op->name, s->n ? s->arg[0] : "");
+				err_sys(&own, code, "undoing %s '%s'", s->op->name,
+					s->n ? s->arg[0] : "");
 			own.code = code;
 			if (e)
 				*e = own;
@@ -301,7 +310,9 @@ static int follow_child(struct step_run *r, struct err *e)
 		} control = { 0 };
 		struct report rep;
 		struct iovec iov = { &rep, sizeof(rep) };
-		struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+		struct msghdr m = { .msg_iov = &iov,
+			.msg_iovlen = 1,
+			.msg_control = &control,
 			.msg_controllen = sizeof(control) };
 		ssize_t n = recvmsg(r->sync_fd, &m, MSG_CMSG_CLOEXEC);
 
@@ -359,8 +370,9 @@ static int run_clone(struct step_run *r, unsigned i, bool *done, struct err *e)
 	}
 	if (pid < 0) {
 		err_sys(e, pid, "clone '%s'", plan_step(r->plan, i)->arg[0]);
-		err_mend(e, "%s", pid == -ENOSPC ? "raise user.max_user_namespaces or its kind" :
-						   "see 'lodge doctor' for what this host lacks");
+		err_mend(e, "%s",
+			pid == -ENOSPC ? "raise user.max_user_namespaces or its kind"
+				       : "see 'lodge doctor' for what this host lacks");
 		return pid;
 	}
 	r->child = pid;

@@ -107,8 +107,8 @@ static bool takes(const struct step_ops *op, unsigned n)
 	return open ? n >= words : n == words;
 }
 
-static struct step *append(struct plan *p, enum step_at at, unsigned flags,
-	const struct step_ops *op, unsigned n)
+static struct step *append(
+	struct plan *p, enum step_at at, unsigned flags, const struct step_ops *op, unsigned n)
 {
 	struct step *s;
 
@@ -191,13 +191,13 @@ static const struct step_ops *find_op(const step_table *const tables[], const ch
 	return NULL;
 }
 
-static int decode_step(struct plan *p, const step_table *const tables[], const char **at,
-	const char *end)
+static int decode_step(
+	struct plan *p, const step_table *const tables[], const char **at, const char *end)
 {
 	const char *line_end = memchr(*at, '\n', (size_t)(end - *at));
-	unsigned place, flags, n;
-	const struct step_ops *op;
-	char line[128], name[64];
+	const struct step_ops *op = NULL;
+	unsigned long place, flags, n;
+	char line[128], *rest, *name;
 	struct step *s;
 	const char **argv;
 
@@ -205,16 +205,23 @@ static int decode_step(struct plan *p, const step_table *const tables[], const c
 		return -E_CORRUPT;
 	memcpy(line, *at, (size_t)(line_end - *at));
 	line[line_end - *at] = '\0';
-	if (sscanf(line, "%u %u %63s %u", &place, &flags, name, &n) != 4 || place >= _AT_MAX ||
-		n > PLAN_ARGS_MAX || p->n >= PLAN_STEP_MAX)
+	place = strtoul(line, &rest, 10);
+	flags = strtoul(rest, &rest, 10);
+	name = rest + (*rest == ' ');
+	rest = strchr(name, ' ');
+	if (!rest || place >= _AT_MAX || flags > UINT8_MAX || p->n >= PLAN_STEP_MAX)
+		return -E_CORRUPT;
+	*rest++ = '\0';
+	n = strtoul(rest, &rest, 10);
+	if (*rest || n > PLAN_ARGS_MAX)
 		return -E_CORRUPT;
 	op = find_op(tables, name);
-	if (!op || !takes(op, n))
+	if (!op || !takes(op, (unsigned)n))
 		return -E_CORRUPT;
-	s = append(p, (enum step_at)place, flags, op, n);
+	s = append(p, (enum step_at)place, (unsigned)flags, op, (unsigned)n);
 	argv = plan_alloc(p, (n + 1) * sizeof(*argv));
 	*at = line_end + 1;
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned long i = 0; i < n; i++) {
 		const char *nul = memchr(*at, '\0', (size_t)(end - *at));
 
 		if (!nul)

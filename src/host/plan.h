@@ -43,13 +43,15 @@ enum step_at {
 
 /* Flags of a step. */
 enum {
-	STEP_IGNORE = 1 << 0,	 /* a failure is recorded in the trace only */
-	STEP_HOLD = 1 << 1,	 /* stays over a restart of the guest, and its run accepts that: an address */
+	STEP_IGNORE = 1 << 0, /* a failure is recorded in the trace only */
+	STEP_HOLD =
+		1
+		<< 1, /* stays over a restart of the guest, and its run accepts that: an address */
 };
 
 struct step_ops {
-	const char *name;	     /* one word, unique: "mount", "cgroup-create" */
-	const char *args;	     /* names of the arguments, blank between; "..." at the end: any number */
+	const char *name; /* one word, unique: "mount", "cgroup-create" */
+	const char *args; /* names of the arguments, blank between; "..." at the end: any number */
 	/* Does it. Returns a code; sets e only where "NAME 'first argument': cause" isn't enough. */
 	int (*run)(struct step_run *r, const struct step *s, struct err *e);
 	/* Undoes it; NULL where the end of the guest's processes is the undo. What isn't there is no
@@ -63,7 +65,7 @@ struct step {
 	const struct step_ops *op;
 	enum step_at at;
 	uint8_t flags;
-	unsigned n;	       /* arguments */
+	unsigned n;		/* arguments */
 	const char *const *arg; /* n of them and a NULL; owned by the plan */
 };
 
@@ -113,18 +115,18 @@ void plan_show(const struct plan *p, FILE *f);
  */
 struct step_run {
 	const struct plan *plan;
-	pid_t child;	   /* the process of the clone step as the executor sees it; 0 before */
-	int guest_fd;	   /* pidfd of the running guest's first process, for step "enter"; or -1 */
-	int child_fd;	   /* pidfd of it, or -1 */
-	int cgroup_fd;	   /* where clone puts it (CLONE_INTO_CGROUP), or -1; set by cgroup-create */
-	int userns_fd;	   /* whose map "idmapped" uses; set by step "userns"; or -1 */
-	int kept_fd[4];	   /* what steps of the child left with the executor: see enum kept_fd */
+	pid_t child;	/* the process of the clone step as the executor sees it; 0 before */
+	int guest_fd;	/* pidfd of the running guest's first process, for step "enter"; or -1 */
+	int child_fd;	/* pidfd of it, or -1 */
+	int cgroup_fd;	/* where clone puts it (CLONE_INTO_CGROUP), or -1; set by cgroup-create */
+	int userns_fd;	/* whose map "idmapped" uses; set by step "userns"; or -1 */
+	int kept_fd[4]; /* what steps of the child left with the executor: see enum kept_fd */
 	/* In the child: hands fd to the executor's kept_fd[which]. The child keeps its own copy. */
 	int (*keep_fd)(struct step_run *r, unsigned which, int fd);
-	int sync_fd;	   /* between executor and child */
+	int sync_fd;		 /* between executor and child */
 	const char *failed_step; /* the name of the step that failed, else NULL */
-	unsigned failed;   /* its index */
-	int trace_fd;	   /* LODGE_TRACE=json: one line a step goes here; -1: no trace */
+	unsigned failed;	 /* its index */
+	int trace_fd;		 /* LODGE_TRACE=json: one line a step goes here; -1: no trace */
 	/* The child part: set by whoever calls plan_run with a clone step. Called in the new process
 	 * before the first AT_CHILD step (sets up its stdio); a code ends it. NULL: nothing to do. */
 	int (*in_child)(struct step_run *r, struct err *e);
@@ -132,8 +134,8 @@ struct step_run {
 	/* filled by steps of the child */
 	const char *const *env; /* by step "env" */
 	unsigned n_env;
-	bool console;		/* by step "console": the streams are a terminal of the guest */
-	char home[256];		/* by step "user": for HOME, where the environment has none */
+	bool console;	/* by step "console": the streams are a terminal of the guest */
+	char home[256]; /* by step "user": for HOME, where the environment has none */
 };
 
 enum kept_fd {

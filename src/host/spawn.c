@@ -15,7 +15,8 @@ extern char **environ;
 
 static __attribute__((noinline)) int clone_read_only(const char *path)
 {
-	struct mount_attr a = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
+	struct mount_attr a = { .attr_set =
+					MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
 	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
 	if (fd < 0)
@@ -61,7 +62,8 @@ static __attribute__((noinline)) void child(int exe, char *const argv[], int con
 	conn_fd = fcntl(conn_fd, F_DUPFD, 8);
 	if (trace_fd >= 0)
 		trace_fd = fcntl(trace_fd, F_DUPFD, 8);
-	if (exe < 0 || conn_fd < 0 || dup2(conn_fd, 3) < 0 || (trace_fd >= 0 && dup2(trace_fd, 4) < 0))
+	if (exe < 0 || conn_fd < 0 || dup2(conn_fd, 3) < 0 ||
+		(trace_fd >= 0 && dup2(trace_fd, 4) < 0))
 		_exit(127);
 	(void)syscall(SYS_close_range, trace_fd >= 0 ? 5 : 4, ~0U, CLOSE_RANGE_CLOEXEC);
 	(void)sigemptyset(&none);
@@ -79,7 +81,8 @@ static __attribute__((noinline)) pid_t start(int exe, char *const argv[], int co
 	return pid < 0 ? -errno : pid;
 }
 
-pid_t spawn_protected(const char *path, char *const argv[], int conn_fd, int trace_fd, struct err *e)
+pid_t spawn_protected(
+	const char *path, char *const argv[], int conn_fd, int trace_fd, struct err *e)
 {
 	_cleanup_close_ int exe = clone_read_only(path);
 	pid_t pid;

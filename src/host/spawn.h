@@ -14,6 +14,7 @@
  * The program gets conn_fd as descriptor 3, trace_fd (when >= 0) as 4, and no other but the standard ones.
  * Returns its process id; it is the caller's child.
  */
-pid_t spawn_protected(const char *path, char *const argv[], int conn_fd, int trace_fd, struct err *e);
+pid_t spawn_protected(
+	const char *path, char *const argv[], int conn_fd, int trace_fd, struct err *e);
 
 #endif

@@ -25,9 +25,14 @@ static const struct {
 	const char *name;
 	uint64_t flag;
 } kinds[] = {
-	{ "mnt", CLONE_NEWNS }, { "pid", CLONE_NEWPID }, { "net", CLONE_NEWNET },
-	{ "uts", CLONE_NEWUTS }, { "ipc", CLONE_NEWIPC }, { "user", CLONE_NEWUSER },
-	{ "cgroup", CLONE_NEWCGROUP }, { "time", CLONE_NEWTIME },
+	{ "mnt", CLONE_NEWNS },
+	{ "pid", CLONE_NEWPID },
+	{ "net", CLONE_NEWNET },
+	{ "uts", CLONE_NEWUTS },
+	{ "ipc", CLONE_NEWIPC },
+	{ "user", CLONE_NEWUSER },
+	{ "cgroup", CLONE_NEWCGROUP },
+	{ "time", CLONE_NEWTIME },
 };
 
 static uint64_t flag_of(const char *name, size_t len)
@@ -92,8 +97,8 @@ static int clone_run(struct step_run *r, const struct step *s, struct err *e)
 
 static void clone_show(const struct step *s, struct text *t)
 {
-	static const char *const option[] = { "--mount", "--pid", "--net", "--uts", "--ipc", "--user",
-		"--cgroup", "--time" };
+	static const char *const option[] = { "--mount", "--pid", "--net", "--uts", "--ipc",
+		"--user", "--cgroup", "--time" };
 
 	text_add(t, "unshare --fork");
 	for (unsigned i = 0; i < ELEMENTSOF(kinds); i++) {
@@ -116,7 +121,8 @@ static int join_run(struct step_run *r, const struct step *s, struct err *e)
 	_cleanup_close_ int fd = open(s->arg[1], O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		return err_sys(e, -errno, "cannot open the %s namespace '%s'", s->arg[0], s->arg[1]);
+		return err_sys(
+			e, -errno, "cannot open the %s namespace '%s'", s->arg[0], s->arg[1]);
 	return RET_NERRNO(setns(fd, (int)clone_flag(s->arg[0])));
 }
 
@@ -255,9 +261,9 @@ static int idmap_helper(pid_t child, const char *which, const char *map)
 	(void)snprintf(words, sizeof(words), "%s", map);
 	argv[n++] = (char *)(which[0] == 'u' ? "newuidmap" : "newgidmap");
 	argv[n++] = pid;
-	for (char *save = NULL, *w = strtok_r(words, " ,", &save); w && n < 63;
-		w = strtok_r(NULL, " ,", &save))
-		argv[n++] = w;
+	for (char *rest = words, *w; n < 63 && (w = strsep(&rest, " ,")) != NULL;)
+		if (*w)
+			argv[n++] = w;
 	argv[n] = NULL;
 	p = vfork();
 	if (p == 0) {
@@ -403,7 +409,8 @@ static int cwd_run(struct step_run *r, const struct step *s, struct err *e)
 	if (errno != ENOENT)
 		return err_sys(e, -errno, "cannot change to the working directory '%s'", s->arg[0]);
 	if (s->arg[0][0] != '/' || strlen(s->arg[0]) >= sizeof(path))
-		return err_sys(e, -EINVAL, "cannot change to the working directory '%s'", s->arg[0]);
+		return err_sys(
+			e, -EINVAL, "cannot change to the working directory '%s'", s->arg[0]);
 	memcpy(path, s->arg[0], strlen(s->arg[0]) + 1);
 	for (char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
 		*p = '\0';
@@ -417,7 +424,8 @@ static int cwd_run(struct step_run *r, const struct step *s, struct err *e)
 		return err_sys(e, -errno, "cannot change to the working directory '%s'", path);
 	/* A working directory outside of the root means that a descriptor leaked (CVE-2024-21626). */
 	if (!getcwd(path, sizeof(path)) || path[0] != '/' || stat(".", &st) < 0)
-		return err_set(e, -EPERM, "the working directory '%s' is outside of the guest", s->arg[0]);
+		return err_set(
+			e, -EPERM, "the working directory '%s' is outside of the guest", s->arg[0]);
 	return 0;
 }
 
@@ -429,7 +437,9 @@ static void cwd_show(const struct step *s, struct text *t)
 	text_add_word(t, s->arg[0]);
 }
 
-const struct step_ops step_cwd = { .name = "cwd", .args = "path", .run = cwd_run, .show = cwd_show };
+const struct step_ops step_cwd = {
+	.name = "cwd", .args = "path", .run = cwd_run, .show = cwd_show
+};
 
 static int umask_run(struct step_run *r, const struct step *s, struct err *e)
 {
@@ -489,7 +499,8 @@ static int exec_in_path(const char *const *argv, char *const *env)
 		path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	while (*path) {
 		size_t n = strcspn(path, ":");
-		int k = snprintf(file, sizeof(file), "%.*s/%s", n ? (int)n : 1, n ? path : ".", argv[0]);
+		int k = snprintf(
+			file, sizeof(file), "%.*s/%s", n ? (int)n : 1, n ? path : ".", argv[0]);
 
 		if (k > 0 && (size_t)k < sizeof(file)) {
 			(void)execve(file, (char *const *)(uintptr_t)argv, env);
@@ -521,18 +532,20 @@ static int exec_run(struct step_run *r, const struct step *s, struct err *e)
 		env[n++] = home;
 		env[n] = NULL;
 	}
-	for (int sig = 1; sig < NSIG; sig++)
-		(void)signal(sig, SIG_DFL);
+	/* what is ignored stays so over execve(2); what is caught doesn't */
+	(void)sigaction(SIGPIPE, &(const struct sigaction){ .sa_handler = SIG_DFL }, NULL);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	code = exec_in_path(s->arg, env);
 	if (code == -ENOENT || code == -ENOTDIR) {
 		if (strchr(s->arg[0], '/'))
-			return err_set(e, -E_COMMAND_NOTFOUND, "exec '%s': no such file or directory", s->arg[0]);
-		return err_set(e, -E_COMMAND_NOTFOUND, "exec '%s': executable file not found in $PATH",
-			s->arg[0]);
+			return err_set(e, -E_COMMAND_NOTFOUND,
+				"exec '%s': no such file or directory", s->arg[0]);
+		return err_set(e, -E_COMMAND_NOTFOUND,
+			"exec '%s': executable file not found in $PATH", s->arg[0]);
 	}
-	if (code == -EACCES || code == -ENOEXEC || code == -EISDIR || code == -EPERM || code == -ELOOP)
+	if (code == -EACCES || code == -ENOEXEC || code == -EISDIR || code == -EPERM ||
+		code == -ELOOP)
 		return err_set(e, -E_COMMAND_NOEXEC, "exec '%s': %s", s->arg[0], strerror(-code));
 	return err_sys(e, code, "exec '%s'", s->arg[0]);
 }
@@ -546,4 +559,6 @@ static void exec_show(const struct step *s, struct text *t)
 	}
 }
 
-const struct step_ops step_exec = { .name = "exec", .args = "...", .run = exec_run, .show = exec_show };
+const struct step_ops step_exec = {
+	.name = "exec", .args = "...", .run = exec_run, .show = exec_show
+};

@@ -39,9 +39,11 @@ static void mkdir_show(const struct step *s, struct text *t)
 	text_add_word(t, s->arg[0]);
 }
 
-const struct step_ops step_mkdir = {
-	.name = "mkdir", .args = "path mode", .run = mkdir_run, .undo = mkdir_undo, .show = mkdir_show
-};
+const struct step_ops step_mkdir = { .name = "mkdir",
+	.args = "path mode",
+	.run = mkdir_run,
+	.undo = mkdir_undo,
+	.show = mkdir_show };
 
 static int mkdirs_run(struct step_run *r, const struct step *s, struct err *e)
 {
@@ -70,9 +72,11 @@ static void mkdirs_show(const struct step *s, struct text *t)
 	text_add_word(t, s->arg[0]);
 }
 
-const struct step_ops step_mkdirs = {
-	.name = "mkdirs", .args = "path mode", .run = mkdirs_run, .undo = mkdir_undo, .show = mkdirs_show
-};
+const struct step_ops step_mkdirs = { .name = "mkdirs",
+	.args = "path mode",
+	.run = mkdirs_run,
+	.undo = mkdir_undo,
+	.show = mkdirs_show };
 
 /* --- tree --- */
 
@@ -149,9 +153,11 @@ static void write_show(const struct step *s, struct text *t)
 	text_add_word(t, s->arg[0]);
 }
 
-const struct step_ops step_write = {
-	.name = "write", .args = "path text mode", .run = write_run, .undo = unlink_undo, .show = write_show
-};
+const struct step_ops step_write = { .name = "write",
+	.args = "path text mode",
+	.run = write_run,
+	.undo = unlink_undo,
+	.show = write_show };
 
 /* --- symlink --- */
 
@@ -195,6 +201,8 @@ static void symlink_show(const struct step *s, struct text *t)
 	text_add_word(t, s->arg[1]);
 }
 
-const struct step_ops step_symlink = {
-	.name = "symlink", .args = "target path", .run = symlink_run, .undo = symlink_undo, .show = symlink_show
-};
+const struct step_ops step_symlink = { .name = "symlink",
+	.args = "target path",
+	.run = symlink_run,
+	.undo = symlink_undo,
+	.show = symlink_show };

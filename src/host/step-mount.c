@@ -30,7 +30,8 @@ static void show_mount(struct text *t, const char *type, const char *flags, cons
 	if (flags[0] || data[0]) {
 		char options[DATA_MAX + 256];
 
-		(void)snprintf(options, sizeof(options), "%s%s%s", flags, flags[0] && data[0] ? "," : "", data);
+		(void)snprintf(options, sizeof(options), "%s%s%s", flags,
+			flags[0] && data[0] ? "," : "", data);
 		text_add(t, " -o ");
 		text_add_word(t, options);
 	}
@@ -176,7 +177,7 @@ static int overlay_by_fsconfig(const struct step *s, struct err *e)
 		return -errno;
 	if (!lower)
 		return -ENOMEM;
-	for (char *save = NULL, *l = strtok_r(lower, ":", &save); l; l = strtok_r(NULL, ":", &save)) {
+	for (char *rest = lower, *l; (l = strsep(&rest, ":")) != NULL;) {
 		code = config(fs, "lowerdir+", l);
 		if (code < 0) {
 			err_sys(e, code, "cannot stack the layer '%s'", l);
@@ -189,15 +190,22 @@ static int overlay_by_fsconfig(const struct step *s, struct err *e)
 	if (code == 0 && s->arg[3][0])
 		code = config(fs, "workdir", s->arg[3]);
 	if (code == 0 && strstr(s->arg[4], "volatile"))
-		code = (int)syscall(SYS_fsconfig, fs, FSCONFIG_SET_FLAG, "volatile", NULL, 0) < 0 ? -errno : 0;
+		code = (int)syscall(SYS_fsconfig, fs, FSCONFIG_SET_FLAG, "volatile", NULL, 0) < 0
+			       ? -errno
+			       : 0;
 	if (code == 0)
-		code = (int)syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 ? -errno : 0;
+		code = (int)syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0
+			       ? -errno
+			       : 0;
 	if (code < 0)
 		return code;
 	mnt = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0);
 	if (mnt < 0)
 		return -errno;
-	return (int)syscall(SYS_move_mount, mnt, "", AT_FDCWD, s->arg[0], MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;
+	return (int)syscall(SYS_move_mount, mnt, "", AT_FDCWD, s->arg[0], MOVE_MOUNT_F_EMPTY_PATH) <
+			       0
+		       ? -errno
+		       : 0;
 }
 
 static void overlay_data(const struct step *s, char *data, size_t size, bool *fits)
@@ -205,10 +213,11 @@ static void overlay_data(const struct step *s, char *data, size_t size, bool *fi
 	int n;
 
 	if (s->arg[2][0])
-		n = snprintf(data, size, "lowerdir=%s,upperdir=%s,workdir=%s%s%s", s->arg[1], s->arg[2],
-			s->arg[3], s->arg[4][0] ? "," : "", s->arg[4]);
+		n = snprintf(data, size, "lowerdir=%s,upperdir=%s,workdir=%s%s%s", s->arg[1],
+			s->arg[2], s->arg[3], s->arg[4][0] ? "," : "", s->arg[4]);
 	else
-		n = snprintf(data, size, "lowerdir=%s%s%s", s->arg[1], s->arg[4][0] ? "," : "", s->arg[4]);
+		n = snprintf(data, size, "lowerdir=%s%s%s", s->arg[1], s->arg[4][0] ? "," : "",
+			s->arg[4]);
 	*fits = n > 0 && (size_t)n < size;
 }
 
@@ -226,7 +235,10 @@ static int overlay_run(struct step_run *r, const struct step *s, struct err *e)
 /* Only for one that the executor mounted for itself; the guest's own goes with its namespace. */
 static int overlay_undo(struct step_run *r, const struct step *s, struct err *e)
 {
-	return umount2(s->arg[0], MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT ? -errno : 0;
+	return umount2(s->arg[0], MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL &&
+			       errno != ENOENT
+		       ? -errno
+		       : 0;
 }
 
 static void overlay_show(const struct step *s, struct text *t)
@@ -238,10 +250,11 @@ static void overlay_show(const struct step *s, struct text *t)
 	show_mount(t, "overlay", "", data, "overlay", "", s->arg[0]);
 }
 
-const struct step_ops step_overlay = {
-	.name = "overlay", .args = "target lower upper work options", .run = overlay_run, .undo = overlay_undo,
-	.show = overlay_show
-};
+const struct step_ops step_overlay = { .name = "overlay",
+	.args = "target lower upper work options",
+	.run = overlay_run,
+	.undo = overlay_undo,
+	.show = overlay_show };
 
 /* --- mount, mount-in --- */
 
@@ -253,7 +266,8 @@ static int mount_run(struct step_run *r, const struct step *s, struct err *e)
 
 	if (code < 0)
 		return code;
-	code = snprintf(data, sizeof(data), "%s%s%s", more, more[0] && s->arg[4][0] ? "," : "", s->arg[4]);
+	code = snprintf(
+		data, sizeof(data), "%s%s%s", more, more[0] && s->arg[4][0] ? "," : "", s->arg[4]);
 	if (code < 0 || (size_t)code >= sizeof(data))
 		return -ENAMETOOLONG;
 	return RET_NERRNO(mount(s->arg[0], s->arg[1], s->arg[2], w.flags, data));
@@ -264,9 +278,10 @@ static void mount_show(const struct step *s, struct text *t)
 	show_mount(t, s->arg[2], s->arg[3], s->arg[4], s->arg[0], "", s->arg[1]);
 }
 
-const struct step_ops step_mount = {
-	.name = "mount", .args = "source target type flags data", .run = mount_run, .show = mount_show
-};
+const struct step_ops step_mount = { .name = "mount",
+	.args = "source target type flags data",
+	.run = mount_run,
+	.show = mount_show };
 
 /*
  * The target is made in the root and opened there, and the mount goes to the descriptor: what the image
@@ -283,14 +298,17 @@ static int mount_in_run(struct step_run *r, const struct step *s, struct err *e)
 
 	if (root < 0 || code < 0)
 		return root < 0 ? root : code;
-	code = snprintf(data, sizeof(data), "%s%s%s", more, more[0] && s->arg[5][0] ? "," : "", s->arg[5]);
+	code = snprintf(
+		data, sizeof(data), "%s%s%s", more, more[0] && s->arg[5][0] ? "," : "", s->arg[5]);
 	if (code < 0 || (size_t)code >= sizeof(data))
 		return -ENAMETOOLONG;
 	target = path_mkdirs_in(root, s->arg[2], 0755, kernel ? PATH_NOFOLLOW_LAST : 0);
 	if (target < 0)
-		return err_sys(e, target, "cannot make the mount point '%s' in the guest", s->arg[2]);
+		return err_sys(
+			e, target, "cannot make the mount point '%s' in the guest", s->arg[2]);
 	if (mount(s->arg[1], path_of_fd(target, path), s->arg[3], w.flags, data) < 0)
-		return err_sys(e, -errno, "cannot mount %s at '%s' in the guest", s->arg[3], s->arg[2]);
+		return err_sys(
+			e, -errno, "cannot mount %s at '%s' in the guest", s->arg[3], s->arg[2]);
 	return 0;
 }
 
@@ -299,9 +317,10 @@ static void mount_in_show(const struct step *s, struct text *t)
 	show_mount(t, s->arg[3], s->arg[4], s->arg[5], s->arg[1], s->arg[0], s->arg[2]);
 }
 
-const struct step_ops step_mount_in = {
-	.name = "mount-in", .args = "root source target type flags data", .run = mount_in_run, .show = mount_in_show
-};
+const struct step_ops step_mount_in = { .name = "mount-in",
+	.args = "root source target type flags data",
+	.run = mount_in_run,
+	.show = mount_in_show };
 
 /* --- bind --- */
 
@@ -315,8 +334,8 @@ static int set_attr(int mnt, const struct mount_words *w)
 	if (!a.attr_set && !a.attr_clr && !w->propagation)
 		return 0;
 	if ((a.attr_set || a.attr_clr) &&
-		syscall(SYS_mount_setattr, mnt, "", AT_EMPTY_PATH | (w->recursive_attr ? AT_RECURSIVE : 0), &a,
-			sizeof(a)) < 0)
+		syscall(SYS_mount_setattr, mnt, "",
+			AT_EMPTY_PATH | (w->recursive_attr ? AT_RECURSIVE : 0), &a, sizeof(a)) < 0)
 		return -errno;
 	return 0;
 }
@@ -325,10 +344,10 @@ static int set_propagation(int mnt, unsigned long propagation)
 {
 	struct mount_attr a = { .propagation = propagation & ~(unsigned long)MS_REC };
 
-	return (int)syscall(SYS_mount_setattr, mnt, "", AT_EMPTY_PATH | (propagation & MS_REC ? AT_RECURSIVE : 0), &a,
-		       sizeof(a)) < 0 ?
-		       -errno :
-		       0;
+	return (int)syscall(SYS_mount_setattr, mnt, "",
+		       AT_EMPTY_PATH | (propagation & MS_REC ? AT_RECURSIVE : 0), &a, sizeof(a)) < 0
+		       ? -errno
+		       : 0;
 }
 
 static int bind_target(int root, const struct step *s, int source)
@@ -339,7 +358,8 @@ static int bind_target(int root, const struct step *s, int source)
 	if (fstat(source, &st) < 0)
 		return -errno;
 	dir = strcmp(s->arg[4], "auto") == 0 ? S_ISDIR(st.st_mode) : strcmp(s->arg[4], "dir") == 0;
-	return dir ? path_mkdirs_in(root, s->arg[2], 0755, 0) : path_touch_in(root, s->arg[2], 0644);
+	return dir ? path_mkdirs_in(root, s->arg[2], 0755, 0)
+		   : path_touch_in(root, s->arg[2], 0644);
 }
 
 static int bind_run(struct step_run *r, const struct step *s, struct err *e)
@@ -361,14 +381,18 @@ static int bind_run(struct step_run *r, const struct step *s, struct err *e)
 	}
 	target = bind_target(root, s, mnt);
 	if (target < 0)
-		return err_sys(e, target, "cannot make the mount point '%s' in the guest", s->arg[2]);
+		return err_sys(
+			e, target, "cannot make the mount point '%s' in the guest", s->arg[2]);
 	code = set_attr(mnt, &w);
 	if (code == 0)
 		code = set_propagation(mnt, w.propagation ? w.propagation : MS_PRIVATE | MS_REC);
 	if (code < 0)
-		return err_sys(e, code, "cannot set '%s' on the mount of '%s'", s->arg[3], s->arg[1]);
-	if (syscall(SYS_move_mount, mnt, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-		return err_sys(e, -errno, "cannot bind '%s' to '%s' in the guest", s->arg[1], s->arg[2]);
+		return err_sys(
+			e, code, "cannot set '%s' on the mount of '%s'", s->arg[3], s->arg[1]);
+	if (syscall(SYS_move_mount, mnt, "", target, "",
+		    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		return err_sys(
+			e, -errno, "cannot bind '%s' to '%s' in the guest", s->arg[1], s->arg[2]);
 	return 0;
 }
 
@@ -377,7 +401,8 @@ static void bind_show(const struct step *s, struct text *t)
 	char words[DATA_MAX];
 
 	(void)snprintf(words, sizeof(words), "%s", s->arg[3][0] ? s->arg[3] : "bind");
-	show_mount(t, "", words, strstr(words, "bind") ? "" : "bind", s->arg[1], s->arg[0], s->arg[2]);
+	show_mount(
+		t, "", words, strstr(words, "bind") ? "" : "bind", s->arg[1], s->arg[0], s->arg[2]);
 }
 
 const struct step_ops step_bind = {
@@ -405,7 +430,9 @@ static void pivot_show(const struct step *s, struct text *t)
 	text_add(t, " && pivot_root . . && umount -l . && cd /");
 }
 
-const struct step_ops step_pivot = { .name = "pivot-root", .args = "root", .run = pivot_run, .show = pivot_show };
+const struct step_ops step_pivot = {
+	.name = "pivot-root", .args = "root", .run = pivot_run, .show = pivot_show
+};
 
 /* --- mask, read-only --- */
 
@@ -428,7 +455,8 @@ static int mask_run(struct step_run *r, const struct step *s, struct err *e)
 	 * (CVE-2025-31133). */
 	null = path_open_in(root, "/dev/null", O_PATH, 0, PATH_NOFOLLOW_LAST);
 	if (null < 0 || fstat(null, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
-		return err_set(e, -EINVAL, "cannot hide '%s': /dev/null isn't the null device", s->arg[0]);
+		return err_set(
+			e, -EINVAL, "cannot hide '%s': /dev/null isn't the null device", s->arg[0]);
 	for (unsigned i = 0; i < s->n; i++) {
 		_cleanup_close_ int fd = open_exact(root, s->arg[i]);
 		char from[32], to[32];
@@ -439,9 +467,11 @@ static int mask_run(struct step_run *r, const struct step *s, struct err *e)
 		if (fd < 0 || fstat(fd, &st) < 0)
 			return err_sys(e, fd < 0 ? fd : -errno, "cannot hide '%s'", s->arg[i]);
 		if (S_ISDIR(st.st_mode))
-			code = mount("tmpfs", path_of_fd(fd, to), "tmpfs", MS_RDONLY, "size=0,mode=755,nr_inodes=2");
+			code = mount("tmpfs", path_of_fd(fd, to), "tmpfs", MS_RDONLY,
+				"size=0,mode=755,nr_inodes=2");
 		else
-			code = mount(path_of_fd(null, from), path_of_fd(fd, to), NULL, MS_BIND, NULL);
+			code = mount(
+				path_of_fd(null, from), path_of_fd(fd, to), NULL, MS_BIND, NULL);
 		if (code < 0)
 			return err_sys(e, -errno, "cannot hide '%s'", s->arg[i]);
 	}
@@ -456,7 +486,9 @@ static void mask_show(const struct step *s, struct text *t)
 	text_add(t, "; do mount --bind /dev/null $f; done # folders: an empty read-only tmpfs");
 }
 
-const struct step_ops step_mask = { .name = "mask", .args = "...", .run = mask_run, .show = mask_show };
+const struct step_ops step_mask = {
+	.name = "mask", .args = "...", .run = mask_run, .show = mask_show
+};
 
 static int readonly_run(struct step_run *r, const struct step *s, struct err *e)
 {
@@ -476,8 +508,8 @@ static int readonly_run(struct step_run *r, const struct step *s, struct err *e)
 		mnt = (int)syscall(SYS_open_tree, fd, "",
 			OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
 		code = mnt < 0 ? -errno : set_attr(mnt, &w);
-		if (code == 0 &&
-			syscall(SYS_move_mount, mnt, "", fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		if (code == 0 && syscall(SYS_move_mount, mnt, "", fd, "",
+					 MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 			code = -errno;
 		if (code < 0)
 			return err_sys(e, code, "cannot make '%s' read-only", s->arg[i]);
@@ -501,7 +533,8 @@ static int remount_ro_run(struct step_run *r, const struct step *s, struct err *
 {
 	struct mount_attr a = { .attr_set = MOUNT_ATTR_RDONLY };
 
-	return (int)syscall(SYS_mount_setattr, AT_FDCWD, s->arg[0], 0, &a, sizeof(a)) < 0 ? -errno : 0;
+	return (int)syscall(SYS_mount_setattr, AT_FDCWD, s->arg[0], 0, &a, sizeof(a)) < 0 ? -errno
+											  : 0;
 }
 
 static void remount_ro_show(const struct step *s, struct text *t)
@@ -515,12 +548,17 @@ const struct step_ops step_remount_ro = {
 
 /* --- devices --- */
 
+static unsigned number(const char *s)
+{
+	return (unsigned)strtoul(s, NULL, 10);
+}
+
 static int device_run(struct step_run *r, const struct step *s, struct err *e)
 {
 	_cleanup_close_ int root = open_root(s->arg[0]), dir = -1;
 	char name[NAME_MAX + 1];
 	mode_t type = s->arg[2][0] == 'b' ? S_IFBLK : s->arg[2][0] == 'p' ? S_IFIFO : S_IFCHR;
-	dev_t dev = makedev((unsigned)atoi(s->arg[3]), (unsigned)atoi(s->arg[4]));
+	dev_t dev = makedev(number(s->arg[3]), number(s->arg[4]));
 	mode_t mode = (mode_t)strtoul(s->arg[5], NULL, 8);
 
 	if (root < 0)
@@ -533,19 +571,21 @@ static int device_run(struct step_run *r, const struct step *s, struct err *e)
 	if (fchmodat(dir, name, mode, 0) < 0) /* the umask took bits away */
 		return -errno;
 	if ((strcmp(s->arg[6], "0") != 0 || strcmp(s->arg[7], "0") != 0) &&
-		fchownat(dir, name, (uid_t)atoi(s->arg[6]), (gid_t)atoi(s->arg[7]), AT_SYMLINK_NOFOLLOW) < 0)
+		fchownat(dir, name, number(s->arg[6]), number(s->arg[7]), AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	return 0;
 }
 
 static void device_show(const struct step *s, struct text *t)
 {
-	text_addf(t, "mknod -m %s %s%s %s %s %s", s->arg[5], s->arg[0], s->arg[1], s->arg[2], s->arg[3], s->arg[4]);
+	text_addf(t, "mknod -m %s %s%s %s %s %s", s->arg[5], s->arg[0], s->arg[1], s->arg[2],
+		s->arg[3], s->arg[4]);
 }
 
-const struct step_ops step_device = {
-	.name = "device", .args = "root path type major minor mode uid gid", .run = device_run, .show = device_show
-};
+const struct step_ops step_device = { .name = "device",
+	.args = "root path type major minor mode uid gid",
+	.run = device_run,
+	.show = device_show };
 
 static const char *const dev_link[][2] = {
 	{ "/proc/self/fd", "fd" },
@@ -614,12 +654,14 @@ static int console_run(struct step_run *r, const struct step *s, struct err *e)
 	target = path_touch_in(root, "/dev/console", 0600);
 	if (target < 0)
 		return target;
-	mnt = (int)syscall(SYS_open_tree, slave, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	mnt = (int)syscall(
+		SYS_open_tree, slave, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 	if (mnt < 0)
 		return -errno;
-	return syscall(SYS_move_mount, mnt, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0 ?
-		       -errno :
-		       0;
+	return syscall(SYS_move_mount, mnt, "", target, "",
+		       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0
+		       ? -errno
+		       : 0;
 }
 
 static void console_show(const struct step *s, struct text *t)

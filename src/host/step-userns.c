@@ -33,8 +33,10 @@ static pid_t sleeper(void)
 
 static int userns_run(struct step_run *r, const struct step *s, struct err *e)
 {
-	const char *const uid[] = { "uid", s->arg[0], NULL }, *const gid[] = { "gid", s->arg[1], NULL };
-	const struct step maps[] = { { .op = &step_idmap, .n = 2, .arg = uid }, { .op = &step_idmap, .n = 2, .arg = gid } };
+	const char *const uid[] = { "uid", s->arg[0], NULL }, *const gid[] = { "gid", s->arg[1],
+		NULL };
+	const struct step maps[] = { { .op = &step_idmap, .n = 2, .arg = uid },
+		{ .op = &step_idmap, .n = 2, .arg = gid } };
 	struct step_run with = { .child = sleeper() };
 	char path[64];
 	int code = 0;
@@ -97,16 +99,22 @@ static int idmapped_run(struct step_run *r, const struct step *s, struct err *e)
 	if (syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &a, sizeof(a)) < 0) {
 		int code = err_sys(e, -errno, "cannot map the ids of '%s'", s->arg[0]);
 
-		err_mend(e, "its file system lacks id-mapped mounts; start without --userns, or use a newer kernel");
+		err_mend(e, "its file system lacks id-mapped mounts; start without --userns, or "
+			    "use a newer kernel");
 		return code;
 	}
-	return syscall(SYS_move_mount, fd, "", AT_FDCWD, s->arg[1], MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;
+	return syscall(SYS_move_mount, fd, "", AT_FDCWD, s->arg[1], MOVE_MOUNT_F_EMPTY_PATH) < 0
+		       ? -errno
+		       : 0;
 }
 
 /* Whoever undoes this after a crash isn't in that mount namespace: nothing is mounted there for it. */
 static int idmapped_undo(struct step_run *r, const struct step *s, struct err *e)
 {
-	return umount2(s->arg[1], MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT ? -errno : 0;
+	return umount2(s->arg[1], MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL &&
+			       errno != ENOENT
+		       ? -errno
+		       : 0;
 }
 
 static void idmapped_show(const struct step *s, struct text *t)
@@ -117,6 +125,8 @@ static void idmapped_show(const struct step *s, struct text *t)
 	text_add_word(t, s->arg[1]);
 }
 
-const struct step_ops step_idmapped = {
-	.name = "idmapped", .args = "source target", .run = idmapped_run, .undo = idmapped_undo, .show = idmapped_show
-};
+const struct step_ops step_idmapped = { .name = "idmapped",
+	.args = "source target",
+	.run = idmapped_run,
+	.undo = idmapped_undo,
+	.show = idmapped_show };

@@ -73,8 +73,10 @@ static void test_rollback(void)
 {
 	char *d = temp_dir();
 	_cleanup_(plan_freep) struct plan *p = plan_new();
-	g_autofree char *one = g_build_filename(d, "one", NULL), *two = g_build_filename(one, "two", NULL);
-	g_autofree char *theirs = g_build_filename(d, "theirs", NULL), *after = g_build_filename(d, "after", NULL);
+	g_autofree char *one = g_build_filename(d, "one", NULL),
+			*two = g_build_filename(one, "two", NULL);
+	g_autofree char *theirs = g_build_filename(d, "theirs", NULL),
+			*after = g_build_filename(d, "after", NULL);
 	struct step_run r;
 	struct err e;
 
@@ -132,8 +134,10 @@ static void test_undo_from_store(void)
 static void test_paths(void)
 {
 	char *d = temp_dir();
-	g_autofree char *root = g_build_filename(d, "root", NULL), *out = g_build_filename(d, "out", NULL);
-	g_autofree char *l1 = g_build_filename(root, "abs", NULL), *l2 = g_build_filename(root, "up", NULL);
+	g_autofree char *root = g_build_filename(d, "root", NULL),
+			*out = g_build_filename(d, "out", NULL);
+	g_autofree char *l1 = g_build_filename(root, "abs", NULL),
+			*l2 = g_build_filename(root, "up", NULL);
 	g_autofree char *made = g_build_filename(out, "x", NULL);
 	_cleanup_close_ int fd = -1;
 	int k;
@@ -180,7 +184,8 @@ static void test_users(void)
 	g_assert_cmpuint(u.gid, ==, 5001);
 	g_assert_cmpstr(u.home, ==, "/");
 	g_assert_cmpint(users_resolve_in(passwd, group, "nobody", "", &u, &e), ==, -E_NOTFOUND);
-	g_assert_cmpint(users_resolve_in(passwd, group, "web:nogroup", "", &u, &e), ==, -E_NOTFOUND);
+	g_assert_cmpint(
+		users_resolve_in(passwd, group, "web:nogroup", "", &u, &e), ==, -E_NOTFOUND);
 	g_assert_cmpint(users_resolve_in(passwd, group, "4294967295", "", &u, &e), ==, -E_NOTFOUND);
 }
 
@@ -189,12 +194,15 @@ static void test_mount_words(void)
 	struct mount_words w;
 	char data[32];
 
-	g_assert_cmpint(mount_words_parse("rbind,rro,rslave,size=1m,noexec,exec", &w, data, sizeof(data)), ==, 0);
+	g_assert_cmpint(
+		mount_words_parse("rbind,rro,rslave,size=1m,noexec,exec", &w, data, sizeof(data)),
+		==, 0);
 	g_assert_true(w.recursive && w.recursive_attr);
 	g_assert_cmpstr(data, ==, "size=1m");
 	g_assert_cmpuint(w.attr_set & 8, ==, 0);
-	g_assert_cmpint(mount_words_parse("a=0123456789,b=0123456789,c=0123456789", &w, data, sizeof(data)), ==,
-		-ENAMETOOLONG);
+	g_assert_cmpint(
+		mount_words_parse("a=0123456789,b=0123456789,c=0123456789", &w, data, sizeof(data)),
+		==, -ENAMETOOLONG);
 }
 
 /* Each operation is whole, and its name is there once. */

@@ -17,10 +17,10 @@ struct fields {
 };
 
 /* Calls fn for each line that has at least `least` fields until it returns true. text is cut up. */
-static void each_line(char *text, unsigned least, bool (*fn)(const struct fields *l, void *data), void *data)
+static void each_line(
+	char *text, unsigned least, bool (*fn)(const struct fields *l, void *data), void *data)
 {
-	for (char *save = NULL, *line = strtok_r(text, "\n", &save); line;
-		line = strtok_r(NULL, "\n", &save)) {
+	for (char *line; (line = strsep(&text, "\n")) != NULL;) {
 		struct fields l = { 0 };
 
 		while (line && l.n < FIELDS_MAX)
@@ -73,7 +73,7 @@ static bool passwd_line(const struct fields *l, void *data)
 }
 
 struct group_search {
-	const char *name; /* by name ... */
+	const char *name;   /* by name ... */
 	const char *member; /* ... or all that list this user */
 	bool found;
 	uint32_t gid;
@@ -102,8 +102,8 @@ static bool group_line(const struct fields *l, void *data)
 		return q->found;
 	}
 	if (l->n > 3)
-		for (char *save = NULL, *m = strtok_r(l->f[3], ",", &save); m; m = strtok_r(NULL, ",", &save))
-			if (strcmp(m, q->member) == 0)
+		for (char *rest = l->f[3], *m; (m = strsep(&rest, ",")) != NULL;)
+			if (*m && strcmp(m, q->member) == 0)
 				add_group(q->ids, gid);
 	return false;
 }
@@ -145,7 +145,8 @@ int users_resolve_in(const char *passwd, const char *group, const char *user, co
 	q.by_uid = number(q.name, &q.uid);
 	each_line(text, 4, passwd_line, &q);
 	if (!q.found && !q.by_uid)
-		return err_set(e, -E_NOTFOUND, "no such user '%s' in the guest's /etc/passwd", q.name);
+		return err_set(
+			e, -E_NOTFOUND, "no such user '%s' in the guest's /etc/passwd", q.name);
 	if (!q.found)
 		ret->uid = q.uid;
 	if (of_group && *of_group) {
@@ -160,7 +161,9 @@ int users_resolve_in(const char *passwd, const char *group, const char *user, co
 			return -ENOMEM;
 		each_line(groups, 4, group_line, &all);
 	}
-	for (char *save = NULL, *m = strtok_r(list, ",", &save); m; m = strtok_r(NULL, ",", &save)) {
+	for (char *rest = list, *m; (m = strsep(&rest, ",")) != NULL;) {
+		if (!*m)
+			continue;
 		r = group_by_name(group, m, &gid, e);
 		if (r < 0)
 			return r;

@@ -17,14 +17,21 @@
 
 #include "base/macros.h"
 
+static void handle_terminal_stops(void (*handler)(int))
+{
+	const struct sigaction a = { .sa_handler = handler };
+
+	(void)sigaction(SIGTTOU, &a, NULL);
+	(void)sigaction(SIGTTIN, &a, NULL);
+}
+
 static _Noreturn void run(char **argv, const sigset_t *old)
 {
 	/* a process group of its own, in the foreground of the terminal when there is one */
 	(void)setpgid(0, 0);
 	if (isatty(0))
 		(void)tcsetpgrp(0, getpgrp());
-	(void)signal(SIGTTOU, SIG_DFL);
-	(void)signal(SIGTTIN, SIG_DFL);
+	handle_terminal_stops(SIG_DFL);
 	(void)sigprocmask(SIG_SETMASK, old, NULL);
 	(void)execvp(argv[0], argv);
 	fprintf(stderr, "lodge-init: exec '%s': %s\n", argv[0], strerror(errno));
@@ -47,8 +54,7 @@ int main(int argc, char **argv)
 	(void)sigfillset(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, &old);
 	/* tcsetpgrp() of the child must not stop us both */
-	(void)signal(SIGTTOU, SIG_IGN);
-	(void)signal(SIGTTIN, SIG_IGN);
+	handle_terminal_stops(SIG_IGN);
 	child = fork();
 	if (child < 0) {
 		fprintf(stderr, "lodge-init: cannot fork: %s\n", strerror(errno));
@@ -69,6 +75,7 @@ int main(int argc, char **argv)
 		}
 		while ((p = waitpid(-1, &status, WNOHANG)) > 0)
 			if (p == child)
-				return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+				return WIFEXITED(status) ? WEXITSTATUS(status)
+							 : 128 + WTERMSIG(status);
 	}
 }

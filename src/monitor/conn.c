@@ -89,7 +89,8 @@ void conn_close(struct monitor *m, struct conn *c)
 	free(c);
 }
 
-bool conn_send(struct conn *c, unsigned type, unsigned flags, uint32_t value, const void *data, size_t size)
+bool conn_send(struct conn *c, unsigned type, unsigned flags, uint32_t value, const void *data,
+	size_t size)
 {
 	struct msg head = { .type = (uint16_t)type, .flags = (uint16_t)flags, .value = value };
 	struct iovec iov[2] = { { &head, sizeof(head) }, { (void *)(uintptr_t)data, size } };
@@ -117,7 +118,8 @@ void conn_tell_exit(struct monitor *m, int code, bool finally)
 		if (c->session)
 			continue;
 		if (finally ? c->waits || c->attached || c->waits_next : c->waits_next) {
-			(void)conn_send(c, MSG_EXIT, m->oom ? EXIT_OOM : 0, (uint32_t)code, NULL, 0);
+			(void)conn_send(
+				c, MSG_EXIT, m->oom ? EXIT_OOM : 0, (uint32_t)code, NULL, 0);
 			c->waits_next = false;
 		}
 	}
@@ -134,7 +136,8 @@ bool conn_waited_for(const struct monitor *m)
 static void resize(struct monitor *m, struct conn *c, uint32_t value)
 {
 	struct session *s = c->session ? c->session : &m->main;
-	struct winsize w = { .ws_row = (unsigned short)(value >> 16), .ws_col = (unsigned short)value };
+	struct winsize w = { .ws_row = (unsigned short)(value >> 16),
+		.ws_col = (unsigned short)value };
 
 	if (s->tty && s->out.fd >= 0)
 		(void)ioctl(s->out.fd, TIOCSWINSZ, &w);
@@ -159,8 +162,8 @@ static void send_signal(struct monitor *m, struct conn *c, int sig)
 		guest_kill(m, sig);
 }
 
-static void handle(struct monitor *m, struct conn *c, const struct msg *head, const char *data, size_t size,
-	const int fds[3])
+static void handle(struct monitor *m, struct conn *c, const struct msg *head, const char *data,
+	size_t size, const int fds[3])
 {
 	struct err e;
 
@@ -186,7 +189,8 @@ static void handle(struct monitor *m, struct conn *c, const struct msg *head, co
 	case MSG_STOP:
 		c->waits = true;
 		m->stop_asked = true;
-		guest_stop(m, (int)(head->value & 0xff), head->value >> 8 == 0xffffff ? -1 : (int)(head->value >> 8));
+		guest_stop(m, (int)(head->value & 0xff),
+			head->value >> 8 == 0xffffff ? -1 : (int)(head->value >> 8));
 		break;
 	case MSG_EXEC:
 		exec_start(m, c, data, size, head->flags, fds);
@@ -198,7 +202,8 @@ static void handle(struct monitor *m, struct conn *c, const struct msg *head, co
 			c->waits = true;
 		break;
 	default:
-		err_set(&e, -E_UNSUPPORTED, "this guest's monitor doesn't know message %u", head->type);
+		err_set(&e, -E_UNSUPPORTED, "this guest's monitor doesn't know message %u",
+			head->type);
 		err_mend(&e, "restart the guest to get a new monitor");
 		conn_send_err(c, &e);
 	}
@@ -234,7 +239,9 @@ static void conn_ready(struct monitor *m, struct source *s, uint32_t events)
 		char space[CMSG_SPACE(3 * sizeof(int))];
 	} control;
 	struct iovec iov = { buffer, sizeof(buffer) };
-	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+	struct msghdr h = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
 		.msg_controllen = sizeof(control) };
 	int fds[3] = { -1, -1, -1 };
 	struct msg head;

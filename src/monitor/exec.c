@@ -39,7 +39,8 @@ static void exec_free(struct monitor *m, struct session *s)
 	free(s);
 }
 
-static int exec_plan(struct monitor *m, struct session *s, const struct plan *p, const int fds[3], struct err *e)
+static int exec_plan(
+	struct monitor *m, struct session *s, const struct plan *p, const int fds[3], struct err *e)
 {
 	struct exec_child x = { .fds = fds };
 	struct step_run r;
@@ -64,7 +65,8 @@ static int exec_plan(struct monitor *m, struct session *s, const struct plan *p,
 }
 
 /* The streams of an exec: the caller's own descriptors, a terminal, pipes, or nothing. */
-static int exec_streams(struct session *s, unsigned flags, const int given[3], int theirs[3], struct err *e)
+static int exec_streams(
+	struct session *s, unsigned flags, const int given[3], int theirs[3], struct err *e)
 {
 	if (flags & EXEC_FDS) {
 		for (int i = 0; i < 3; i++)
@@ -78,7 +80,8 @@ static int exec_streams(struct session *s, unsigned flags, const int given[3], i
 	return session_pipes(s, true, theirs, e);
 }
 
-void exec_start(struct monitor *m, struct conn *c, const char *plan, size_t size, unsigned flags, const int fds[3])
+void exec_start(struct monitor *m, struct conn *c, const char *plan, size_t size, unsigned flags,
+	const int fds[3])
 {
 	static const step_table *const tables[] = { &host_steps, NULL };
 	_cleanup_(plan_freep) struct plan *p = NULL;
@@ -100,7 +103,8 @@ void exec_start(struct monitor *m, struct conn *c, const char *plan, size_t size
 	else if (count >= EXECS_MAX)
 		code = err_set(&e, -E_LIMIT, "more than %d commands in one guest", EXECS_MAX);
 	else if (plan_decode(plan, size, tables, &p) < 0)
-		code = err_set(&e, -E_CORRUPT, "the monitor doesn't understand the plan; restart the guest");
+		code = err_set(&e, -E_CORRUPT,
+			"the monitor doesn't understand the plan; restart the guest");
 	if (code == 0)
 		code = exec_streams(s, flags, fds, theirs, &e);
 	if (code == 0)

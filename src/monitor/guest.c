@@ -78,9 +78,11 @@ int guest_status_text(const struct monitor *m, char *buf, size_t size)
 	if (m->state != STATE_EXITED)
 		text_addf(&t, "monitor %d %llu\n", (int)getpid(), (unsigned long long)m->my_start);
 	if (m->main.pid > 0 && m->state == STATE_RUNNING)
-		text_addf(&t, "pid %d %llu\n", (int)m->main.pid, (unsigned long long)m->child_start);
-	text_addf(&t, "started %lld\nfinished %lld\nexit %d\noom %d\nrestarts %d\n", (long long)m->started,
-		(long long)m->finished_at, m->main.exit_code, m->oom, m->restarts);
+		text_addf(
+			&t, "pid %d %llu\n", (int)m->main.pid, (unsigned long long)m->child_start);
+	text_addf(&t, "started %lld\nfinished %lld\nexit %d\noom %d\nrestarts %d\n",
+		(long long)m->started, (long long)m->finished_at, m->main.exit_code, m->oom,
+		m->restarts);
 	if (m->error[0])
 		text_addf(&t, "error %s\n", m->error);
 	return (int)t.n;
@@ -305,7 +307,8 @@ static bool wants_restart(const struct monitor *m)
 	case RESTART_UNLESS_STOPPED:
 		return true;
 	case RESTART_ON_FAILURE:
-		return m->main.exit_code != 0 && (m->restart_max == 0 || m->restarts < m->restart_max);
+		return m->main.exit_code != 0 &&
+		       (m->restart_max == 0 || m->restarts < m->restart_max);
 	default:
 		return false;
 	}
@@ -427,6 +430,7 @@ void guest_tick(struct monitor *m, int64_t now)
 	}
 	if (m->restart_at && now >= m->restart_at)
 		restart(m);
-	if (m->main.exited && m->main.pid > 0 && (session_drain(m, &m->main) || now >= m->drain_until))
+	if (m->main.exited && m->main.pid > 0 &&
+		(session_drain(m, &m->main) || now >= m->drain_until))
 		finish_run(m);
 }

@@ -72,9 +72,9 @@ static size_t prefix(char *p, int stream)
 
 	(void)clock_gettime(CLOCK_REALTIME, &t);
 	(void)gmtime_r(&t.tv_sec, &tm);
-	return (size_t)snprintf(p, LOG_PREFIX, "%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ %s ", tm.tm_year + 1900,
-		tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, t.tv_nsec,
-		stream == 1 ? "stdout" : "stderr");
+	return (size_t)snprintf(p, LOG_PREFIX, "%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ %s ",
+		tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+		t.tv_nsec, stream == 1 ? "stdout" : "stderr");
 }
 
 /*

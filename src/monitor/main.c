@@ -16,7 +16,8 @@
 
 /* --- sources --- */
 
-void source_init(struct source *s, int fd, void (*ready)(struct monitor *, struct source *, uint32_t))
+void source_init(
+	struct source *s, int fd, void (*ready)(struct monitor *, struct source *, uint32_t))
 {
 	*s = (struct source){ .fd = fd, .ready = ready };
 }
@@ -103,7 +104,9 @@ static int arguments(struct monitor *m, int argc, char **argv)
 		if (eq)
 			*eq = '\0';
 		if (!eq || set(m, argv[i], eq + 1) < 0) {
-			fprintf(stderr, "lodge-monitor: bad argument '%s'; it is started by lodge only\n", argv[i]);
+			fprintf(stderr,
+				"lodge-monitor: bad argument '%s'; it is started by lodge only\n",
+				argv[i]);
 			return -EINVAL;
 		}
 		*eq = '=';
@@ -122,7 +125,8 @@ static void signal_ready(struct monitor *m, struct source *s, uint32_t events)
 
 	while (read(s->fd, &si, sizeof(si)) == sizeof(si)) {
 		if (si.ssi_signo == SIGTERM && m->state != STATE_EXITED)
-			guest_stop(m, 0, m->stop_timeout); /* the host goes down: not the user's stop */
+			guest_stop(m, 0,
+				m->stop_timeout); /* the host goes down: not the user's stop */
 	}
 	guest_reap(m);
 }
@@ -167,7 +171,7 @@ static int set_up(struct monitor *m, struct err *e)
 	(void)sigaddset(&set_, SIGINT);
 	(void)sigaddset(&set_, SIGHUP);
 	(void)sigprocmask(SIG_SETMASK, &set_, NULL);
-	(void)signal(SIGPIPE, SIG_IGN);
+	(void)sigaction(SIGPIPE, &(const struct sigaction){ .sa_handler = SIG_IGN }, NULL);
 	m->epoll = epoll_create1(EPOLL_CLOEXEC);
 	m->signals = signalfd(-1, &set_, SFD_CLOEXEC | SFD_NONBLOCK);
 	fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -208,7 +212,8 @@ static int begin(struct monitor *m, struct conn *first, struct err *e)
 /* Nobody waits for an auto-remove guest: remove it with the program that started it. */
 static void remove_guest(const struct monitor *m)
 {
-	char *argv[] = { (char *)"lodge", (char *)"rm", (char *)"--force", (char *)(uintptr_t)m->id, NULL };
+	char *argv[] = { (char *)"lodge", (char *)"rm", (char *)"--force", (char *)(uintptr_t)m->id,
+		NULL };
 	sigset_t none;
 
 	(void)sigemptyset(&none);

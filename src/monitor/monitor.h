@@ -35,7 +35,8 @@ struct source {
 	void (*ready)(struct monitor *m, struct source *s, uint32_t events);
 };
 
-void source_init(struct source *s, int fd, void (*ready)(struct monitor *, struct source *, uint32_t));
+void source_init(
+	struct source *s, int fd, void (*ready)(struct monitor *, struct source *, uint32_t));
 int source_watch(struct monitor *m, struct source *s, uint32_t events); /* 0: not now, but kept */
 void source_close(struct monitor *m, struct source *s);
 
@@ -55,7 +56,7 @@ struct session {
 struct conn {
 	struct conn *next;
 	struct source src;
-	unsigned attached;	 /* ATTACH_* of the main session */
+	unsigned attached; /* ATTACH_* of the main session */
 	bool hello, waits, waits_next, behind;
 	struct session *session; /* the exec that was made through this connection */
 	char *input;		 /* what the session's standard input couldn't take yet */
@@ -71,7 +72,12 @@ struct log {
 	bool midline[2]; /* the last record of stdout, stderr was a part */
 };
 
-enum restart { RESTART_NO, RESTART_ON_FAILURE, RESTART_ALWAYS, RESTART_UNLESS_STOPPED };
+enum restart {
+	RESTART_NO,
+	RESTART_ON_FAILURE,
+	RESTART_ALWAYS,
+	RESTART_UNLESS_STOPPED
+};
 
 struct monitor {
 	/* arguments */
@@ -89,21 +95,26 @@ struct monitor {
 
 	struct step_run step_run; /* of the guest's start */
 	struct plan *plan;
-	char *cgroup;		  /* path for the oom counter, or NULL */
-	struct dns_server *dns;	  /* NULL: the guest has no network of ours */
+	char *cgroup;		/* path for the oom counter, or NULL */
+	struct dns_server *dns; /* NULL: the guest has no network of ours */
 	struct source dns_source[8];
 	unsigned n_dns;
 
-	enum { STATE_STARTING, STATE_RUNNING, STATE_RESTARTING, STATE_EXITED } state;
-	bool stop_asked;	  /* by a user: no restart */
+	enum {
+		STATE_STARTING,
+		STATE_RUNNING,
+		STATE_RESTARTING,
+		STATE_EXITED
+	} state;
+	bool stop_asked; /* by a user: no restart */
 	bool finished;
 	bool oom;
 	int restarts;
-	int64_t started, finished_at; /* ns since 1970 */
-	int64_t run_since;	  /* monotonic ns */
-	int64_t backoff;	  /* ns, of the next restart */
+	int64_t started, finished_at;		  /* ns since 1970 */
+	int64_t run_since;			  /* monotonic ns */
+	int64_t backoff;			  /* ns, of the next restart */
 	int64_t kill_at, restart_at, drain_until; /* monotonic ns; 0: not set */
-	uint64_t my_start;	  /* clock ticks, from /proc/self/stat */
+	uint64_t my_start;			  /* clock ticks, from /proc/self/stat */
 	uint64_t child_start;
 	char error[ERR_TEXT_MAX];
 };
@@ -113,11 +124,11 @@ int64_t realtime_ns(void);
 
 /* guest.c */
 int guest_start(struct monitor *m, struct err *e);
-void guest_starting(struct monitor *m);		  /* says so in the status file, before the plan runs */
-void guest_never_started(struct monitor *m);	  /* and takes it back */
-void guest_reap(struct monitor *m);		  /* after SIGCHLD */
-void guest_tick(struct monitor *m, int64_t now);  /* timers */
-int64_t guest_next_timer(const struct monitor *m); /* monotonic ns, 0: none */
+void guest_starting(struct monitor *m);	     /* says so in the status file, before the plan runs */
+void guest_never_started(struct monitor *m); /* and takes it back */
+void guest_reap(struct monitor *m);	     /* after SIGCHLD */
+void guest_tick(struct monitor *m, int64_t now);	  /* timers */
+int64_t guest_next_timer(const struct monitor *m);	  /* monotonic ns, 0: none */
 void guest_stop(struct monitor *m, int sig, int seconds); /* seconds < 0: for ever */
 void guest_kill(struct monitor *m, int sig);
 int guest_status_text(const struct monitor *m, char *buf, size_t size);
@@ -143,7 +154,8 @@ int conn_listen(struct monitor *m, struct err *e);
 struct conn *conn_add(struct monitor *m, int fd);
 void conn_close(struct monitor *m, struct conn *c);
 /* False when the client can't take it now. */
-bool conn_send(struct conn *c, unsigned type, unsigned flags, uint32_t value, const void *data, size_t size);
+bool conn_send(struct conn *c, unsigned type, unsigned flags, uint32_t value, const void *data,
+	size_t size);
 void conn_send_err(struct conn *c, const struct err *e);
 /* The guest came to an end; finally: it won't start again. */
 void conn_tell_exit(struct monitor *m, int code, bool finally);

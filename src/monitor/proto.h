@@ -16,31 +16,40 @@
 
 enum msg_type {
 	/* to the monitor */
-	MSG_HELLO = 1,	/* value: PROTO_VERSION; answered with MSG_STATUS */
-	MSG_ATTACH,	/* flags: ATTACH_*; then MSG_OUTPUT, MSG_EXIT follow, MSG_INPUT is taken */
-	MSG_INPUT,	/* payload: for the guest's standard input; empty: end of input */
-	MSG_RESIZE,	/* value: rows << 16 | columns */
-	MSG_SIGNAL,	/* value: a signal for the first process (or this connection's exec) */
-	MSG_STOP,	/* value: signal | seconds << 8 (0xffffff: for ever); the user's stop: no restart */
-	MSG_EXEC,	/* payload: an encoded plan of AT_CHILD steps; flags: EXEC_*; with EXEC_FDS three
+	MSG_HELLO = 1, /* value: PROTO_VERSION; answered with MSG_STATUS */
+	MSG_ATTACH,    /* flags: ATTACH_*; then MSG_OUTPUT, MSG_EXIT follow, MSG_INPUT is taken */
+	MSG_INPUT,     /* payload: for the guest's standard input; empty: end of input */
+	MSG_RESIZE,    /* value: rows << 16 | columns */
+	MSG_SIGNAL,    /* value: a signal for the first process (or this connection's exec) */
+	MSG_STOP, /* value: signal | seconds << 8 (0xffffff: for ever); the user's stop: no restart */
+	MSG_EXEC, /* payload: an encoded plan of AT_CHILD steps; flags: EXEC_*; with EXEC_FDS three
 			 * descriptors (SCM_RIGHTS) are its standard streams */
-	MSG_WAIT,	/* answered with MSG_EXIT when the guest ends for good (flags WAIT_NEXT: at the next exit) */
+	MSG_WAIT, /* answered with MSG_EXIT when the guest ends for good (flags WAIT_NEXT: at the next exit) */
 	/* from the monitor */
 	MSG_STATUS = 64, /* payload: the text of the status file */
-	MSG_STARTED,	/* value: process id (host's) of the exec */
-	MSG_OUTPUT,	/* flags: 1 standard output, 2 standard error; payload */
-	MSG_EXIT,	/* value: wait status as exit code (128+n for a signal); flags: EXIT_* */
-	MSG_ERROR,	/* value: a code (struct err); payload: "text\0mend" */
+	MSG_STARTED,	 /* value: process id (host's) of the exec */
+	MSG_OUTPUT,	 /* flags: 1 standard output, 2 standard error; payload */
+	MSG_EXIT,	 /* value: wait status as exit code (128+n for a signal); flags: EXIT_* */
+	MSG_ERROR,	 /* value: a code (struct err); payload: "text\0mend" */
 };
 
 enum {
 	ATTACH_INPUT = 1,  /* takes MSG_INPUT */
 	ATTACH_OUTPUT = 2, /* sends what comes from now on */
-	ATTACH_REPLAY = 4, /* what the monitor still has in memory first (of a terminal: the last 16 KiB) */
+	ATTACH_REPLAY =
+		4, /* what the monitor still has in memory first (of a terminal: the last 16 KiB) */
 };
-enum { EXEC_TTY = 1, EXEC_FDS = 2, EXEC_DETACH = 4 };
-enum { WAIT_NEXT = 1 };
-enum { EXIT_OOM = 1 };
+enum {
+	EXEC_TTY = 1,
+	EXEC_FDS = 2,
+	EXEC_DETACH = 4
+};
+enum {
+	WAIT_NEXT = 1
+};
+enum {
+	EXIT_OOM = 1
+};
 
 struct msg {
 	uint16_t type, flags;

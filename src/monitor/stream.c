@@ -102,7 +102,8 @@ void session_client_ready(struct monitor *m, struct conn *c)
 	struct session *s = c->session ? c->session : &m->main;
 
 	if (c->behind && s->stalled &&
-		!conn_send(c, MSG_OUTPUT, (unsigned)s->stalled[0], 0, s->stalled + 1, s->stalled_size))
+		!conn_send(
+			c, MSG_OUTPUT, (unsigned)s->stalled[0], 0, s->stalled + 1, s->stalled_size))
 		return;
 	c->behind = false;
 	conn_watch(m, c);

@@ -90,14 +90,16 @@ static void box_end(struct box *b)
 	g_free(b->made);
 }
 
-static void tell(int fd, unsigned type, unsigned flags, uint32_t value, const void *data, size_t size)
+static void tell(
+	int fd, unsigned type, unsigned flags, uint32_t value, const void *data, size_t size)
 {
 	char buf[sizeof(struct msg) + MSG_DATA_MAX];
 	struct msg head = { .type = (uint16_t)type, .flags = (uint16_t)flags, .value = value };
 
 	memcpy(buf, &head, sizeof(head));
 	memcpy(buf + sizeof(head), data, size);
-	g_assert_cmpint(send(fd, buf, sizeof(head) + size, MSG_NOSIGNAL), ==, (ssize_t)(sizeof(head) + size));
+	g_assert_cmpint(send(fd, buf, sizeof(head) + size, MSG_NOSIGNAL), ==,
+		(ssize_t)(sizeof(head) + size));
 }
 
 static struct msg hear(int fd, char *data, size_t *ret_n)
@@ -165,7 +167,10 @@ static void test_output(void)
 	g_autofree char *log = NULL, *status = NULL;
 	struct box b = { 0 };
 
-	box_start(&b, "echo one; echo two >&2; printf three; echo $$ \"$A\"; ls /proc/self/fd | wc -l; exit 3", NULL);
+	box_start(&b,
+		"echo one; echo two >&2; printf three; echo $$ \"$A\"; ls /proc/self/fd | wc -l; "
+		"exit 3",
+		NULL);
 	g_assert_cmpint(listen_all(b.conn, out, err), ==, 3);
 	g_assert_cmpstr(err->str, ==, "two\n");
 	/* process 1 of its own namespace, and nothing open but the standard streams and ls' own folder */
@@ -181,7 +186,8 @@ static void test_output(void)
 
 static void test_input(void)
 {
-	g_autoptr(GString) out = g_string_new(NULL), err = g_string_new(NULL), big = g_string_new(NULL);
+	g_autoptr(GString) out = g_string_new(NULL), err = g_string_new(NULL),
+			   big = g_string_new(NULL);
 	struct box b = { 0 };
 	pid_t writer;
 
@@ -209,7 +215,8 @@ static void test_stop(void)
 	struct box b = { 0 };
 	int other;
 
-	box_start(&b, "trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.05; done", "restart=always");
+	box_start(&b, "trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.05; done",
+		"restart=always");
 	while (!strstr(out->str, "up")) {
 		char data[MSG_DATA_MAX + 1];
 		size_t n;
@@ -264,7 +271,8 @@ static void test_restart(void)
 
 static void test_exec(void)
 {
-	static const char *const argv[] = { "sh", "-c", "echo in; cat; readlink /proc/1/ns/pid >/dev/null; exit 9" };
+	static const char *const argv[] = { "sh", "-c",
+		"echo in; cat; readlink /proc/1/ns/pid >/dev/null; exit 9" };
 	_cleanup_(plan_freep) struct plan *p = plan_new();
 	g_autoptr(GString) out = g_string_new(NULL), err = g_string_new(NULL);
 	_cleanup_free_ char *data = NULL;
@@ -318,7 +326,8 @@ static void test_start_fails(void)
 		;
 	write_plan(&b, argv, 1);
 	{
-		g_autofree char *dir = g_strconcat("dir=", b.dir, NULL), *run = g_strconcat("run=", b.run, NULL);
+		g_autofree char *dir = g_strconcat("dir=", b.dir, NULL),
+				*run = g_strconcat("run=", b.run, NULL);
 		char *args[] = { (char *)"lodge-monitor", (char *)"id=x", dir, run, NULL };
 		struct err e;
 		int sv[2];

@@ -11,7 +11,8 @@ static const char *kinds(const struct spec *s, struct plan *p)
 	static const struct {
 		enum spec_ns_kind kind;
 		const char *name;
-	} one[] = { { NS_NET, "net" }, { NS_UTS, "uts" }, { NS_IPC, "ipc" }, { NS_CGROUP, "cgroup" } };
+	} one[] = { { NS_NET, "net" }, { NS_UTS, "uts" }, { NS_IPC, "ipc" },
+		{ NS_CGROUP, "cgroup" } };
 	g_autoptr(GString) names = g_string_new("mnt");
 
 	if (s->uid_map->len)
@@ -42,8 +43,8 @@ static char **merged(char **first, char **second)
 	return (char **)g_ptr_array_free(g_steal_pointer(&all), FALSE);
 }
 
-int oci_plan_exec(struct ctx *c, const struct engine_start *s, const struct engine_exec *x, struct plan *p,
-	uint32_t flags, struct err *e)
+int oci_plan_exec(struct ctx *c, const struct engine_start *s, const struct engine_exec *x,
+	struct plan *p, uint32_t flags, struct err *e)
 {
 	const struct spec *spec = s->spec;
 	g_autofree char *cgroup = oci_cgroup(s), *groups = NULL;

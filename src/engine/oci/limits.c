@@ -35,13 +35,15 @@ static void numbers(GPtrArray *list, const struct spec_limits *l)
 		number(list, "blkio-weight", l->blkio_weight);
 }
 
-static void prefixed(GPtrArray *list, const GPtrArray *from, const char *key_format, const char *value_format)
+static void prefixed(
+	GPtrArray *list, const GPtrArray *from, const char *key_format, const char *value_format)
 {
 	for (guint i = 0; i < from->len; i++) {
 		const struct spec_pair *p = g_ptr_array_index(from, i);
 		g_autofree char *key = g_strconcat(key_format, value_format ? "" : p->key, NULL);
-		g_autofree char *value = value_format ? g_strconcat(p->key, value_format, p->value, NULL) :
-							g_strdup(p->value);
+		g_autofree char *value = value_format
+						 ? g_strconcat(p->key, value_format, p->value, NULL)
+						 : g_strdup(p->value);
 
 		spec_add_pair(list, key, value);
 	}
@@ -74,5 +76,6 @@ GPtrArray *oci_limits(const struct spec *s)
 
 char *oci_cgroup(const struct engine_start *s)
 {
-	return g_build_filename(s->spec->cgroup_parent ? s->spec->cgroup_parent : "lodge", s->id, NULL);
+	return g_build_filename(
+		s->spec->cgroup_parent ? s->spec->cgroup_parent : "lodge", s->id, NULL);
 }

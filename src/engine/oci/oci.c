@@ -11,24 +11,29 @@
 /* The process id in the status file, if that process is still the one that it names. */
 static pid_t first_process(const struct engine_start *s)
 {
-	g_autofree char *file = g_build_filename(s->run_dir, "status", NULL), *text = NULL, *stat = NULL;
+	g_autofree char *file = g_build_filename(s->run_dir, "status", NULL), *text = NULL,
+			*stat = NULL;
 	g_autofree char *proc = NULL;
-	unsigned long long start = 0;
 	const char *line, *p;
-	int pid = 0;
+	char *rest = NULL;
+	guint64 pid, start;
 
 	if (!g_file_get_contents(file, &text, NULL, NULL))
 		return 0;
 	line = g_str_has_prefix(text, "pid ") ? text : strstr(text, "\npid ");
-	if (!line || sscanf(line + (*line == '\n') + 4, "%d %llu", &pid, &start) != 2 || pid <= 0)
+	if (!line)
 		return 0;
-	proc = g_strdup_printf("/proc/%d/stat", pid);
+	pid = g_ascii_strtoull(line + (*line == '\n') + 4, &rest, 10);
+	start = g_ascii_strtoull(rest, NULL, 10);
+	if (pid == 0 || pid > G_MAXINT)
+		return 0;
+	proc = g_strdup_printf("/proc/%u/stat", (unsigned)pid);
 	if (!g_file_get_contents(proc, &stat, NULL, NULL))
 		return 0;
 	p = strrchr(stat, ')');
 	for (int field = 2; p && field < 22; field++)
 		p = strchr(p + 1, ' ');
-	return p && g_ascii_strtoull(p, NULL, 10) == start ? pid : 0;
+	return p && g_ascii_strtoull(p, NULL, 10) == start ? (pid_t)pid : 0;
 }
 
 static int one_step(struct ctx *c, const struct step_ops *op, const char *arg, struct err *e)
@@ -93,8 +98,8 @@ static int oci_open_root(struct ctx *c, const struct engine_start *s, uint32_t f
 	if (!pid)
 		return err_set(e, -E_STATE, "'%s' isn't running", s->name);
 	(void)snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
-	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? err_sys(e, -errno, "cannot open the root of '%s'", s->name) : fd;
+	fd = RET_NERRNO(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
+	return fd < 0 ? err_sys(e, fd, "cannot open the root of '%s'", s->name) : fd;
 }
 
 /* Bytes and packets by interface: /proc/PID/net/dev, proc(5). */
@@ -108,23 +113,27 @@ static json_t *network_figures(pid_t pid)
 		return all;
 	lines = g_strsplit(text, "\n", 0);
 	for (char **l = lines; *l; l++) {
-		char name[32];
-		unsigned long long v[16];
+		json_int_t v[12] = { 0 };
+		char *name = g_strchug(*l), *at = strchr(name, ':');
 
-		if (sscanf(*l, " %31[^:]: %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu", name, &v[0],
-			    &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7], &v[8], &v[9], &v[10], &v[11]) != 13 ||
-			strcmp(name, "lo") == 0)
+		if (!at)
 			continue;
+		*at++ = '\0';
+		if (strcmp(name, "lo") == 0)
+			continue;
+		for (guint i = 0; i < G_N_ELEMENTS(v); i++)
+			v[i] = (json_int_t)g_ascii_strtoull(at, &at, 10);
 		json_object_set_new(all, name,
-			json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "rx_bytes", (json_int_t)v[0], "rx_packets",
-				(json_int_t)v[1], "rx_errors", (json_int_t)v[2], "rx_dropped", (json_int_t)v[3],
-				"tx_bytes", (json_int_t)v[8], "tx_packets", (json_int_t)v[9], "tx_errors",
-				(json_int_t)v[10], "tx_dropped", (json_int_t)v[11]));
+			json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "rx_bytes", v[0],
+				"rx_packets", v[1], "rx_errors", v[2], "rx_dropped", v[3],
+				"tx_bytes", v[8], "tx_packets", v[9], "tx_errors", v[10],
+				"tx_dropped", v[11]));
 	}
 	return all;
 }
 
-static int oci_stats(struct ctx *c, const struct engine_start *s, json_t **ret, uint32_t flags, struct err *e)
+static int oci_stats(
+	struct ctx *c, const struct engine_start *s, json_t **ret, uint32_t flags, struct err *e)
 {
 	g_autofree char *cgroup = oci_cgroup(s);
 	pid_t pid = first_process(s);
@@ -161,8 +170,8 @@ static int oci_stats(struct ctx *c, const struct engine_start *s, json_t **ret, 
 	return 0;
 }
 
-static int oci_pids(struct ctx *c, const struct engine_start *s, pid_t **ret, size_t *ret_n, uint32_t flags,
-	struct err *e)
+static int oci_pids(struct ctx *c, const struct engine_start *s, pid_t **ret, size_t *ret_n,
+	uint32_t flags, struct err *e)
 {
 	g_autofree char *cgroup = oci_cgroup(s);
 	int r = cgroup_procs(cgroup, ret, ret_n);

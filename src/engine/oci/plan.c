@@ -19,13 +19,17 @@
 static const struct {
 	const char *name, *major, *minor;
 } default_device[] = {
-	{ "/dev/null", "1", "3" }, { "/dev/zero", "1", "5" }, { "/dev/full", "1", "7" },
-	{ "/dev/random", "1", "8" }, { "/dev/urandom", "1", "9" }, { "/dev/tty", "5", "0" },
+	{ "/dev/null", "1", "3" },
+	{ "/dev/zero", "1", "5" },
+	{ "/dev/full", "1", "7" },
+	{ "/dev/random", "1", "8" },
+	{ "/dev/urandom", "1", "9" },
+	{ "/dev/tty", "5", "0" },
 };
 
-static const char *const masked[] = { "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore",
-	"/proc/keys", "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi", "/proc/timer_list",
-	"/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware" };
+static const char *const masked[] = { "/proc/acpi", "/proc/asound", "/proc/interrupts",
+	"/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi",
+	"/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware" };
 static const char *const read_only[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 	"/proc/sysrq-trigger" };
 
@@ -35,12 +39,12 @@ struct build {
 	const struct engine_start *s;
 	const struct spec *spec;
 	struct plan *p;
-	const char *root;   /* where the guest's root is mounted, in its own mount namespace */
+	const char *root; /* where the guest's root is mounted, in its own mount namespace */
 	const char *cgroup;
 	char controllers[CGROUP_PATH_MAX];
 	bool user_ns;
-	unsigned n_mapped;  /* mounts with mapped ids so far */
-	const char *rootfs; /* of the spec, or its mapped mount */
+	unsigned n_mapped;   /* mounts with mapped ids so far */
+	const char *rootfs;  /* of the spec, or its mapped mount */
 	GHashTable *volumes; /* of a guest with mapped ids: struct spec_mount -> its mapped mount */
 };
 
@@ -118,7 +122,8 @@ static const char *map_text(struct build *b, const GArray *map)
 	for (guint i = 0; i < map->len; i++) {
 		const struct spec_idmap *m = &g_array_index(map, struct spec_idmap, i);
 
-		g_string_append_printf(s, "%s%u %u %u", i ? "," : "", m->inside, m->outside, m->count);
+		g_string_append_printf(
+			s, "%s%u %u %u", i ? "," : "", m->inside, m->outside, m->count);
 	}
 	return plan_str(b->p, "%s", s->str);
 }
@@ -140,7 +145,8 @@ static void plan_mapped_root(struct build *b, const char *lower)
 	g_autoptr(GString) stack = g_string_new(NULL);
 	const char *own;
 
-	plan_add(b->p, AT_HOST, &step_userns, map_text(b, b->spec->uid_map), map_text(b, b->spec->gid_map));
+	plan_add(b->p, AT_HOST, &step_userns, map_text(b, b->spec->uid_map),
+		map_text(b, b->spec->gid_map));
 	plan_add(b->p, AT_HOST, &step_own_mounts);
 	if (b->spec->rootfs) {
 		b->rootfs = mapped(b, b->spec->rootfs);
@@ -159,15 +165,16 @@ static void plan_etc(struct build *b)
 	const struct {
 		const char *name, *text;
 	} file[] = {
-		{ "hostname", b->spec->hostname ? plan_str(b->p, "%s\n", b->spec->hostname) : NULL },
+		{ "hostname",
+			b->spec->hostname ? plan_str(b->p, "%s\n", b->spec->hostname) : NULL },
 		{ "hosts", b->s->hosts },
 		{ "resolv.conf", b->s->resolv_conf },
 	};
 
 	for (guint i = 0; i < G_N_ELEMENTS(file); i++)
 		if (file[i].text)
-			plan_addf(b->p, AT_HOST, STEP_HOLD, &step_write, in_dir(b, file[i].name), file[i].text,
-				"644", NULL);
+			plan_addf(b->p, AT_HOST, STEP_HOLD, &step_write, in_dir(b, file[i].name),
+				file[i].text, "644", NULL);
 }
 
 static void bind_etc(struct build *b)
@@ -183,8 +190,14 @@ static void bind_etc(struct build *b)
 
 /* --- namespaces --- */
 
-static const char *const ns_name[_NS_MAX] = { [NS_MNT] = "mnt", [NS_PID] = "pid", [NS_NET] = "net",
-	[NS_UTS] = "uts", [NS_IPC] = "ipc", [NS_USER] = "user", [NS_CGROUP] = "cgroup", [NS_TIME] = "time" };
+static const char *const ns_name[_NS_MAX] = { [NS_MNT] = "mnt",
+	[NS_PID] = "pid",
+	[NS_NET] = "net",
+	[NS_UTS] = "uts",
+	[NS_IPC] = "ipc",
+	[NS_USER] = "user",
+	[NS_CGROUP] = "cgroup",
+	[NS_TIME] = "time" };
 
 static void plan_clone(struct build *b)
 {
@@ -242,19 +255,22 @@ static void plan_root(struct build *b, const char *lower)
 	for (guint i = 0; i < b->spec->mounts->len; i++) {
 		const struct spec_mount *m = g_ptr_array_index(b->spec->mounts, i);
 
-		if (m->propagation && (strstr(m->propagation, "slave") || strstr(m->propagation, "shared")))
+		if (m->propagation &&
+			(strstr(m->propagation, "slave") || strstr(m->propagation, "shared")))
 			propagation = "rslave";
 	}
 	plan_add(b->p, AT_CHILD, &step_private, propagation);
 	if (b->user_ns && !b->spec->rootfs)
 		/* mounted already; a mount of our own on top, since the copies of the host's are locked */
-		plan_add(b->p, AT_CHILD, &step_bind, "/", b->root, b->root, "rbind,rprivate", "dir");
+		plan_add(
+			b->p, AT_CHILD, &step_bind, "/", b->root, b->root, "rbind,rprivate", "dir");
 	else if (b->spec->rootfs)
-		plan_add(b->p, AT_CHILD, &step_bind, "/", b->rootfs, b->root, "rbind,rprivate", "dir");
+		plan_add(b->p, AT_CHILD, &step_bind, "/", b->rootfs, b->root, "rbind,rprivate",
+			"dir");
 	else
 		/* nobody will ever want the changes of a guest that is removed at its end: don't sync them */
-		plan_add(b->p, AT_CHILD, &step_overlay, b->root, lower, in_dir(b, "upper"), in_dir(b, "work"),
-			b->spec->auto_remove ? "volatile" : "");
+		plan_add(b->p, AT_CHILD, &step_overlay, b->root, lower, in_dir(b, "upper"),
+			in_dir(b, "work"), b->spec->auto_remove ? "volatile" : "");
 }
 
 /* /sys/fs/cgroup as programs expect it: the v2 tree, or a folder for each v1 hierarchy the guest is in. */
@@ -265,8 +281,8 @@ static void mount_cgroups(struct build *b)
 	const char *flags = b->spec->privileged ? "nosuid,nodev,noexec" : "ro,nosuid,nodev,noexec";
 
 	if (h->mode == CGROUP_V2) {
-		plan_addf(b->p, AT_CHILD, 0, &step_mount_in, b->root, "cgroup", "/sys/fs/cgroup", "cgroup2", flags,
-			"", NULL);
+		plan_addf(b->p, AT_CHILD, 0, &step_mount_in, b->root, "cgroup", "/sys/fs/cgroup",
+			"cgroup2", flags, "", NULL);
 		return;
 	}
 	plan_add(b->p, AT_CHILD, &step_mount_in, b->root, "tmpfs", "/sys/fs/cgroup", "tmpfs",
@@ -276,30 +292,35 @@ static void mount_cgroups(struct build *b)
 
 		if (!(h->v1[i].controllers & ours) || !last)
 			continue;
-		plan_add(b->p, AT_CHILD, &step_mount_in, b->root, "cgroup", plan_str(b->p, "/sys/fs/cgroup%s", last),
-			"cgroup", flags, last + 1);
+		plan_add(b->p, AT_CHILD, &step_mount_in, b->root, "cgroup",
+			plan_str(b->p, "/sys/fs/cgroup%s", last), "cgroup", flags, last + 1);
 	}
 }
 
 static void mount_kernel(struct build *b)
 {
 	const struct spec *s = b->spec;
-	const char *shm = plan_str(b->p, "mode=1777,size=%" G_GINT64_FORMAT, s->shm_size > 0 ? s->shm_size : SHM_DEFAULT);
+	const char *shm = plan_str(b->p, "mode=1777,size=%" G_GINT64_FORMAT,
+		s->shm_size > 0 ? s->shm_size : SHM_DEFAULT);
 
-	plan_add(b->p, AT_CHILD, &step_mount_in, b->root, "proc", "/proc", "proc", "nosuid,nodev,noexec", "");
-	plan_add(b->p, AT_CHILD, &step_mount_in, b->root, "tmpfs", "/dev", "tmpfs", "nosuid,strictatime",
-		"mode=755,size=65536k");
-	plan_add(b->p, AT_CHILD, &step_mount_in, b->root, "devpts", "/dev/pts", "devpts", "nosuid,noexec",
-		"newinstance,ptmxmode=0666,mode=0620,gid=5");
+	plan_add(b->p, AT_CHILD, &step_mount_in, b->root, "proc", "/proc", "proc",
+		"nosuid,nodev,noexec", "");
+	plan_add(b->p, AT_CHILD, &step_mount_in, b->root, "tmpfs", "/dev", "tmpfs",
+		"nosuid,strictatime", "mode=755,size=65536k");
+	plan_add(b->p, AT_CHILD, &step_mount_in, b->root, "devpts", "/dev/pts", "devpts",
+		"nosuid,noexec", "newinstance,ptmxmode=0666,mode=0620,gid=5");
 	if (s->ns[NS_IPC].mode == NS_HOST) {
-		plan_add(b->p, AT_CHILD, &step_bind, b->root, "/dev/shm", "/dev/shm", "rbind,rprivate", "dir");
+		plan_add(b->p, AT_CHILD, &step_bind, b->root, "/dev/shm", "/dev/shm",
+			"rbind,rprivate", "dir");
 	} else {
-		plan_add(b->p, AT_CHILD, &step_mount_in, b->root, "shm", "/dev/shm", "tmpfs", "nosuid,nodev,noexec", shm);
+		plan_add(b->p, AT_CHILD, &step_mount_in, b->root, "shm", "/dev/shm", "tmpfs",
+			"nosuid,nodev,noexec", shm);
 		plan_add(b->p, AT_CHILD, &step_mount_in, b->root, "mqueue", "/dev/mqueue", "mqueue",
 			"nosuid,nodev,noexec", "");
 	}
 	if (b->user_ns && s->ns[NS_NET].mode != NS_PRIVATE)
-		plan_add(b->p, AT_CHILD, &step_bind, b->root, "/sys", "/sys", "rbind,ro,rprivate", "dir");
+		plan_add(b->p, AT_CHILD, &step_bind, b->root, "/sys", "/sys", "rbind,ro,rprivate",
+			"dir");
 	else
 		plan_add(b->p, AT_CHILD, &step_mount_in, b->root, "sysfs", "/sys", "sysfs",
 			s->privileged ? "nosuid,nodev,noexec" : "ro,nosuid,nodev,noexec", "");
@@ -310,7 +331,9 @@ static void mount_kernel(struct build *b)
 static void add_device(struct build *b, const char *path, const struct stat *st)
 {
 	plan_addf(b->p, AT_CHILD, 0, &step_device, b->root, path,
-		S_ISBLK(st->st_mode) ? "b" : S_ISFIFO(st->st_mode) ? "p" : "c",
+		S_ISBLK(st->st_mode)	? "b"
+		: S_ISFIFO(st->st_mode) ? "p"
+					: "c",
 		plan_str(b->p, "%u", major(st->st_rdev)), plan_str(b->p, "%u", minor(st->st_rdev)),
 		plan_str(b->p, "%o", st->st_mode & 07777), plan_str(b->p, "%u", st->st_uid),
 		plan_str(b->p, "%u", st->st_gid), NULL);
@@ -320,18 +343,20 @@ static int plan_devices(struct build *b, struct err *e)
 {
 	for (guint i = 0; i < G_N_ELEMENTS(default_device); i++) {
 		if (b->user_ns) /* mknod(2) is refused there */
-			plan_add(b->p, AT_CHILD, &step_bind, b->root, default_device[i].name, default_device[i].name,
-				"bind,rprivate", "file");
+			plan_add(b->p, AT_CHILD, &step_bind, b->root, default_device[i].name,
+				default_device[i].name, "bind,rprivate", "file");
 		else
-			plan_addf(b->p, AT_CHILD, 0, &step_device, b->root, default_device[i].name, "c",
-				default_device[i].major, default_device[i].minor, "666", "0", "0", NULL);
+			plan_addf(b->p, AT_CHILD, 0, &step_device, b->root, default_device[i].name,
+				"c", default_device[i].major, default_device[i].minor, "666", "0",
+				"0", NULL);
 	}
 	for (guint i = 0; i < b->spec->devices->len; i++) {
 		const struct spec_device *d = g_ptr_array_index(b->spec->devices, i);
 		struct stat st;
+		int r = RET_NERRNO(stat(d->host, &st));
 
-		if (stat(d->host, &st) < 0) {
-			int r = err_sys(e, -errno, "cannot find the device '%s'", d->host);
+		if (r < 0) {
+			r = err_sys(e, r, "cannot find the device '%s'", d->host);
 
 			err_mend(e, "see 'ls -l /dev' for what this host has");
 			return r;
@@ -339,7 +364,8 @@ static int plan_devices(struct build *b, struct err *e)
 		if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode))
 			return err_set(e, -E_INVALID, "'%s' is not a device", d->host);
 		if (b->user_ns)
-			plan_add(b->p, AT_CHILD, &step_bind, b->root, d->host, d->guest, "bind,rprivate", "file");
+			plan_add(b->p, AT_CHILD, &step_bind, b->root, d->host, d->guest,
+				"bind,rprivate", "file");
 		else
 			add_device(b, d->guest, &st);
 	}
@@ -358,12 +384,14 @@ static void plan_all_devices(struct build *b, const char *folder, unsigned depth
 		struct stat st;
 		bool known = false;
 
-		if (lstat(path, &st) < 0 || strcmp(path, "/dev/console") == 0 || strcmp(path, "/dev/ptmx") == 0)
+		if (lstat(path, &st) < 0 || strcmp(path, "/dev/console") == 0 ||
+			strcmp(path, "/dev/ptmx") == 0)
 			continue;
 		for (guint i = 0; i < G_N_ELEMENTS(default_device); i++)
 			known |= strcmp(path, default_device[i].name) == 0;
-		if (S_ISDIR(st.st_mode) && depth < 4 && strcmp(name, "pts") != 0 && strcmp(name, "shm") != 0 &&
-			strcmp(name, "mqueue") != 0 && strcmp(name, "fd") != 0 && name[0] != '.')
+		if (S_ISDIR(st.st_mode) && depth < 4 && strcmp(name, "pts") != 0 &&
+			strcmp(name, "shm") != 0 && strcmp(name, "mqueue") != 0 &&
+			strcmp(name, "fd") != 0 && name[0] != '.')
 			plan_all_devices(b, path, depth + 1);
 		else if ((S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) && !known)
 			add_device(b, path, &st);
@@ -392,8 +420,8 @@ static gint by_depth(gconstpointer a, gconstpointer b)
  */
 static int check_target(const struct spec_mount *m, struct err *e)
 {
-	static const char *const fine[] = { "/proc/cpuinfo", "/proc/diskstats", "/proc/loadavg", "/proc/meminfo",
-		"/proc/stat", "/proc/swaps", "/proc/uptime", "/proc/slabinfo" };
+	static const char *const fine[] = { "/proc/cpuinfo", "/proc/diskstats", "/proc/loadavg",
+		"/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime", "/proc/slabinfo" };
 	g_autofree char *path = g_canonicalize_filename(m->target, "/");
 
 	if (strcmp(path, "/") == 0)
@@ -408,15 +436,18 @@ static int check_target(const struct spec_mount *m, struct err *e)
 
 static void plan_mount(struct build *b, const struct spec_mount *m)
 {
-	const char *more = m->options ? m->options : "", *source = g_hash_table_lookup(b->volumes, m);
+	const char *more = m->options ? m->options : "",
+		   *source = g_hash_table_lookup(b->volumes, m);
 
 	if (m->kind == MOUNT_TMPFS) {
-		const char *data = plan_str(b->p, "mode=%o", m->mode < 0 ? 01777 : (unsigned)m->mode);
+		const char *data =
+			plan_str(b->p, "mode=%o", m->mode < 0 ? 01777 : (unsigned)m->mode);
 
 		if (m->size > 0)
 			data = plan_str(b->p, "%s,size=%" G_GINT64_FORMAT, data, m->size);
 		plan_add(b->p, AT_CHILD, &step_mount_in, b->root, "tmpfs", m->target, "tmpfs",
-			plan_str(b->p, "nosuid,nodev,noexec%s%s%s", m->read_only ? ",ro" : "", more[0] ? "," : "", more),
+			plan_str(b->p, "nosuid,nodev,noexec%s%s%s", m->read_only ? ",ro" : "",
+				more[0] ? "," : "", more),
 			data);
 		return;
 	}
@@ -457,8 +488,10 @@ static int plan_limits_and_names(struct build *b, struct err *e)
 		const struct spec_rlimit *l = g_ptr_array_index(s->rlimits, i);
 
 		plan_add(b->p, AT_CHILD, &step_rlimit, l->name,
-			l->soft == UINT64_MAX ? "unlimited" : plan_str(b->p, "%" G_GUINT64_FORMAT, l->soft),
-			l->hard == UINT64_MAX ? "unlimited" : plan_str(b->p, "%" G_GUINT64_FORMAT, l->hard));
+			l->soft == UINT64_MAX ? "unlimited"
+					      : plan_str(b->p, "%" G_GUINT64_FORMAT, l->soft),
+			l->hard == UINT64_MAX ? "unlimited"
+					      : plan_str(b->p, "%" G_GUINT64_FORMAT, l->hard));
 	}
 	if (s->oom_score_adj)
 		plan_add(b->p, AT_CHILD, &step_oom_score, plan_str(b->p, "%d", s->oom_score_adj));
@@ -486,7 +519,8 @@ static int plan_process(struct build *b, struct err *e)
 	g_autofree char *groups = s->groups ? g_strjoinv(",", s->groups) : g_strdup("");
 	int r;
 
-	plan_addv(b->p, AT_CHILD, 0, &step_env, (const char *const *)s->env, s->env ? g_strv_length(s->env) : 0);
+	plan_addv(b->p, AT_CHILD, 0, &step_env, (const char *const *)s->env,
+		s->env ? g_strv_length(s->env) : 0);
 	plan_add(b->p, AT_CHILD, &step_session, s->tty ? "1" : "");
 	plan_add(b->p, AT_CHILD, &step_umask, "022");
 	plan_add(b->p, AT_CHILD, &step_cwd, s->cwd && s->cwd[0] ? s->cwd : "/");
@@ -517,8 +551,9 @@ static int plan_inside(struct build *b, const char *lower, struct err *e)
 	if (s->privileged && !b->user_ns)
 		plan_all_devices(b, "/dev", 0);
 	if (s->init)
-		plan_add(b->p, AT_CHILD, &step_bind, b->root, plan_str(b->p, "%s/lodge-init", b->c->libexec),
-			"/dev/lodge-init", "bind,ro,nosuid,nodev,rprivate", "file");
+		plan_add(b->p, AT_CHILD, &step_bind, b->root,
+			plan_str(b->p, "%s/lodge-init", b->c->libexec), "/dev/lodge-init",
+			"bind,ro,nosuid,nodev,rprivate", "file");
 	bind_etc(b);
 	r = plan_mounts(b, e);
 	if (r < 0)
@@ -555,7 +590,9 @@ static void plan_mapped_volumes(struct build *b)
 int oci_plan_start(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e)
 {
 	g_autofree char *cgroup = oci_cgroup(s), *root = g_build_filename(s->dir, "root", NULL);
-	struct build b = { .c = c, .s = s, .spec = s->spec, .p = s->plan, .cgroup = cgroup, .root = root };
+	struct build b = {
+		.c = c, .s = s, .spec = s->spec, .p = s->plan, .cgroup = cgroup, .root = root
+	};
 	g_autoptr(GHashTable) volumes = g_hash_table_new(NULL, NULL);
 	const char *lower = "";
 	int r;
@@ -564,7 +601,8 @@ int oci_plan_start(struct ctx *c, const struct engine_start *s, uint32_t flags, 
 	b.rootfs = s->spec->rootfs;
 	b.volumes = volumes;
 	if (!s->spec->argv || !s->spec->argv[0])
-		return err_set(e, -E_INVALID, "no command: neither the image nor the command line has one");
+		return err_set(e, -E_INVALID,
+			"no command: neither the image nor the command line has one");
 	r = s->spec->rootfs ? 0 : plan_layers(&b, &lower, e);
 	if (r < 0)
 		return r;

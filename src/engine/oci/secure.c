@@ -35,8 +35,8 @@ static char *cached(const char *file, const char *key)
 	return hex;
 }
 
-static int compile(const struct seccomp_profile *profile, const struct seccomp_target *t, char **ret_hex,
-	struct err *e)
+static int compile(const struct seccomp_profile *profile, const struct seccomp_target *t,
+	char **ret_hex, struct err *e)
 {
 	g_autofree struct sock_filter *f = NULL;
 	size_t n;
@@ -48,8 +48,8 @@ static int compile(const struct seccomp_profile *profile, const struct seccomp_t
 	return 0;
 }
 
-static int filter_of(struct ctx *c, const struct spec *s, uint64_t caps, char **ret_hex, char *flags, size_t size,
-	struct err *e)
+static int filter_of(struct ctx *c, const struct spec *s, uint64_t caps, char **ret_hex,
+	char *flags, size_t size, struct err *e)
 {
 	char key[SECCOMP_KEY_MAX];
 	g_autofree char *file = NULL;
@@ -74,11 +74,13 @@ static int filter_of(struct ctx *c, const struct spec *s, uint64_t caps, char **
 		return 0;
 	r = compile(&seccomp_default, &t, ret_hex, e);
 	if (r >= 0 && !c->explain)
-		(void)g_file_set_contents(file, *ret_hex, -1, NULL); /* next time it is made again */
+		(void)g_file_set_contents(
+			file, *ret_hex, -1, NULL); /* next time it is made again */
 	return r;
 }
 
-static int plan_seccomp(struct ctx *c, const struct spec *s, bool privileged, struct plan *p, struct err *e)
+static int plan_seccomp(
+	struct ctx *c, const struct spec *s, bool privileged, struct plan *p, struct err *e)
 {
 	g_autofree char *hex = NULL;
 	char flags[64] = "";
@@ -103,7 +105,8 @@ static const char *hex_mask(struct plan *p, uint64_t mask)
 	return plan_str(p, "%" G_GINT64_MODIFIER "x", mask);
 }
 
-int oci_plan_secure_first(struct ctx *c, const struct spec *s, bool privileged, struct plan *p, struct err *e)
+int oci_plan_secure_first(
+	struct ctx *c, const struct spec *s, bool privileged, struct plan *p, struct err *e)
 {
 	uint64_t caps = privileged ? caps_bounding() : s->caps;
 
@@ -125,7 +128,8 @@ int oci_plan_secure_first(struct ctx *c, const struct spec *s, bool privileged, 
 	return 0;
 }
 
-int oci_plan_secure_last(struct ctx *c, const struct spec *s, bool privileged, struct plan *p, struct err *e)
+int oci_plan_secure_last(
+	struct ctx *c, const struct spec *s, bool privileged, struct plan *p, struct err *e)
 {
 	uint64_t caps = privileged ? caps_bounding() : s->caps;
 
@@ -151,9 +155,10 @@ char **oci_device_rules(const struct spec *s, struct err *e)
 		struct stat st;
 
 		if (stat(d->host, &st) == 0) /* plan_devices() says what is wrong with it */
-			g_ptr_array_add(rules,
-				g_strdup_printf("%c %u:%u %s", S_ISBLK(st.st_mode) ? 'b' : 'c', major(st.st_rdev),
-					minor(st.st_rdev), d->access ? d->access : "rwm"));
+			g_ptr_array_add(
+				rules, g_strdup_printf("%c %u:%u %s",
+					       S_ISBLK(st.st_mode) ? 'b' : 'c', major(st.st_rdev),
+					       minor(st.st_rdev), d->access ? d->access : "rwm"));
 	}
 	for (char **r = s->device_rules; r && *r; r++)
 		g_ptr_array_add(rules, g_strdup(*r));

@@ -12,22 +12,24 @@
 
 static int store_plan(const struct engine_start *s, struct err *e)
 {
-	g_autofree char *path = g_build_filename(s->dir, "plan", NULL), *temp = g_strconcat(path, ".new", NULL);
+	g_autofree char *path = g_build_filename(s->dir, "plan", NULL),
+			*temp = g_strconcat(path, ".new", NULL);
 	_cleanup_free_ char *data = NULL;
 	_cleanup_close_ int fd = -1;
 	size_t size;
+	ssize_t n;
 	int r = plan_encode(s->plan, &data, &size);
 
 	if (r < 0)
 		return r;
-	fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = RET_NERRNO(open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
 	if (fd < 0)
-		return err_sys(e, -errno, "cannot write the plan '%s'", temp);
-	if (write(fd, data, size) != (ssize_t)size)
-		return err_sys(e, errno ? -errno : -ENOSPC, "cannot write the plan '%s'", temp);
-	if (rename(temp, path) < 0)
-		return err_sys(e, -errno, "cannot write the plan '%s'", path);
-	return 0;
+		return err_sys(e, fd, "cannot write the plan '%s'", temp);
+	n = RET_NERRNO(write(fd, data, size));
+	if (n != (ssize_t)size)
+		return err_sys(e, n < 0 ? (int)n : -ENOSPC, "cannot write the plan '%s'", temp);
+	r = RET_NERRNO(rename(temp, path));
+	return r < 0 ? err_sys(e, r, "cannot write the plan '%s'", path) : 0;
 }
 
 /* Signal names as people write them: "SIGTERM", "TERM", "15". */
@@ -52,7 +54,8 @@ static int signal_number(const char *s)
 
 static char **monitor_argv(struct ctx *c, const struct engine_start *s, uint32_t flags)
 {
-	static const char *const restarts[_RESTART_MAX] = { "no", "on-failure", "always", "unless-stopped" };
+	static const char *const restarts[_RESTART_MAX] = { "no", "on-failure", "always",
+		"unless-stopped" };
 	const struct spec *p = s->spec;
 	GPtrArray *a = g_ptr_array_new();
 
@@ -66,7 +69,8 @@ static char **monitor_argv(struct ctx *c, const struct engine_start *s, uint32_t
 	g_ptr_array_add(a, g_strdup_printf("restart=%s", restarts[p->restart]));
 	g_ptr_array_add(a, g_strdup_printf("restart-max=%d", p->restart_max));
 	g_ptr_array_add(a, g_strdup_printf("stop-signal=%d", signal_number(p->stop_signal)));
-	g_ptr_array_add(a, g_strdup_printf("stop-timeout=%d", p->stop_timeout < 0 ? 10 : p->stop_timeout));
+	g_ptr_array_add(
+		a, g_strdup_printf("stop-timeout=%d", p->stop_timeout < 0 ? 10 : p->stop_timeout));
 	g_ptr_array_add(a, g_strdup_printf("log-size=%" G_GINT64_FORMAT, p->log_max_size));
 	g_ptr_array_add(a, g_strdup_printf("log-files=%d", p->log_max_files));
 	g_ptr_array_add(a, g_strdup_printf("attach=%u", flags));
@@ -91,8 +95,8 @@ static int first_word(int fd, struct err *e)
 	ssize_t n;
 
 	do
-		n = recv(fd, buf, sizeof(buf) - 2, 0);
-	while (n < 0 && errno == EINTR);
+		n = RET_NERRNO(recv(fd, buf, sizeof(buf) - 2, 0));
+	while (n == -EINTR);
 	if (n < (ssize_t)sizeof(head)) {
 		err_set(e, -ECHILD, "the guest's monitor died while it started the guest");
 		err_mend(e, "the next command cleans up; LODGE_TRACE=json shows how far it came");
@@ -102,7 +106,8 @@ static int first_word(int fd, struct err *e)
 	if (head.type == MSG_STARTED)
 		return 0;
 	if (head.type != MSG_ERROR || (int)head.value >= 0)
-		return err_set(e, -EPROTO, "the guest's monitor said something unknown (%u)", head.type);
+		return err_set(
+			e, -EPROTO, "the guest's monitor said something unknown (%u)", head.type);
 	err_set(e, (int)head.value, "%s", text);
 	if (text + strlen(text) + 1 < buf + n)
 		err_mend(e, "%s", text + strlen(text) + 1);
@@ -120,8 +125,9 @@ int oci_start(struct ctx *c, const struct engine_start *s, uint32_t flags, struc
 	r = store_plan(s, e);
 	if (r < 0)
 		return r;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
-		return err_sys(e, -errno, "cannot make a socket pair");
+	r = RET_NERRNO(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv));
+	if (r < 0)
+		return err_sys(e, r, "cannot make a socket pair");
 	ours = sv[0];
 	theirs = sv[1];
 	argv = monitor_argv(c, s, flags);

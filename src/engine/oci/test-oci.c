@@ -31,16 +31,26 @@ static struct spec *plain(void)
 
 static bool depends_on_host(const char *line)
 {
-	return strstr(line, "cgroup") || strstr(line, "apparmor") || strstr(line, "subtree_control");
+	return strstr(line, "cgroup") || strstr(line, "apparmor") ||
+	       strstr(line, "subtree_control");
 }
 
 static char *shown(struct spec *s, struct err *e)
 {
-	struct ctx c = { .root = (char *)"/var/lib/lodge", .run = (char *)"/run/lodge",
-		.libexec = (char *)"/usr/libexec/lodge", .explain = true, .trace_fd = -1 };
+	struct ctx c = { .root = (char *)"/var/lib/lodge",
+		.run = (char *)"/run/lodge",
+		.libexec = (char *)"/usr/libexec/lodge",
+		.explain = true,
+		.trace_fd = -1 };
 	_cleanup_(plan_freep) struct plan *p = plan_new(), *net = plan_new();
-	struct engine_start at = { .id = ID, .name = "box", .spec = s, .dir = "/var/lib/lodge/guests/box",
-		.run_dir = "/run/lodge/guests/box", .plan = p, .net = net, .hosts = "127.0.0.1\tlocalhost\n" };
+	struct engine_start at = { .id = ID,
+		.name = "box",
+		.spec = s,
+		.dir = "/var/lib/lodge/guests/box",
+		.run_dir = "/run/lodge/guests/box",
+		.plan = p,
+		.net = net,
+		.hosts = "127.0.0.1\tlocalhost\n" };
 	g_autoptr(GString) kept = g_string_new(NULL);
 	_cleanup_free_ char *text = NULL;
 	g_auto(GStrv) lines = NULL;
@@ -62,7 +72,8 @@ static char *shown(struct spec *s, struct err *e)
 
 static void compare(struct spec *s, const char *name)
 {
-	g_autofree char *file = g_strdup_printf("%s/%s.plan", goldens, name), *want = NULL, *got = NULL;
+	g_autofree char *file = g_strdup_printf("%s/%s.plan", goldens, name), *want = NULL,
+			*got = NULL;
 	struct err e = { 0 };
 
 	got = shown(s, &e);
@@ -163,7 +174,8 @@ static void test_exec(void)
 	struct spec *s = plain();
 	struct ctx c = { .root = (char *)"/var/lib/lodge", .trace_fd = -1, .explain = true };
 	struct engine_start at = { .id = ID, .name = "box", .spec = s };
-	static char *argv[] = { (char *)"env", NULL }, *env[] = { (char *)"A=new", (char *)"B=1", NULL };
+	static char *argv[] = { (char *)"env", NULL },
+		    *env[] = { (char *)"A=new", (char *)"B=1", NULL };
 	struct engine_exec x = { .argv = argv, .env = env, .user = (char *)"web" };
 	_cleanup_(plan_freep) struct plan *p = plan_new();
 	bool seen = false;
