@@ -6,8 +6,23 @@
  * Networks: bridges with addresses handed out by us, NAT, published ports, names.
  *
  * A guest's address is a lease, a symbolic link RUN/networks/NET/leases/ADDRESS -> guest id; a name is
- * a link RUN/networks/NET/names/NAME -> ADDRESS. Both are made and removed by steps, need no process
- * and die with the boot. Names are answered inside the guest at 127.0.0.11 by its own monitor.
+ * a link RUN/networks/NET/names/NAME -> ADDRESSES, and names/@ADDRESS -> NAME the way back. They are
+ * made and removed by steps, need no process and die with the boot. Names are answered inside the guest
+ * at 127.0.0.11 by its own monitor (monitor/dns.h), as "NAME" and "NAME.NET".
+ *
+ * A bridge and what the table "inet lodge" says about its network appear with the first guest and stay
+ * until the network is removed or the host boots; interfaces, leases, names and ports go with the guest.
+ * Drivers: "bridge", "macvlan", "ipvlan"; the network "bridge" is the default one. Networks are isolated
+ * from each other; those that are `internal` have no way out, and their guests' questions aren't passed
+ * on to other DNS servers. Ports of guests are reached by the host's addresses and its 127.0.0.1 (not
+ * ::1), also from guests; what isn't published isn't reached from other machines.
+ *
+ * What a network asks of the host beside its bridge: forwarding is switched on (IPv4, and IPv6 where a
+ * network has such a subnet; then accept_ra is kept up with the value 2). A firewall of the host's whose
+ * forward chain drops by default still drops: nothing of it is touched.
+ *
+ * The document of a record (network_record.doc) is JSON: "labels", "options", "ip_range" (a part of the
+ * subnet that addresses are given out from). Options known here: "mode" of macvlan and ipvlan.
  */
 
 #include "engine/spec.h"

@@ -216,7 +216,7 @@ static void fill(struct network_record *n)
 	if (!n->created)
 		n->created = g_get_real_time() * 1000;
 	if (!n->bridge && net_is_bridge(n))
-		n->bridge = g_strdup_printf("lodge-%.9s", n->id);
+		n->bridge = g_strdup_printf("br-%.12s", n->id);
 }
 
 /* A network that isn't there yet, checked; the lock of all networks is held. */
