@@ -55,11 +55,13 @@ snapshot() {
 	local id
 	awk '{ print "mount", $5 }' /proc/self/mountinfo | grep -v "^mount $LODGE_RUN/layers/" | sort
 	for id in "$TEST_DIR"/ids/*; do
+		[ -e "$id" ] || continue
 		find /sys/fs/cgroup -type d -path "*${id##*/}*" 2>/dev/null | sed 's/^/cgroup /'
 	done
 	ip -o link | awk -F': ' '{ sub(/@.*/, "", $2); if ($2 !~ /^(lodge0|br-)/) print "link", $2 }' | sort
-	nft -j list ruleset 2>/dev/null | jq -r '.nftables[] | (.map // .set // empty) | .name as $n
-		| (.elem // [])[] | "element \($n) \(tojson)"' | grep -v '"lodge0"\|"br-' | sort
+	# maps have what guests publish, sets the networks' bridges and subnets
+	nft -j list ruleset 2>/dev/null | jq -r '.nftables[] | (.map // empty) | .name as $n
+		| (.elem // [])[] | "element \($n) \(tojson)"' | sort
 	find "$LODGE_ROOT/guests" "$LODGE_ROOT/journal" "$LODGE_ROOT/volumes" "$LODGE_RUN/guests" \
 		-mindepth 1 -maxdepth 1 2>/dev/null | sort
 	find "$LODGE_RUN/networks" -type l 2>/dev/null | sort
