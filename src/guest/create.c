@@ -70,12 +70,27 @@ static void append_all(GPtrArray *to, char *const *from)
 		g_ptr_array_add(to, g_strdup(*from));
 }
 
+static json_t *json_list(char *const *v)
+{
+	json_t *a = json_array();
+
+	for (; v && *v; v++)
+		json_array_append_new(a, json_string(*v) ?: json_string("?"));
+	return a;
+}
+
 static int fill_argv(struct create *k, struct err *e)
 {
 	GPtrArray *argv;
 
 	if (k->spec->argv && k->spec->argv[0])
 		return 0;
+	json_object_set_new(k->doc, "entrypoint",
+		json_list(k->q->entrypoint ? k->q->entrypoint : k->config->entrypoint));
+	json_object_set_new(k->doc, "cmd",
+		json_list(k->q->argv && k->q->argv[0] ? k->q->argv :
+							!k->q->entrypoint ? k->config->cmd :
+									    NULL));
 	argv = g_ptr_array_new();
 	append_all(argv, k->q->entrypoint ? k->q->entrypoint : k->config->entrypoint);
 	if (k->q->argv && k->q->argv[0])
@@ -475,9 +490,9 @@ static int fill(struct create *k, const char *id, struct err *e)
 	if (r < 0)
 		return r;
 	fill_names(k, id);
-	r = fill_argv(k, e);
+	r = fill_doc(k, e);
 	if (r >= 0)
-		r = fill_doc(k, e);
+		r = fill_argv(k, e);
 	if (r >= 0)
 		r = resolve_guests(k, e);
 	if (r >= 0)

@@ -48,11 +48,6 @@ struct engine_at {
 };
 int engine_at_init(struct ctx *c, const struct guest *g, struct engine_at *ret, struct err *e);
 void engine_at_clear(struct engine_at *a);
-static inline bool guest_is_up(const struct guest *g)
-{
-	return g->state == GUEST_RUNNING || g->state == GUEST_PAUSED ||
-	       g->state == GUEST_RESTARTING || g->state == GUEST_STARTING;
-}
 int guest_must_run(const struct guest *g, struct err *e);
 /* Locks the guest and reads its record and state anew. A descriptor to close, or a code. */
 int guest_lock(struct ctx *c, struct guest *g, struct err *e);

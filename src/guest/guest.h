@@ -44,6 +44,11 @@ struct guest {
 	int64_t started, finished; /* nanoseconds; 0: never */
 	char *error;	      /* of the last failed start, or NULL */
 };
+static inline bool guest_is_up(const struct guest *g)
+{
+	return g->state == GUEST_RUNNING || g->state == GUEST_PAUSED || g->state == GUEST_RESTARTING ||
+	       g->state == GUEST_STARTING;
+}
 void guest_free(struct guest *g);
 void guest_freep(struct guest **g);
 
@@ -105,7 +110,7 @@ int guest_exec(struct ctx *c, struct guest *g, const struct engine_exec *x, bool
 	const struct guest_stdio *io, struct err *e);
 
 struct guest_log_query {
-	bool follow, timestamps, out, err, details;
+	bool follow, timestamps, out, err;
 	int64_t since, until; /* nanoseconds; 0: no limit */
 	int64_t tail;	      /* lines; -1: all */
 };
@@ -128,6 +133,9 @@ int guest_top(struct ctx *c, struct guest *g, char *const *ps, json_t **ret, str
 int guest_stats(struct ctx *c, struct guest *g, json_t **ret, struct err *e); /* one sample */
 /* Everything about it, for inspect: our own form (docker's is the docker dialect's). */
 int guest_inspect(struct ctx *c, struct guest *g, json_t **ret, struct err *e);
+
+/* A name for a volume that wasn't given one: 64 hexadecimal digits. Caller frees. */
+char *volume_name_make(void);
 
 /* Appends to RUN/events: {"time": ns, "type": "guest", "action": "start", "id": ..., "attributes": {...}}. */
 void event_emit(struct ctx *c, const char *type, const char *action, const char *id, json_t *attributes);

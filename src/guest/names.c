@@ -209,3 +209,8 @@ char *id_make(void)
 		g_string_append_printf(s, "%02x", b[i]);
 	return g_string_free(s, FALSE);
 }
+
+char *volume_name_make(void)
+{
+	return id_make();
+}

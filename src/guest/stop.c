@@ -168,7 +168,7 @@ int guest_stop(struct ctx *c, struct guest *g, int sig, int timeout, struct err 
 int guest_restart(struct ctx *c, struct guest *g, int sig, int timeout, struct err *e)
 {
 	_cleanup_close_ int lock = guest_lock(c, g, e), fd = -1;
-	int r;
+	int r = 0;
 
 	if (lock < 0)
 		return lock;

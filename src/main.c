@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* The program's name says what it is; applets.def lists the names. */
+
+#include <string.h>
+#include "dialect/lodge/lodge.h"
+
+#define APPLET(name_, main_, brief_) { name_, brief_, main_ },
+const struct applet applets[] = {
+#include "applets.def"
+	{ NULL, NULL, NULL },
+};
+#undef APPLET
+
+int main(int argc, char **argv)
+{
+	const char *slash, *name;
+
+	if (argc < 1 || !argv[0])
+		return 125;
+	slash = strrchr(argv[0], '/');
+	name = slash ? slash + 1 : argv[0];
+	for (const struct applet *a = applets; a->name; a++)
+		if (strcmp(a->name, name) == 0)
+			return a->main(argc, argv);
+	/* renamed, or started by a descriptor */
+	return applets[0].main(argc, argv);
+}
