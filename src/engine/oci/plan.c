@@ -550,10 +550,12 @@ static int plan_inside(struct build *b, const char *lower, struct err *e)
 		return r;
 	if (s->privileged && !b->user_ns)
 		plan_all_devices(b, "/dev", 0);
-	if (s->init)
-		plan_add(b->p, AT_CHILD, &step_bind, b->root,
-			plan_str(b->p, "%s/lodge-init", b->c->libexec), "/dev/lodge-init",
+	if (s->init) {
+		g_autofree char *init = ctx_program(b->c, "lodge-init");
+
+		plan_add(b->p, AT_CHILD, &step_bind, b->root, init, "/dev/lodge-init",
 			"bind,ro,nosuid,nodev,rprivate", "file");
+	}
 	bind_etc(b);
 	r = plan_mounts(b, e);
 	if (r < 0)

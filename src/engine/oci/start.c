@@ -116,7 +116,7 @@ static int first_word(int fd, struct err *e)
 
 int oci_start(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e)
 {
-	g_autofree char *path = g_build_filename(c->libexec, "lodge-monitor", NULL);
+	g_autofree char *path = ctx_program(c, "lodge-monitor");
 	g_auto(GStrv) argv = NULL;
 	_cleanup_close_ int ours = -1, theirs = -1;
 	int sv[2], r;
