@@ -42,7 +42,8 @@ if [ "$level" != quick ]; then
 fi
 if [ "$level" = full ]; then
 	run_suite v2 build-test --suite full
-	build_dir build-asan --buildtype=debugoptimized -Ddeveloper=true -Db_sanitize=address,undefined
+	# without -Werror: what sanitizers add to the code makes gcc see faults that aren't there
+	build_dir build-asan --buildtype=debugoptimized -Db_sanitize=address,undefined
 	export ASAN_OPTIONS=abort_on_error=1:detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 	run_suite sanitized build-asan --suite quick
 fi

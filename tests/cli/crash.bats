@@ -130,12 +130,12 @@ failing_loop() {
 }
 
 @test "a guest killed from outside is exited, and can be started again" {
-	lodge run -d --name g bb sleep 1000
-	kill -9 "$(guest_pid g)"
-	within 3 is_state g exited
-	lodge start g
-	equal running "$(state g)"
-	lodge exec g true
+	lodge run -d --name g1 bb sleep 1000
+	kill -9 "$(guest_pid g1)"
+	within 3 is_state g1 exited
+	lodge start g1
+	equal running "$(state g1)"
+	lodge exec g1 true
 }
 
 @test "many at once, one name: one wins" {

@@ -82,8 +82,8 @@ prepare() {
 }
 
 @test "a corrupt record is an error, not a crash" {
-	lodge create --name c --network none bb true
-	"$(command -v sqlite3 || echo false)" "$LODGE_ROOT/state.db" "update guests set spec='{' where name='c'" 2>/dev/null ||
+	lodge create --name c1 --network none bb true
+	"$(command -v sqlite3 || echo false)" "$LODGE_ROOT/state.db" "update guests set spec='{' where name='c1'" 2>/dev/null ||
 		python3 - "$LODGE_ROOT/state.db" <<'PY'
 import sqlite3, sys
 db = sqlite3.connect(sys.argv[1])
@@ -91,15 +91,15 @@ tables = [r[0] for r in db.execute("select name from sqlite_master where type='t
 for t in tables:
     columns = [r[1] for r in db.execute(f'pragma table_info("{t}")')]
     if 'spec' in columns and 'name' in columns:
-        db.execute(f"update \"{t}\" set spec='{{' where name='c'")
+        db.execute(f"update \"{t}\" set spec='{{' where name='c1'")
 db.commit()
 PY
-	run lodge start c
+	run lodge start c1
 	[ "$status" = 1 ]
-	[[ $output == *"'c'"* || $output == *corrupt* ]]
+	[[ $output == *"'c1'"* || $output == *corrupt* ]]
 	run lodge fsck
 	[[ $output == *c* ]]
-	lodge rm -f c
+	lodge rm -f c1
 }
 
 @test "a corrupt database is an error, not a crash" {
@@ -120,9 +120,9 @@ PY
 }
 
 @test "a closed pipe ends quietly" {
-	lodge run -d --name y --network none bb sh -c 'i=0; while [ $i -lt 20000 ]; do echo line; i=$((i+1)); done'
-	lodge wait y
-	run bash -c '"$LODGE" logs y | head -n 1'
+	lodge run -d --name y1 --network none bb sh -c 'i=0; while [ $i -lt 20000 ]; do echo line; i=$((i+1)); done'
+	lodge wait y1
+	run bash -c '"$LODGE" logs y1 | head -n 1'
 	[ "$status" = 0 ]
 	equal line "$output"
 }

@@ -22,7 +22,7 @@ explain() {
 }
 
 @test "run: the whole way to the command" {
-	run explain run --name x -m 64m -p 8080:80 -v "$TEST_DIR:/data" bb sh -c 'echo hi'
+	run explain run --name x1 -m 64m -p 8080:80 -v "$TEST_DIR:/data" bb sh -c 'echo hi'
 	[ "$status" = 0 ]
 	for word in unshare overlay pivot_root 'nft ' veth 8080 67108864 seccomp /data 'echo hi'; do
 		[[ $output == *"$word"* ]] || { echo "no '$word' in: $output"; false; }
@@ -31,20 +31,20 @@ explain() {
 }
 
 @test "every command that changes something explains itself" {
-	lodge run -d --name g bb sleep 1000
-	lodge create --name c --network none bb true
-	lodge network create n
-	lodge volume create v
+	lodge run -d --name g1 bb sleep 1000
+	lodge create --name c1 --network none bb true
+	lodge network create n1
+	lodge volume create v1
 	before=$(lodge ls -a --format '{{.Names}} {{.State}}' | sort)
-	for command in "create bb true" "start c" "stop g" "restart g" "kill g" "pause g" "rm -f g" "rename g h" \
-		"exec g true" "network create m" "network rm n" "volume create w" "volume rm v"; do
+	for command in "create bb true" "start c1" "stop g1" "restart g1" "kill g1" "pause g1" "rm -f g1" "rename g1 h1" \
+		"exec g1 true" "network create m1" "network rm n1" "volume create w1" "volume rm v1"; do
 		# shellcheck disable=SC2086
 		run explain $command
 		[ "$status" = 0 ] || { echo "$command: $status $output"; false; }
 		[ -n "$output" ] || { echo "$command explains nothing"; false; }
 	done
 	equal "$before" "$(lodge ls -a --format '{{.Names}} {{.State}}' | sort)"
-	lodge volume rm v
+	lodge volume rm v1
 }
 
 @test "needs no root" {
@@ -55,7 +55,7 @@ explain() {
 }
 
 @test "what it shows is shell: every line parses" {
-	explain run --name x -e 'A=it'"'"'s "x"' -v "$TEST_DIR:/data" bb sh -c 'echo "a b"' >"$TEST_DIR/plan"
+	explain run --name x1 -e 'A=it'"'"'s "x"' -v "$TEST_DIR:/data" bb sh -c 'echo "a b"' >"$TEST_DIR/plan"
 	bash -n "$TEST_DIR/plan"
 }
 

@@ -11,13 +11,13 @@ archive() { # COMMAND FILE: tests/archives makes them
 	gzip -c "$TEST_DIR/bb.tar" >"$TEST_DIR/bb.tar.gz"
 	zstd -q -c "$TEST_DIR/bb.tar" >"$TEST_DIR/bb.tar.zst" 2>/dev/null || cp "$TEST_DIR/bb.tar" "$TEST_DIR/bb.tar.zst"
 	for source in bb.tar.gz bb.tar.zst bb; do
-		lodge image import "$TEST_DIR/$source" t
-		equal ok "$(lodge run --rm --network none t echo ok)"
-		lodge image rm t
+		lodge image import "$TEST_DIR/$source" t1
+		equal ok "$(lodge run --rm --network none t1 echo ok)"
+		lodge image rm t1
 	done
-	lodge image import - t <"$TEST_DIR/bb.tar"
-	equal ok "$(lodge run --rm --network none t echo ok)"
-	lodge image rm t
+	lodge image import - t1 <"$TEST_DIR/bb.tar"
+	equal ok "$(lodge run --rm --network none t1 echo ok)"
+	lodge image rm t1
 	rm "$TEST_DIR"/bb.tar.*
 }
 
@@ -79,7 +79,7 @@ y' && setfattr -n user.k -v v a 2>/dev/null || true)
 	[[ ${lines[1]} == bb*latest* ]]
 	lodge image inspect bb | jq -e '.[0].Id and .[0].Size > 0 and .[0].Architecture'
 	[[ $(lodge image history bb) == *IMAGE*CREATED*SIZE* ]]
-	lodge run -d --name u --network none bb sleep 100
+	lodge run -d --name u1 --network none bb sleep 100
 	fails 1 bb lodge image rm bb
 	lodge image import "$TEST_DIR/bb.tar" other
 	lodge image rm other
@@ -95,10 +95,10 @@ y' && setfattr -n user.k -v v a 2>/dev/null || true)
 	before=$(du -sk "$LODGE_ROOT" | cut -f 1)
 	make_root "$TEST_DIR/r"
 	head -c 5000000 /dev/urandom >"$TEST_DIR/r/bytes"
-	lodge image import "$TEST_DIR/r" r
-	lodge run --rm --network none r true
+	lodge image import "$TEST_DIR/r" rr
+	lodge run --rm --network none rr true
 	[ "$(du -sk "$LODGE_ROOT" | cut -f 1)" -ge $((before + 4800)) ]
-	lodge image rm r
+	lodge image rm rr
 	[ "$(du -sk "$LODGE_ROOT" | cut -f 1)" -le $((before + 200)) ]
 	rm -rf "$TEST_DIR/r"
 }

@@ -15,91 +15,91 @@ polite() {
 }
 
 @test "create, start, stop, start again, rm" {
-	id=$(lodge create --name g --network none bb sh -c 'trap "exit 9" TERM; echo up; while :; do sleep 0.02; done')
+	id=$(lodge create --name g1 --network none bb sh -c 'trap "exit 9" TERM; echo up; while :; do sleep 0.02; done')
 	[[ $id =~ ^[0-9a-f]{64}$ ]]
-	equal created "$(state g)"
-	equal g "$(lodge start g)"
-	equal running "$(state g)"
-	within 5 has_log g up
-	equal g "$(lodge stop g)"
-	equal exited "$(state g)"
-	equal 9 "$(lodge inspect --format '{{.State.ExitCode}}' g)"
-	lodge start g
-	equal running "$(state g)"
-	fails 1 running lodge rm g
-	lodge rm -f g
-	fails 1 g lodge inspect g
+	equal created "$(state g1)"
+	equal g1 "$(lodge start g1)"
+	equal running "$(state g1)"
+	within 5 has_log g1 up
+	equal g1 "$(lodge stop g1)"
+	equal exited "$(state g1)"
+	equal 9 "$(lodge inspect --format '{{.State.ExitCode}}' g1)"
+	lodge start g1
+	equal running "$(state g1)"
+	fails 1 running lodge rm g1
+	lodge rm -f g1
+	fails 1 g1 lodge inspect g1
 	# start of a running one, stop of a stopped one: nothing to do
-	sleeper s
-	lodge start s
-	lodge stop -t 0 s
-	lodge stop -t 0 s
+	sleeper s1
+	lodge start s1
+	lodge stop -t 0 s1
+	lodge stop -t 0 s1
 }
 
 @test "commands take ids, unique prefixes and several names" {
-	sleeper a
-	sleeper b
-	id=$(lodge inspect --format '{{.Id}}' a)
+	sleeper a1
+	sleeper b1
+	id=$(lodge inspect --format '{{.Id}}' a1)
 	equal running "$(state "$id")"
 	equal running "$(state "${id:0:12}")"
-	run lodge stop -t 0 a b nosuch
+	run lodge stop -t 0 a1 b1 nosuch
 	[ "$status" = 1 ]
 	[[ $output == *a* && $output == *b* && $output == *"'nosuch'"* ]]
-	equal exited "$(state a)"
-	equal exited "$(state b)"
-	lodge rm a b
+	equal exited "$(state a1)"
+	equal exited "$(state b1)"
+	lodge rm a1 b1
 }
 
 @test "kill: by signal name and number; restart policies don't matter" {
-	sleeper a
-	lodge kill -s KILL a
-	within 3 is_state a exited
-	equal 137 "$(lodge inspect --format '{{.State.ExitCode}}' a)"
-	lodge run -d --name t --network none bb sh -c 'trap "echo usr1" USR1; echo up; while :; do sleep 0.02; done'
-	within 5 has_log t up
-	lodge kill -s 10 t
-	within 5 has_log t usr1
-	lodge kill --signal SIGUSR1 t
-	equal running "$(state t)"
-	fails 1 running lodge kill a
-	fails 1 NOSUCH lodge kill -s NOSUCH t
+	sleeper a1
+	lodge kill -s KILL a1
+	within 3 is_state a1 exited
+	equal 137 "$(lodge inspect --format '{{.State.ExitCode}}' a1)"
+	lodge run -d --name t1 --network none bb sh -c 'trap "echo usr1" USR1; echo up; while :; do sleep 0.02; done'
+	within 5 has_log t1 up
+	lodge kill -s 10 t1
+	within 5 has_log t1 usr1
+	lodge kill --signal SIGUSR1 t1
+	equal running "$(state t1)"
+	fails 1 running lodge kill a1
+	fails 1 NOSUCH lodge kill -s NOSUCH t1
 }
 
 @test "restart" {
-	polite a
-	pid=$(guest_pid a)
-	lodge restart a
-	equal running "$(state a)"
-	[ "$pid" != "$(guest_pid a)" ]
-	lodge stop a
-	lodge restart a
-	equal running "$(state a)"
+	polite a1
+	pid=$(guest_pid a1)
+	lodge restart a1
+	equal running "$(state a1)"
+	[ "$pid" != "$(guest_pid a1)" ]
+	lodge stop a1
+	lodge restart a1
+	equal running "$(state a1)"
 }
 
 @test "pause and unpause" {
-	lodge run -d --name p --network none bb sh -c 'while :; do echo tick; sleep 0.05; done'
-	within 5 has_log p tick
-	lodge pause p
-	equal paused "$(state p)"
-	n=$(lodge logs p | wc -l)
+	lodge run -d --name p1 --network none bb sh -c 'while :; do echo tick; sleep 0.05; done'
+	within 5 has_log p1 tick
+	lodge pause p1
+	equal paused "$(state p1)"
+	n=$(lodge logs p1 | wc -l)
 	sleep 0.4
-	equal "$n" "$(lodge logs p | wc -l)"
-	fails 1 paused lodge pause p
-	fails 1 paused lodge exec p true
-	lodge unpause p
-	equal running "$(state p)"
-	within 5 eval '[ "$(lodge logs p | wc -l)" -gt '"$n"' ]'
-	fails 1 paused lodge unpause p
+	equal "$n" "$(lodge logs p1 | wc -l)"
+	fails 1 paused lodge pause p1
+	fails 1 paused lodge exec p1 true
+	lodge unpause p1
+	equal running "$(state p1)"
+	within 5 eval '[ "$(lodge logs p1 | wc -l)" -gt '"$n"' ]'
+	fails 1 paused lodge unpause p1
 	# a paused one can be stopped and removed
-	lodge pause p
-	lodge stop -t 1 p
-	equal exited "$(state p)"
+	lodge pause p1
+	lodge stop -t 1 p1
+	equal exited "$(state p1)"
 }
 
 @test "wait prints the status" {
-	lodge run -d --name w --network none bb sh -c 'sleep 0.5; exit 6'
-	equal 6 "$(lodge wait w)"
-	equal 6 "$(lodge wait w)"
+	lodge run -d --name w1 --network none bb sh -c 'sleep 0.5; exit 6'
+	equal 6 "$(lodge wait w1)"
+	equal 6 "$(lodge wait w1)"
 	fails 1 nosuch lodge wait nosuch
 }
 
@@ -135,101 +135,101 @@ polite() {
 }
 
 @test "inspect: JSON and templates" {
-	sleeper a -m 64m -e X=1 -v /vol
-	lodge inspect a | jq -e '.[0] | .Name and .Id and .State.Running and .Config.Env and .HostConfig.Memory == 67108864'
-	equal "sleep" "$(lodge inspect -f '{{index .Config.Cmd 0}}' a)"
-	equal /vol "$(lodge inspect -f '{{range .Mounts}}{{.Destination}}{{end}}' a)"
-	fails 1 nosuch lodge inspect a nosuch
-	fails 1 Nosuch lodge inspect -f '{{.Nosuch}}' a
+	sleeper a1 -m 64m -e X=1 -v /vol
+	lodge inspect a1 | jq -e '.[0] | .Name and .Id and .State.Running and .Config.Env and .HostConfig.Memory == 67108864'
+	equal "sleep" "$(lodge inspect -f '{{index .Config.Cmd 0}}' a1)"
+	equal /vol "$(lodge inspect -f '{{range .Mounts}}{{.Destination}}{{end}}' a1)"
+	fails 1 nosuch lodge inspect a1 nosuch
+	fails 1 Nosuch lodge inspect -f '{{.Nosuch}}' a1
 }
 
 @test "top lists the guest's processes" {
-	sleeper a
-	run lodge top a
+	sleeper a1
+	run lodge top a1
 	[[ ${lines[0]} == *PID*CMD* || ${lines[0]} == *PID*COMMAND* ]]
 	[[ $output == *"sleep 1000"* ]]
-	lodge stop -t 0 a
-	fails 1 running lodge top a
+	lodge stop -t 0 a1
+	fails 1 running lodge top a1
 }
 
 @test "events: what happened, in order, and as it happens" {
 	since=$(date +%s)
-	sleeper a
-	lodge stop -t 0 a
-	lodge rm a
+	sleeper a1
+	lodge stop -t 0 a1
+	lodge rm a1
 	run lodge events --since "$since" --until "$(($(date +%s) + 1))" --format '{{.Action}}'
 	equal "create start die stop destroy" "$(grep -xE 'create|start|die|stop|destroy' <<<"$output" | xargs)"
 	timeout 5 "$LODGE" events --format '{{.Action}}' >"$TEST_DIR/events" &
 	sleep 0.3
-	sleeper b
+	sleeper b1
 	within 3 grep -q start "$TEST_DIR/events"
 	kill $!
 }
 
 @test "cp: files and folders, in and out, running and stopped, through tar" {
-	sleeper a
+	sleeper a1
 	echo text >"$TEST_DIR/f"
-	lodge cp "$TEST_DIR/f" a:/tmp/
-	equal text "$(lodge exec a cat /tmp/f)"
-	lodge cp a:/etc/passwd "$TEST_DIR/passwd"
+	lodge cp "$TEST_DIR/f" a1:/tmp/
+	equal text "$(lodge exec a1 cat /tmp/f)"
+	lodge cp a1:/etc/passwd "$TEST_DIR/passwd"
 	grep -q bob "$TEST_DIR/passwd"
 	mkdir -p "$TEST_DIR/tree/sub"
 	echo deep >"$TEST_DIR/tree/sub/x"
 	ln -sf sub/x "$TEST_DIR/tree/link"
-	lodge cp "$TEST_DIR/tree" a:/opt
-	equal deep "$(lodge exec a cat /opt/sub/x)"
-	lodge cp "$TEST_DIR/tree/." a:/tmp
-	equal sub/x "$(lodge exec a readlink /tmp/link)"
-	lodge cp a:/opt "$TEST_DIR/back"
+	lodge cp "$TEST_DIR/tree" a1:/opt
+	equal deep "$(lodge exec a1 cat /opt/sub/x)"
+	lodge cp "$TEST_DIR/tree/." a1:/tmp
+	equal sub/x "$(lodge exec a1 readlink /tmp/link)"
+	lodge cp a1:/opt "$TEST_DIR/back"
 	diff -r "$TEST_DIR/tree" "$TEST_DIR/back"
-	equal text "$(lodge cp a:/tmp/f - | tar -xO f)"
-	tar -C "$TEST_DIR" -c f | lodge cp - a:/root
-	equal text "$(lodge exec a cat /root/f)"
-	lodge stop -t 0 a
-	lodge cp "$TEST_DIR/f" a:/stopped
-	lodge cp a:/stopped "$TEST_DIR/again"
+	equal text "$(lodge cp a1:/tmp/f - | tar -xO f)"
+	tar -C "$TEST_DIR" -c f | lodge cp - a1:/root
+	equal text "$(lodge exec a1 cat /root/f)"
+	lodge stop -t 0 a1
+	lodge cp "$TEST_DIR/f" a1:/stopped
+	lodge cp a1:/stopped "$TEST_DIR/again"
 	cmp "$TEST_DIR/f" "$TEST_DIR/again"
-	fails 1 /nothere lodge cp a:/nothere "$TEST_DIR/x"
-	fails 1 nothere lodge cp "$TEST_DIR/nothere" a:/x
+	fails 1 /nothere lodge cp a1:/nothere "$TEST_DIR/x"
+	fails 1 nothere lodge cp "$TEST_DIR/nothere" a1:/x
 	fails 1 nosuch lodge cp nosuch:/x "$TEST_DIR/x"
 	rm -rf "$TEST_DIR"/{back,tree,f,passwd,again}
 }
 
 @test "cp doesn't follow the guest's links out of its root" {
-	sleeper a
+	sleeper a1
 	echo secret >"$TEST_DIR/secret"
-	lodge exec a sh -c "ln -s $TEST_DIR/secret /leak; ln -s ../../../../../..$TEST_DIR /up"
-	run lodge cp -L a:/leak "$TEST_DIR/stolen"
+	lodge exec a1 sh -c "ln -s $TEST_DIR/secret /leak; ln -s ../../../../../..$TEST_DIR /up"
+	run lodge cp -L a1:/leak "$TEST_DIR/stolen"
 	[ ! -e "$TEST_DIR/stolen" ] || ! grep -q secret "$TEST_DIR/stolen"
 	echo x >"$TEST_DIR/in"
-	run lodge cp "$TEST_DIR/in" a:/up/planted
+	run lodge cp "$TEST_DIR/in" a1:/up/planted
 	[ ! -e "$TEST_DIR/planted" ]
 	rm -f "$TEST_DIR"/{secret,stolen,in}
 }
 
 @test "diff names what was added, changed and deleted" {
-	lodge run --name d --network none bb sh -c 'touch /new; rm /etc/group; echo x >>/etc/passwd; mkdir /folder'
-	run lodge diff d
+	lodge run --name d1 --network none bb sh -c 'touch /new; rm /etc/group; echo x >>/etc/passwd; mkdir /folder'
+	run lodge diff d1
 	[[ $output == *"A /new"* && $output == *"D /etc/group"* && $output == *"C /etc/passwd"* ]]
 	[[ $output == *"A /folder"* && $output == *"C /etc"* ]]
 	[[ $output != *proc* && $output != *dev* ]]
 }
 
 @test "export is the whole root as a tar" {
-	lodge run --name x --network none bb sh -c 'echo mine >/mine; rm /etc/group'
-	lodge export x >"$TEST_DIR/x.tar"
+	lodge run --name x1 --network none bb sh -c 'echo mine >/mine; rm /etc/group'
+	lodge export x1 >"$TEST_DIR/x.tar"
 	tar -tf "$TEST_DIR/x.tar" >"$TEST_DIR/list"
 	grep -qE '^(\./)?bin/busybox$' "$TEST_DIR/list"
 	grep -qE '^(\./)?mine$' "$TEST_DIR/list"
 	! grep -qE 'etc/group$' "$TEST_DIR/list"
-	lodge export -o "$TEST_DIR/y.tar" x
+	lodge export -o "$TEST_DIR/y.tar" x1
 	cmp "$TEST_DIR/x.tar" "$TEST_DIR/y.tar"
 	rm "$TEST_DIR"/{x,y}.tar
 }
 
 @test "rm: what is running isn't removed; -f of nothing is an error" {
-	sleeper a
-	fails 1 a lodge rm a
-	equal a "$(lodge rm -f a)"
+	sleeper a1
+	fails 1 a1 lodge rm a1
+	equal a1 "$(lodge rm -f a1)"
 	fails 1 nosuch lodge rm nosuch
 }

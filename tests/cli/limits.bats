@@ -102,17 +102,17 @@ limit() {
 }
 
 @test "all processes of a guest are in its cgroup, exec's too" {
-	lodge run -d --name g --pids-limit 50 --network none bb sleep 100
-	lodge exec -d g sleep 200
+	lodge run -d --name g1 --pids-limit 50 --network none bb sleep 100
+	lodge exec -d g1 sleep 200
 	file=$(cgroup_v2 && echo cgroup.procs || echo pids/cgroup.procs)
-	[ "$(lodge exec g sh -c "wc -l </sys/fs/cgroup/$file")" -ge 3 ]
+	[ "$(lodge exec g1 sh -c "wc -l </sys/fs/cgroup/$file")" -ge 3 ]
 }
 
 @test "--cgroup-parent" {
-	run lodge run -d --name p --cgroup-parent lodge-test-parent --network none bb sleep 100
+	run lodge run -d --name p1 --cgroup-parent lodge-test-parent --network none bb sleep 100
 	[ "$status" = 0 ]
 	find /sys/fs/cgroup -maxdepth 2 -name lodge-test-parent | grep -q .
-	lodge rm -f p
+	lodge rm -f p1
 	find /sys/fs/cgroup -depth -name 'lodge-test-parent*' -exec rmdir {} + 2>/dev/null || true
 }
 

@@ -11,68 +11,68 @@ talk() { # NAME SCRIPT [OPTIONS...]
 }
 
 @test "both streams, each to its own" {
-	talk a 'echo out; echo err >&2'
-	equal out "$(lodge logs a 2>/dev/null)"
-	equal err "$(lodge logs a 2>&1 >/dev/null)"
+	talk a1 'echo out; echo err >&2'
+	equal out "$(lodge logs a1 2>/dev/null)"
+	equal err "$(lodge logs a1 2>&1 >/dev/null)"
 }
 
 @test "-n, -t, --since, --until" {
-	talk a 'for i in 1 2 3 4 5; do echo $i; done; sleep 1.1; echo 6'
-	equal "5 6" "$(lodge logs -n 2 a | xargs)"
-	equal "5 6" "$(lodge logs --tail 2 a | xargs)"
-	equal "" "$(lodge logs -n 0 a)"
-	equal "1 2 3 4 5 6" "$(lodge logs --tail all a | xargs)"
-	[[ $(lodge logs -t -n 1 a) =~ ^20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]+Z\ 6$ ]]
-	moment=$(lodge logs -t a | awk '/ 6$/ { print $1 }')
-	equal 6 "$(lodge logs --since "$moment" a)"
-	equal "1 2 3 4 5" "$(lodge logs --until "$moment" a | grep -v 6 | xargs)"
-	fails 1 since lodge logs --since nonsense a
+	talk a1 'for i in 1 2 3 4 5; do echo $i; done; sleep 1.1; echo 6'
+	equal "5 6" "$(lodge logs -n 2 a1 | xargs)"
+	equal "5 6" "$(lodge logs --tail 2 a1 | xargs)"
+	equal "" "$(lodge logs -n 0 a1)"
+	equal "1 2 3 4 5 6" "$(lodge logs --tail all a1 | xargs)"
+	[[ $(lodge logs -t -n 1 a1) =~ ^20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]+Z\ 6$ ]]
+	moment=$(lodge logs -t a1 | awk '/ 6$/ { print $1 }')
+	equal 6 "$(lodge logs --since "$moment" a1)"
+	equal "1 2 3 4 5" "$(lodge logs --until "$moment" a1 | grep -v 6 | xargs)"
+	fails 1 since lodge logs --since nonsense a1
 }
 
 @test "-f follows to the end, also over a restart of the reader" {
-	lodge run -d --name f --network none bb sh -c 'for i in 1 2 3; do echo $i; sleep 0.3; done' >/dev/null
-	equal "1 2 3" "$(timeout 10 "$LODGE" logs -f f | xargs)"
+	lodge run -d --name f1 --network none bb sh -c 'for i in 1 2 3; do echo $i; sleep 0.3; done' >/dev/null
+	equal "1 2 3" "$(timeout 10 "$LODGE" logs -f f1 | xargs)"
 }
 
 @test "lines without an end, empty lines, long lines, bytes" {
-	talk a 'printf "no end"'
-	equal "no end" "$(lodge logs a)"
-	talk b 'echo; echo x; echo'
-	equal 3 "$(lodge logs b | wc -l)"
-	talk c 'head -c 100000 /dev/zero | tr "\0" y; echo'
-	equal 100001 "$(lodge logs c | wc -c)"
-	talk d 'head -c 50000 /dev/urandom >/r; cat /r'
-	lodge cp d:/r "$TEST_DIR/r"
-	lodge logs d | cmp - "$TEST_DIR/r"
+	talk a1 'printf "no end"'
+	equal "no end" "$(lodge logs a1)"
+	talk b1 'echo; echo x; echo'
+	equal 3 "$(lodge logs b1 | wc -l)"
+	talk c1 'head -c 100000 /dev/zero | tr "\0" y; echo'
+	equal 100001 "$(lodge logs c1 | wc -c)"
+	talk d1 'head -c 50000 /dev/urandom >/r; cat /r'
+	lodge cp d1:/r "$TEST_DIR/r"
+	lodge logs d1 | cmp - "$TEST_DIR/r"
 	rm "$TEST_DIR/r"
 }
 
 @test "rotation: --log-opt max-size, max-file bound what is kept" {
-	talk a 'i=0; while [ $i -lt 3000 ]; do echo "line $i 0123456789012345678901234567890123456789"; i=$((i+1)); done' \
+	talk a1 'i=0; while [ $i -lt 3000 ]; do echo "line $i 0123456789012345678901234567890123456789"; i=$((i+1)); done' \
 		--log-opt max-size=20k --log-opt max-file=3
-	id=$(lodge inspect --format '{{.Id}}' a)
+	id=$(lodge inspect --format '{{.Id}}' a1)
 	total=$(find "$LODGE_ROOT/guests/$id" -name 'log*' -printf '%s\n' | awk '{ s += $1 } END { print s }')
 	[ "$total" -le $((3 * 20 * 1024 + 8192)) ]
 	[ "$(find "$LODGE_ROOT/guests/$id" -name 'log*' | wc -l)" -le 3 ]
-	equal "line 2999 0123456789012345678901234567890123456789" "$(lodge logs -n 1 a)"
+	equal "line 2999 0123456789012345678901234567890123456789" "$(lodge logs -n 1 a1)"
 	# what is kept hangs together
-	lodge logs a | awk '{ if (n && $2 != n + 1) exit 1; n = $2 }'
+	lodge logs a1 | awk '{ if (n && $2 != n + 1) exit 1; n = $2 }'
 }
 
 @test "--log-driver none keeps nothing" {
-	run lodge run --name n --network none --log-driver none bb echo x
+	run lodge run --name n1 --network none --log-driver none bb echo x
 	[ "$status" = 0 ]
 	[[ $output == *x* ]]
-	fails 1 log lodge logs n
+	fails 1 log lodge logs n1
 }
 
 @test "a terminal's output is logged as it is" {
-	talk t 'echo one; printf "\033[1mtwo\033[0m\n"' -t
-	[[ $(lodge logs t | od -c | head -n 4) == *'\r'*'\n'* ]]
+	talk t1 'echo one; printf "\033[1mtwo\033[0m\n"' -t
+	[[ $(lodge logs t1 | od -c | head -n 4) == *'\r'*'\n'* ]]
 }
 
 @test "logs of nothing" {
 	fails 1 nosuch lodge logs nosuch
-	lodge create --name c --network none bb true
-	equal "" "$(lodge logs c)"
+	lodge create --name c1 --network none bb true
+	equal "" "$(lodge logs c1)"
 }

@@ -26,28 +26,28 @@ ask_is() {
 }
 
 @test "the default network: an address, a gateway, the outside through NAT" {
-	lodge run -d --name a bb sleep 100
-	address=$(guest_address a)
-	equal "$address" "$(lodge inspect --format '{{.NetworkSettings.IPAddress}}' a)"
-	[[ $(lodge exec a ip route) == *"default via"* ]]
+	lodge run -d --name a1 bb sleep 100
+	address=$(guest_address a1)
+	equal "$address" "$(lodge inspect --format '{{.NetworkSettings.IPAddress}}' a1)"
+	[[ $(lodge exec a1 ip route) == *"default via"* ]]
 	outside sh -c 'echo from outside | nc -l -q 1 -p 7000 >/dev/null' &
 	within 3 outside sh -c 'ss -ltn | grep -q :7000'
-	equal "from outside" "$(lodge exec a nc -w 2 198.51.100.1 7000 </dev/null)"
+	equal "from outside" "$(lodge exec a1 nc -w 2 198.51.100.1 7000 </dev/null)"
 	wait $!
 }
 
 @test "the subnet is clear of the host's routes" {
-	lodge run -d --name a bb sleep 100
-	network=$(guest_address a | cut -d. -f1-2)
+	lodge run -d --name a1 bb sleep 100
+	network=$(guest_address a1 | cut -d. -f1-2)
 	[ "$network" != 198.51 ]
 	[ "$(ip route | grep -c "^$network")" -le 1 ]
 }
 
 @test "guests of the default network reach each other by address" {
-	serve a 80
-	lodge run -d --name b bb sleep 100
-	address=$(guest_address a)
-	within 5 eval '[ "$(lodge exec b nc -w 1 '"$address"' 80 </dev/null)" = a ]'
+	serve a1 80
+	lodge run -d --name b1 bb sleep 100
+	address=$(guest_address a1)
+	within 5 eval '[ "$(lodge exec b1 nc -w 1 '"$address"' 80 </dev/null)" = a1 ]'
 }
 
 @test "-p: from 127.0.0.1, from the host's address, from outside, from the guest itself" {
@@ -86,20 +86,22 @@ ask_is() {
 }
 
 @test "-p udp" {
-	lodge run -d --name u -p 9000:9000/udp bb sh -c 'nc -u -l -p 9000 >/got'
-	within 5 eval 'echo hello | nc -u -w 1 127.0.0.1 9000; lodge exec u grep -q hello /got'
-	[[ $(lodge port u) == *"9000/udp -> 0.0.0.0:9000"* ]]
+	lodge run -d --name u1 -p 9000:9000/udp bb sh -c 'nc -u -l -p 9000 >/got'
+	within 5 eval 'echo hello | nc -u -w 1 127.0.0.1 9000; lodge exec u1 grep -q hello /got'
+	[[ $(lodge port u1) == *"9000/udp -> 0.0.0.0:9000"* ]]
 }
 
 @test "-p range: one element, each port its own" {
 	before=$(nft -j list ruleset | jq '[.nftables[] | (.map // .set // empty) | (.elem // [])[]] | length')
-	lodge run -d --name r -p 7100-7199:100-199 bb sh -c \
-		'(while :; do echo 100 | nc -l -p 100; done) & while :; do echo 199 | nc -l -p 199; done'
-	within 5 ask_is 127.0.0.1 7100 100
-	within 5 ask_is 127.0.0.1 7199 199
+	lodge run -d --name r1 -p 7100-7199:7100-7199 -p 7300-7301:100-101 bb sh -c \
+		'for i in 100 101 7100; do while :; do echo $i | nc -l -p $i; done & done; while :; do echo 7199 | nc -l -p 7199; done'
+	within 5 ask_is 127.0.0.1 7100 7100
+	within 5 ask_is 127.0.0.1 7199 7199
+	within 5 ask_is 127.0.0.1 7300 100
+	within 5 ask_is 127.0.0.1 7301 101
 	after=$(nft -j list ruleset | jq '[.nftables[] | (.map // .set // empty) | (.elem // [])[]] | length')
 	[ $((after - before)) -le 16 ]
-	equal 100 "$(lodge port r | grep -c 0.0.0.0)"
+	equal 102 "$(lodge port r1 | grep -c 0.0.0.0)"
 	fails 125 range lodge run --rm -p 7100-7105:100-199 bb true
 }
 
@@ -135,32 +137,32 @@ ask_is() {
 
 @test "--ip asks for an address; a taken one is refused" {
 	lodge network create --subnet 10.98.0.0/24 net2
-	lodge run -d --name a --network net2 --ip 10.98.0.77 bb sleep 100
-	equal 10.98.0.77 "$(guest_address a)"
-	fails 125 10.98.0.77 lodge run -d --name b --network net2 --ip 10.98.0.77 bb sleep 100
-	fails 125 10.97 lodge run -d --name c --network net2 --ip 10.97.0.1 bb sleep 100
+	lodge run -d --name a1 --network net2 --ip 10.98.0.77 bb sleep 100
+	equal 10.98.0.77 "$(guest_address a1)"
+	fails 125 10.98.0.77 lodge run -d --name b1 --network net2 --ip 10.98.0.77 bb sleep 100
+	fails 125 10.97 lodge run -d --name c1 --network net2 --ip 10.97.0.1 bb sleep 100
 }
 
 @test "network create refuses a subnet or a name in use" {
-	lodge network create --subnet 10.96.0.0/24 n
-	fails 1 n lodge network create --subnet 10.95.0.0/24 n
-	fails 1 10.96 lodge network create --subnet 10.96.0.0/16 m
-	fails 1 198.51.100 lodge network create --subnet 198.51.100.0/25 m
-	fails 1 subnet lodge network create --subnet 300.1.0.0/16 m
+	lodge network create --subnet 10.96.0.0/24 n1
+	fails 1 n1 lodge network create --subnet 10.95.0.0/24 n1
+	fails 1 10.96 lodge network create --subnet 10.96.0.0/16 m1
+	fails 1 198.51.100 lodge network create --subnet 198.51.100.0/25 m1
+	fails 1 subnet lodge network create --subnet 300.1.0.0/16 m1
 }
 
 @test "network ls, inspect, rm, prune" {
-	lodge network create n
-	[[ $(lodge network ls --format '{{.Name}} {{.Driver}}') == *"n bridge"* ]]
-	lodge network inspect n | jq -e '.[0].Name == "n"'
-	lodge run -d --name a --network n bb sleep 100
-	fails 1 n lodge network rm n
-	lodge rm -f a
-	lodge network rm n
-	run ! lodge network inspect n
-	lodge network create p
+	lodge network create n1
+	[[ $(lodge network ls --format '{{.Name}} {{.Driver}}') == *"n1 bridge"* ]]
+	lodge network inspect n1 | jq -e '.[0].Name == "n1"'
+	lodge run -d --name a1 --network n1 bb sleep 100
+	fails 1 n1 lodge network rm n1
+	lodge rm -f a1
+	lodge network rm n1
+	run ! lodge network inspect n1
+	lodge network create p1
 	lodge network prune -f
-	[[ $(lodge network ls --format '{{.Name}}') != *p* ]]
+	run ! lodge network inspect p1
 	fails 1 bridge lodge network rm bridge
 }
 
@@ -185,9 +187,9 @@ ask_is() {
 
 @test "no process serves a port" {
 	before=$(ps -e | wc -l)
-	lodge run -d --name a --network none bb sleep 100
+	lodge run -d --name a1 --network none bb sleep 100
 	one=$(ps -e | wc -l)
-	lodge run -d --name b -p 6000-6049:6000-6049 bb sleep 100
+	lodge run -d --name b1 -p 6000-6049:6000-6049 bb sleep 100
 	two=$(ps -e | wc -l)
 	equal $((one - before)) $((two - one))
 }
@@ -195,10 +197,10 @@ ask_is() {
 @test "names outside are asked of the host's servers" {
 	skip_if_no_resolver() { [ -s /etc/resolv.conf ] || skip "no resolver"; }
 	skip_if_no_resolver
-	lodge network create n
-	lodge run -d --name a --network n bb sleep 100
-	[[ $(lodge exec a cat /etc/resolv.conf) == *"nameserver 127.0.0.11"* ]]
+	lodge network create n1
+	lodge run -d --name a1 --network n1 bb sleep 100
+	[[ $(lodge exec a1 cat /etc/resolv.conf) == *"nameserver 127.0.0.11"* ]]
 	# nobody answers here; it must be an answer (SERVFAIL or a timeout), not a hang
-	run lodge exec a timeout 15 nslookup example.org
+	run lodge exec a1 timeout 15 nslookup example.org
 	[ "$status" != 0 ]
 }

@@ -21,7 +21,6 @@ in_guest() { # OPTIONS... IMAGE COMMAND...
 	[ "${lines[1]}" -le 4 ]
 	[[ ${lines[2]} =~ ^[0-9a-f]{12}$ ]]
 	[[ $output == *proc* ]]
-	[ ! -e /home/bob ] || skip "this host has a /home/bob"
 	in_guest bb test -d /home/bob
 }
 
@@ -113,13 +112,13 @@ in_guest() { # OPTIONS... IMAGE COMMAND...
 }
 
 @test "--init reaps and forwards signals" {
-	lodge run -d --init --name i --network none bb sleep 100
-	equal 1 "$(lodge exec i sh -c 'grep -c init /proc/1/comm')"
-	lodge exec i sh -c 'sleep 0.1 & exit 0'
+	lodge run -d --init --name i1 --network none bb sleep 100
+	equal 1 "$(lodge exec i1 sh -c 'grep -c init /proc/1/comm')"
+	lodge exec i1 sh -c 'sleep 0.1 & exit 0'
 	sleep 0.4
-	equal 0 "$(lodge exec i sh -c 'grep -ls "^State:.Z" /proc/[0-9]*/status | wc -l')"
-	lodge stop -t 5 i
-	equal 143 "$(lodge inspect --format '{{.State.ExitCode}}' i)"
+	equal 0 "$(lodge exec i1 sh -c 'grep -ls "^State:.Z" /proc/[0-9]*/status | wc -l')"
+	lodge stop -t 5 i1
+	equal 143 "$(lodge inspect --format '{{.State.ExitCode}}' i1)"
 }
 
 @test "--read-only: the root can't be written, volumes and tmpfs can" {
@@ -225,7 +224,7 @@ JSON
 
 @test "/dev: what is there, and nothing else may be made" {
 	run in_guest bb sh -c 'echo x >/dev/null; head -c 4 /dev/zero | wc -c; head -c 4 /dev/urandom | wc -c
-		readlink /dev/stdin /dev/fd /dev/ptmx; mknod /tmp/sda b 8 0 && head -c 1 /tmp/sda'
+		readlink /dev/stdin; mknod /tmp/sda b 8 0 && head -c 1 /tmp/sda'
 	[[ $output == *"4"*"4"* && $output == *"/proc/self/fd/0"* ]]
 	[[ $output == *"Operation not permitted"* ]]
 }
@@ -290,15 +289,15 @@ JSON
 }
 
 @test "--stop-signal and --stop-timeout" {
-	lodge run -d --name s --stop-signal USR1 --network none bb \
+	lodge run -d --name s1 --stop-signal USR1 --network none bb \
 		sh -c 'trap "exit 42" USR1; while :; do sleep 0.05; done'
-	lodge stop s
-	equal 42 "$(lodge inspect --format '{{.State.ExitCode}}' s)"
-	lodge run -d --name t --stop-timeout 1 --network none bb sh -c 'trap "" TERM; while :; do sleep 0.05; done'
+	lodge stop s1
+	equal 42 "$(lodge inspect --format '{{.State.ExitCode}}' s1)"
+	lodge run -d --name t1 --stop-timeout 1 --network none bb sh -c 'trap "" TERM; while :; do sleep 0.05; done'
 	start=$(date +%s)
-	lodge stop t
+	lodge stop t1
 	[ $(($(date +%s) - start)) -le 4 ]
-	equal 137 "$(lodge inspect --format '{{.State.ExitCode}}' t)"
+	equal 137 "$(lodge inspect --format '{{.State.ExitCode}}' t1)"
 }
 
 @test "--sysctl of a namespace; one of the host is refused" {
@@ -317,16 +316,16 @@ JSON
 
 @test "--cidfile holds the id and isn't overwritten" {
 	rm -f "$TEST_DIR/cid"
-	lodge run -d --cidfile "$TEST_DIR/cid" --name c --network none bb sleep 100
-	equal "$(lodge inspect --format '{{.Id}}' c)" "$(cat "$TEST_DIR/cid")"
+	lodge run -d --cidfile "$TEST_DIR/cid" --name c1 --network none bb sleep 100
+	equal "$(lodge inspect --format '{{.Id}}' c1)" "$(cat "$TEST_DIR/cid")"
 	fails 125 "$TEST_DIR/cid" lodge run --cidfile "$TEST_DIR/cid" --network none bb true
 	rm -f "$TEST_DIR/cid"
 }
 
 @test "what a guest writes stays with it" {
-	lodge run --name w --network none bb sh -c 'echo kept >/file; rm /etc/group'
-	lodge start -a w || true
-	equal kept "$(lodge cp w:/file - | tar -xO)"
+	lodge run --name w1 --network none bb sh -c 'echo kept >/file; rm /etc/group'
+	lodge start -a w1 || true
+	equal kept "$(lodge cp w1:/file - | tar -xO)"
 	in_guest bb test ! -e /file
 	in_guest bb test -e /etc/group
 }

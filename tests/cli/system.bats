@@ -4,11 +4,11 @@
 load ../lib
 
 @test "system df equals du" {
-	lodge run --name w --network none -v data:/data bb sh -c 'head -c 3000000 /dev/urandom >/x; head -c 1000000 /dev/urandom >/data/x'
+	lodge run --name w1 --network none -v data:/data bb sh -c 'head -c 3000000 /dev/urandom >/x; head -c 1000000 /dev/urandom >/data/x'
 	total=$(lodge system df --format json | jq -s 'map(.Bytes) | add')
 	used=$(du -s --block-size=1 "$LODGE_ROOT" | cut -f 1)
 	[ "$total" = "$used" ] || { lodge system df; du -a "$LODGE_ROOT"; echo "df $total, du $used"; false; }
-	lodge rm w
+	lodge rm w1
 	lodge volume rm data
 }
 
@@ -24,8 +24,8 @@ load ../lib
 
 @test "fsck finds nothing, then what was broken, then mends it" {
 	lodge fsck
-	lodge create --name c --network none bb true
-	id=$(lodge inspect --format '{{.Id}}' c)
+	lodge create --name c1 --network none bb true
+	id=$(lodge inspect --format '{{.Id}}' c1)
 	mkdir -p "$LODGE_ROOT/guests/$(printf 'f%.0s' $(seq 64))"
 	run lodge fsck
 	[ "$status" != 0 ]
@@ -94,9 +94,9 @@ load ../lib
 }
 
 @test "nothing is resident when no guest runs" {
-	lodge run -d --name g bb sleep 1000
+	lodge run -d --name g1 bb sleep 1000
 	pgrep -f lodge-monitor >/dev/null
-	lodge rm -f g
+	lodge rm -f g1
 	within 2 eval '! pgrep -x "lodge|lodge-monitor" >/dev/null'
 }
 

@@ -63,9 +63,9 @@ prepare() {
 	equal v1 "$(lodge volume create --label k=v v1)"
 	lodge volume inspect v1 | jq -e '.[0].Name == "v1" and .[0].Labels.k == "v"'
 	[ -d "$(lodge volume inspect --format '{{.Mountpoint}}' v1)" ]
-	lodge run -d --name u -v v1:/v --network none bb sleep 100
+	lodge run -d --name u1 -v v1:/v --network none bb sleep 100
 	fails 1 v1 lodge volume rm v1
-	lodge rm -f u
+	lodge rm -f u1
 	lodge volume create unused >/dev/null
 	lodge volume prune -af
 	equal "" "$(lodge volume ls -q)"
@@ -75,9 +75,9 @@ prepare() {
 }
 
 @test "rm -v removes anonymous volumes, not named ones" {
-	lodge run --name a -v /anon -v named:/named --network none bb true
+	lodge run --name a1 -v /anon -v named:/named --network none bb true
 	equal 2 "$(lodge volume ls -q | wc -l)"
-	lodge rm -v a
+	lodge rm -v a1
 	equal named "$(lodge volume ls -q)"
 	lodge volume rm named
 }
