@@ -111,6 +111,7 @@ int erofs_inode_get(const struct erofs_view *v, uint64_t nid, struct erofs_inode
 	if (ret->layout != EROFS_PLAIN && ret->layout != EROFS_INLINE &&
 		ret->layout != EROFS_CHUNKS)
 		return -E_UNSUPPORTED;
+	ret->sparse = ret->layout == EROFS_CHUNKS;
 	if (!(format & 1))
 		take_compact(v, p, ret);
 	else if (take_extended(v, p, ret) < 0)

@@ -100,6 +100,7 @@ struct erofs_inode {
 	uint32_t mode, uid, gid, nlink, major, minor;
 	int64_t size, mtime;
 	uint32_t mtime_nsec;
+	bool sparse; /* was written with holes */
 	/* the reader's own */
 	unsigned layout;
 	uint32_t raw;

@@ -57,6 +57,37 @@ static int on_xattr(void *arg, const struct xattr *x)
 	return allow(s->u, r);
 }
 
+static int put_piece(int fd, const uint8_t *p, size_t n, int64_t at)
+{
+	while (n) {
+		ssize_t w = pwrite(fd, p, n, at);
+
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w < 0)
+			return -errno;
+		p += w;
+		n -= (size_t)w;
+		at += w;
+	}
+	return 0;
+}
+
+/* A chunk that has data is there as a whole; what is zeros of it was most likely a hole. */
+static int put_sparse(int fd, const uint8_t *p, size_t n, int64_t at)
+{
+	static const uint8_t zeros[4096];
+	size_t k;
+	int r = 0;
+
+	for (; n && r >= 0; p += k, n -= k, at += (int64_t)k) {
+		k = MIN(n, sizeof(zeros));
+		if (memcmp(p, zeros, k) != 0)
+			r = put_piece(fd, p, k, at);
+	}
+	return r;
+}
+
 static int put_content(struct unpack *u, const struct erofs_inode *i, int fd)
 {
 	int64_t at = 0;
@@ -65,20 +96,13 @@ static int put_content(struct unpack *u, const struct erofs_inode *i, int fd)
 		return -errno;
 	while (at < i->size) {
 		const uint8_t *p;
-		size_t n, k;
+		size_t n;
 		int r = erofs_content(&u->view, i, at, &p, &n);
 
+		if (r >= 0 && p)
+			r = (i->sparse ? put_sparse : put_piece)(fd, p, n, at);
 		if (r < 0)
 			return r;
-		for (k = 0; p && k < n;) {
-			ssize_t w = pwrite(fd, p + k, n - k, at + (int64_t)k);
-
-			if (w < 0 && errno == EINTR)
-				continue;
-			if (w < 0)
-				return -errno;
-			k += (size_t)w;
-		}
 		at += (int64_t)n;
 	}
 	return 0;
