@@ -68,6 +68,7 @@ static int check_asked(struct ctx *c, const struct network_record *n, const char
 	if (!subnet || addr_parse(subnet, &net) < 0 || !addr_in(ret, &net))
 		return err_set(e, -E_INVALID, "address '%s' is not in network '%s' (%s)", asked,
 			n->name, subnet ? subnet : "no such subnet");
+	ret->prefix = net.prefix;
 	for (int i = 0; i < 2; i++) {
 		const char *g = i ? n->gateway6 : n->gateway;
 

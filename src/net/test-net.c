@@ -300,6 +300,8 @@ static void test_lease(void)
 	take(n, "aaaa", NULL, "10.201.7.1");
 	take(n, "bbbb", NULL, "10.201.7.2");
 	take(n, "cccc", "10.201.7.5", "10.201.7.5");
+	g_assert_cmpint(lease_pick(&ctx, n, "cccc", "10.201.7.5", &a, &e), ==, 0);
+	g_assert_cmpuint(a.prefix, ==, 29);
 	take(n, "dddd", NULL, "10.201.7.4");
 	take(n, "eeee", NULL, "10.201.7.6");
 	g_assert_cmpint(lease_pick(&ctx, n, "ffff", NULL, &a, &e), ==, -E_LIMIT);
