@@ -2,11 +2,13 @@
 #include "image/child.h"
 
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include "image/archive-priv.h"
@@ -26,31 +28,70 @@ struct run {
 	char complaint[LINE_MAX_], last[LINE_MAX_];
 	char stage[64];
 	int64_t bytes, told;
-	bool stopped;
+	bool stopped, own_pids, failed_fetch;
 	int code;
 };
 
-static void child_main(const struct run *r, int out, int err)
+static void exec_program(const struct run *r)
+{
+	(void)execvp(r->x->argv[0], r->x->argv);
+	_exit(127);
+}
+
+/* Process 1 of a pid namespace: when it dies nothing of the program lives on, whatever it has started. A program
+ * that isn't made for being process 1 would be confused by the orphans that it gets. */
+static void be_init(const struct run *r)
+{
+	pid_t main_pid = fork(), pid;
+	int status;
+
+	if (main_pid < 0)
+		_exit(126);
+	if (main_pid == 0)
+		exec_program(r);
+	while ((pid = wait(&status)) != main_pid)
+		if (pid < 0 && errno != EINTR)
+			_exit(126);
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
+static void child_main(const struct run *r, pid_t parent, int out, int err)
 {
 	int null = open("/dev/null", O_RDONLY);
 
 	(void)setpgid(0, 0);
-	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+	(void)prctl(PR_SET_PDEATHSIG, r->own_pids ? SIGKILL : SIGTERM);
+	if (!r->own_pids && getppid() != parent)
+		_exit(126);
 	(void)sigprocmask(SIG_SETMASK, &r->old_mask, NULL);
 	(void)signal(SIGPIPE, SIG_DFL);
 	(void)setenv("LC_ALL", "C.UTF-8", 1);
 	if (r->x->tmpdir)
 		(void)setenv("TMPDIR", r->x->tmpdir, 1);
 	if (dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
-		_exit(127);
-	(void)execvp(r->x->argv[0], r->x->argv);
-	_exit(127);
+		_exit(126);
+	if (r->own_pids)
+		be_init(r);
+	exec_program(r);
+}
+
+/* As fork(2), in a pid namespace where that is allowed. */
+static pid_t fork_child(struct run *r)
+{
+	struct clone_args args = { .flags = CLONE_NEWPID, .exit_signal = SIGCHLD };
+	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+
+	r->own_pids = pid >= 0;
+	if (pid < 0)
+		pid = fork();
+	return pid;
 }
 
 static int start(struct run *r, struct err *e)
 {
 	_cleanup_close_ int out_to = -1, err_to = -1;
 	int out[2] = { -1, -1 }, err[2];
+	pid_t parent = getpid();
 
 	if (pipe2(err, O_CLOEXEC) < 0)
 		return err_sys(e, -errno, "cannot make a pipe");
@@ -63,11 +104,11 @@ static int start(struct run *r, struct err *e)
 		out_to = out[1];
 		(void)fcntl(out_to, F_SETPIPE_SZ, 1 << 20);
 	}
-	r->pid = fork();
+	r->pid = fork_child(r);
 	if (r->pid < 0)
 		return err_sys(e, -errno, "cannot start '%s'", r->x->argv[0]);
 	if (r->pid == 0)
-		child_main(r, out_to >= 0 ? out_to : err_to, err_to);
+		child_main(r, parent, out_to >= 0 ? out_to : err_to, err_to);
 	(void)setpgid(r->pid, r->pid);
 	return 0;
 }
@@ -78,19 +119,41 @@ static void stop(struct run *r, int sig)
 	(void)kill(-r->pid, sig);
 }
 
+/* The first line with "E: "; or of apt, where it couldn't fetch something, "Err:1 URL ..." and on the next line
+ * why. */
+static void take_complaint(struct run *r, const char *s)
+{
+	size_t n = strlen(r->complaint);
+
+	if (r->failed_fetch) {
+		(void)g_snprintf(r->complaint + n, sizeof(r->complaint) - n, ": %s", s);
+		r->failed_fetch = false;
+	} else if (!r->complaint[0] && g_str_has_prefix(s, "Err:") && strchr(s, ' ')) {
+		(void)g_snprintf(
+			r->complaint, sizeof(r->complaint), "cannot fetch%.300s", strchr(s, ' '));
+		r->failed_fetch = true;
+	} else if (!r->complaint[0] && g_str_has_prefix(s, "E: ")) {
+		(void)g_strlcpy(r->complaint, s + 3, sizeof(r->complaint));
+	}
+}
+
 /* "I: extracting archives..." is a stage; "E: ..." is what went wrong. */
 static void take_line(struct run *r)
 {
+	/* what says nothing to those who wait */
+	static const char *const no_stage[] = { "hook", "tempdir", "skipping", "success in",
+		"chroot architecture", "automatically chosen", "signed-by", "I: done" };
 	char *s = g_strstrip(r->line);
 
 	if (!*s)
 		return;
 	(void)g_strlcpy(r->last, s, sizeof(r->last));
-	if ((g_str_has_prefix(s, "E: ") || g_str_has_prefix(s, "Err:")) && !r->complaint[0])
-		(void)g_strlcpy(r->complaint, s + (s[1] == ':' ? 3 : 0), sizeof(r->complaint));
-	if (!g_str_has_prefix(s, "I: "))
+	take_complaint(r, s);
+	if (!g_str_has_prefix(s, "I: ") || r->stopped)
 		return;
-	s[strcspn(s, "\r")] = '\0';
+	for (unsigned i = 0; i < G_N_ELEMENTS(no_stage); i++)
+		if (strstr(s, no_stage[i]))
+			return;
 	(void)g_strlcpy(r->stage, s + 3, sizeof(r->stage));
 	image_tell(r->x->progress, "%s", s + 3);
 }

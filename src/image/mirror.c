@@ -14,12 +14,14 @@
 #include "store/journal.h"
 #include "store/layer.h"
 
+#define MERGED_USR_HOOKS "/usr/share/mmdebstrap/hooks/maybe-merged-usr"
+
 struct distribution {
-	const char *repository;	       /* of references */
-	const char *origin;	       /* in the Release files, for apt */
-	const char *mirror, *security; /* URLs when apt's configuration has none */
-	const char *components;	       /* by ',' */
-	const char *keyring, *keyring_package;
+	const char *repository;		       /* of references */
+	const char *origin;		       /* in the Release files, for apt */
+	const char *mirror, *security;	       /* URLs when apt's configuration has none */
+	const char *components;		       /* by ',' */
+	const char *keyring, *keyring_package; /* NULL: Debian has none */
 };
 
 static const struct distribution debian = { "library/debian", "Debian",
@@ -34,8 +36,7 @@ static const struct distribution debian = { "library/debian", "Debian",
 #define UBUNTU_SECURITY UBUNTU_MIRROR
 #endif
 static const struct distribution ubuntu = { "library/ubuntu", "Ubuntu", UBUNTU_MIRROR,
-	UBUNTU_SECURITY, "main,universe", "/usr/share/keyrings/ubuntu-archive-keyring.gpg",
-	"ubuntu-keyring" };
+	UBUNTU_SECURITY, "main,universe", "/usr/share/keyrings/ubuntu-archive-keyring.gpg", NULL };
 
 /* The suites, by number and name. A name that moves ("stable") has no number, and gets no second tag. */
 static const struct suite {
@@ -296,7 +297,9 @@ static void command_mmdebstrap(struct build *b)
 		arg(b, "--architectures=%s", b->o->arch);
 	arg(b, "--keyring=%s", b->suite->of->keyring);
 	arg(b, "--aptopt=Acquire::Languages \"none\"");
-	arg(b, "--skip=output/dev");
+	/* else the package "usrmerge" does it, and brings 50 MB of perl along */
+	if (access(MERGED_USR_HOOKS, R_OK) == 0)
+		arg(b, "--hook-dir=%s", MERGED_USR_HOOKS);
 	arg_include(b);
 	for (unsigned i = 0; b->slim && i < ELEMENTSOF(no_docs); i++)
 		arg(b, "--dpkgopt=path-exclude=%s", no_docs[i]);
@@ -339,7 +342,7 @@ static int take_output(void *data, const void *bytes, size_t size, struct err *e
 
 static void mend_failure(struct err *e)
 {
-	static const char *const network[] = { "resolve", "Failed to fetch", "onnect", "imed out",
+	static const char *const network[] = { "resolve", "cannot fetch", "onnect", "imed out",
 		"does not have a Release", "Temporary failure", "Invalid Release" };
 	static const char *const keys[] = { "NO_PUBKEY", "not signed", "signature", "GPG" };
 
@@ -474,13 +477,14 @@ static int build_held(struct build *b, char **ret_id, struct err *e)
 	int r;
 
 	plan_add(p, AT_HOST, &step_tree, b->dir, "0755");
-	shown = g_newa(const char *, b->argv->len + 4);
+	shown = g_newa(const char *, b->argv->len + 5);
 	for (unsigned i = 0; i + 1 < b->argv->len; i++)
 		shown[n++] = b->argv->pdata[i];
 	shown[n++] = "|";
 	shown[n++] = "mkfs.erofs";
 	shown[n++] = "--tar=f";
 	shown[n++] = plan_str(p, "%s/layers/", b->c->root);
+	shown[n++] = "-";
 	plan_addv(p, AT_HOST, 0, &step_content, shown, n);
 	r = journal_begin(b->c, p, &hold, e);
 	if (r != 0)
@@ -516,7 +520,11 @@ int image_build_from_mirror(struct ctx *c, const char *ref, const struct image_m
 		r = err_set(e, -E_UNSUPPORTED,
 			"the keyring '%s' isn't there, so nothing could be checked",
 			b.suite->of->keyring);
-		(void)err_mend(e, "apt-get install %s", b.suite->of->keyring_package);
+		if (b.suite->of->keyring_package)
+			(void)err_mend(e, "apt-get install %s", b.suite->of->keyring_package);
+		else
+			(void)err_mend(e, "put it there; it is in %s's package of keys",
+				b.suite->of->origin);
 	}
 	if (r >= 0) {
 		find_mirror(&b);

@@ -394,17 +394,17 @@ static void check_layer_file(struct fsck *f, const char *path, const char *name)
 
 static int check_layers(struct fsck *f, struct err *e)
 {
+	unsigned flags =
+		(f->repair ? LAYER_FSCK_REPAIR : 0) | (f->may_collect ? LAYER_FSCK_COLLECT : 0);
 	g_autoptr(GPtrArray) unused = NULL;
 	int64_t bytes;
 	int r;
 
-	r = layer_fsck(f->c,
-		(f->repair ? LAYER_FSCK_REPAIR : 0) | (f->may_collect ? LAYER_FSCK_COLLECT : 0),
-		f->problems, e);
-	if (r < 0)
-		return r;
-	f->left += (unsigned)r;
 	r = for_each_in(f, "layers", check_layer_file, e);
+	if (r >= 0)
+		r = layer_fsck(f->c, flags | LAYER_FSCK_VERIFY, f->problems, e);
+	if (r > 0)
+		f->left += (unsigned)r;
 	if (r < 0 || !f->may_collect)
 		return r;
 	r = store_layer_unused(f->s, &unused, e);
