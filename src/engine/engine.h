@@ -24,6 +24,8 @@ struct engine_start {
 	struct plan *plan;	  /* steps of the network and the volumes stand in it already (AT_HOST) */
 	const struct plan *net;	  /* AT_PARENT and AT_CHILD steps of the network, placed by the engine; or NULL */
 	const char *resolv_conf, *hosts; /* texts for /etc, or NULL: leave the image's own */
+	const char *events;	  /* where the monitor tells its end, or NULL */
+	const char *attributes;	  /* for that: members of a JSON object, without the braces */
 };
 
 struct engine_exec {

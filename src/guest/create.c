@@ -88,9 +88,9 @@ static int fill_argv(struct create *k, struct err *e)
 	json_object_set_new(k->doc, "entrypoint",
 		json_list(k->q->entrypoint ? k->q->entrypoint : k->config->entrypoint));
 	json_object_set_new(k->doc, "cmd",
-		json_list(k->q->argv && k->q->argv[0] ? k->q->argv :
-							!k->q->entrypoint ? k->config->cmd :
-									    NULL));
+		json_list(k->q->argv && k->q->argv[0] ? k->q->argv
+			  : !k->q->entrypoint	      ? k->config->cmd
+						      : NULL));
 	argv = g_ptr_array_new();
 	append_all(argv, k->q->entrypoint ? k->q->entrypoint : k->config->entrypoint);
 	if (k->q->argv && k->q->argv[0])

@@ -65,10 +65,9 @@ void event_emit(
 		return;
 }
 
-void guest_event(struct ctx *c, const struct guest *g, const char *action, json_t *extra)
+static json_t *attributes_of(const struct guest *g)
 {
-	json_error_t je;
-	json_t *doc = json_loads(g->rec->doc, 0, &je);
+	json_t *doc = json_loads(g->rec->doc, 0, NULL);
 	json_t *labels = json_object_get(doc, "labels");
 	json_t *a = json_is_object(labels) ? json_copy(labels) : json_object();
 
@@ -76,12 +75,31 @@ void guest_event(struct ctx *c, const struct guest *g, const char *action, json_
 	json_object_set_new(a, "realm", json_string(g->rec->realm));
 	if (g->rec->image_name)
 		json_object_set_new(a, "image", json_string(g->rec->image_name));
+	json_decref(doc);
+	return a;
+}
+
+char *event_attributes(const struct guest *g)
+{
+	json_t *a = attributes_of(g);
+	char *text = json_dumps(a, JSON_COMPACT);
+	size_t n = text ? strlen(text) : 0;
+	char *inner = n >= 2 && n < EVENT_LINE_MAX / 2 ? g_strndup(text + 1, n - 2) : g_strdup("");
+
+	free(text);
+	json_decref(a);
+	return inner;
+}
+
+void guest_event(struct ctx *c, const struct guest *g, const char *action, json_t *extra)
+{
+	json_t *a = attributes_of(g);
+
 	if (extra) {
 		json_object_update(a, extra);
 		json_decref(extra);
 	}
 	event_emit(c, "guest", action, g->rec->id, a);
-	json_decref(doc);
 }
 
 struct reader {

@@ -53,6 +53,8 @@ int guest_must_run(const struct guest *g, struct err *e);
 int guest_lock(struct ctx *c, struct guest *g, struct err *e);
 /* Undoes what a dead monitor left; the caller has the lock. */
 int guest_clean(struct ctx *c, struct guest *g, struct err *e);
+/* The attributes of a guest's events, without the braces. Caller frees. */
+char *event_attributes(const struct guest *g);
 void guest_event(struct ctx *c, const struct guest *g, const char *action, json_t *extra);
 
 /* --- session.c --- */

@@ -14,6 +14,7 @@ struct start {
 	struct plan *plan, *net;
 	struct net_result given;
 	bool have_given;
+	char *events, *attributes;
 };
 
 static void start_clear(struct start *s)
@@ -21,6 +22,8 @@ static void start_clear(struct start *s)
 	engine_at_clear(&s->at);
 	plan_freep(&s->plan);
 	plan_freep(&s->net);
+	g_free(s->events);
+	g_free(s->attributes);
 	if (s->have_given)
 		net_result_free(&s->given);
 }
@@ -115,6 +118,10 @@ static int build(struct ctx *c, struct guest *g, struct start *s, struct err *e)
 	s->have_given = true;
 	s->at.s.plan = s->plan;
 	s->at.s.net = s->net;
+	s->events = store_run_path(c, "events");
+	s->attributes = event_attributes(g);
+	s->at.s.events = s->events;
+	s->at.s.attributes = s->attributes;
 	s->at.s.resolv_conf = s->given.resolv_conf;
 	s->at.s.hosts = s->given.hosts;
 	return s->at.ops->plan_start(c, &s->at.s, 0, e);

@@ -226,8 +226,10 @@ int guest_kill(struct ctx *c, struct guest *g, int sig, struct err *e)
 	}
 	if (r >= 0) {
 		json_t *extra = json_object();
+		char number[16];
 
-		json_object_set_new(extra, "signal", json_integer(sig));
+		(void)snprintf(number, sizeof(number), "%d", sig);
+		json_object_set_new(extra, "signal", json_string(number));
 		guest_event(c, g, "kill", extra);
 	}
 	if (r >= 0 && sig == SIGKILL)

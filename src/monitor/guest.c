@@ -355,6 +355,9 @@ static void finish_run(struct monitor *m)
 	m->step_run.trace_fd = trace;
 	m->main.pid = 0;
 	m->finished_at = realtime_ns();
+	if (m->oom)
+		event_write(m, "oom", -1);
+	event_write(m, "die", m->main.exit_code);
 	if (!again) {
 		end_for_good(m);
 		return;
@@ -374,8 +377,10 @@ static void restart(struct monitor *m)
 
 	m->restart_at = 0;
 	m->restarts++;
-	if (guest_start(m, &e) >= 0)
+	if (guest_start(m, &e) >= 0) {
+		event_write(m, "start", -1);
 		return;
+	}
 	(void)snprintf(m->error, sizeof(m->error), "%s", e.text);
 	m->main.exit_code = 125;
 	if (!wants_restart(m)) {

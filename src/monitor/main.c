@@ -84,6 +84,10 @@ static int set(struct monitor *m, const char *key, const char *value)
 		m->step_run.trace_fd = number(value);
 	else if (strcmp(key, "remove") == 0)
 		m->remove_with = value;
+	else if (strcmp(key, "events") == 0)
+		m->events = value;
+	else if (strcmp(key, "attributes") == 0)
+		m->attributes = value;
 	else if (strcmp(key, "restart") == 0) {
 		for (unsigned i = 0; i < ELEMENTSOF(restarts); i++)
 			if (strcmp(value, restarts[i]) == 0) {

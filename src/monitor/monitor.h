@@ -16,6 +16,7 @@
  *   conn.c    the socket and its messages
  *   exec.c    further commands in the guest
  *   dns.c     names for the guest
+ *   event.c   what is told to RUN/events
  */
 
 #include <stdbool.h>
@@ -82,6 +83,7 @@ enum restart {
 struct monitor {
 	/* arguments */
 	const char *id, *dir, *run, *remove_with;
+	const char *events, *attributes; /* NULL: nothing is told */
 	bool tty, open_stdin, stdin_once;
 	enum restart restart;
 	int restart_max, stop_signal, stop_timeout;
@@ -161,6 +163,9 @@ void conn_send_err(struct conn *c, const struct err *e);
 void conn_tell_exit(struct monitor *m, int code, bool finally);
 /* Connections that speak for a caller who waits for this guest's end. */
 bool conn_waited_for(const struct monitor *m);
+
+/* event.c: exit_code -1: none */
+void event_write(const struct monitor *m, const char *action, int exit_code);
 
 /* exec.c */
 void exec_start(struct monitor *m, struct conn *c, const char *plan, size_t size, unsigned flags,

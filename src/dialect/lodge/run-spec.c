@@ -485,10 +485,15 @@ static int set_seccomp(struct fill *f, const char *word, struct err *e)
 	if (!g_file_get_contents(word, &text, &n, &ge))
 		return err_set(e, -E_INVALID, "cannot read the seccomp profile '%s': %s", word,
 			ge->message);
-	if (n > SECCOMP_FILE_MAX || strlen(text) != n || !g_utf8_validate(text, n, NULL)) {
+	json_error_t je;
+	json_t *j = n > SECCOMP_FILE_MAX ? NULL : json_loadb(text, n, 0, &je);
+
+	if (!j) {
 		g_free(text);
-		return err_set(e, -E_INVALID, "the seccomp profile '%s' is no JSON text", word);
+		return err_set(e, -E_INVALID, "the seccomp profile '%s' isn't JSON: %s", word,
+			n > SECCOMP_FILE_MAX ? "it is too large" : je.text);
 	}
+	json_decref(j);
 	g_free(f->s->seccomp);
 	f->s->seccomp = text;
 	return 0;

@@ -74,6 +74,10 @@ static char **monitor_argv(struct ctx *c, const struct engine_start *s, uint32_t
 	g_ptr_array_add(a, g_strdup_printf("log-size=%" G_GINT64_FORMAT, p->log_max_size));
 	g_ptr_array_add(a, g_strdup_printf("log-files=%d", p->log_max_files));
 	g_ptr_array_add(a, g_strdup_printf("attach=%u", flags));
+	if (s->events && s->attributes) {
+		g_ptr_array_add(a, g_strdup_printf("events=%s", s->events));
+		g_ptr_array_add(a, g_strdup_printf("attributes=%s", s->attributes));
+	}
 	if (c->trace_fd >= 0)
 		g_ptr_array_add(a, g_strdup("trace=4"));
 	if (p->auto_remove) {

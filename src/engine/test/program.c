@@ -107,7 +107,7 @@ static void one_command(struct program *p, char **argv, int64_t now)
 	}
 }
 
-void program_run(struct program *p, int64_t now)
+void test_program_run(struct program *p, int64_t now)
 {
 	while (!p->over && !p->reads) {
 		char **argv;
@@ -133,7 +133,7 @@ void program_input(struct program *p, const char *data, size_t n, int64_t now)
 		return;
 	if (n == 0) {
 		p->reads = p->shell = false;
-		program_run(p, now);
+		test_program_run(p, now);
 		return;
 	}
 	if (!p->shell) {

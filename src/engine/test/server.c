@@ -156,9 +156,27 @@ static void tell_exit(struct server *v, bool finally)
 	}
 }
 
+static void tell_end(struct server *v)
+{
+	g_autofree char *line = NULL;
+	_cleanup_close_ int fd = -1;
+
+	if (!v->s->events || !v->s->attributes)
+		return;
+	line = g_strdup_printf(
+		"{\"time\":%" G_GINT64_FORMAT
+		",\"type\":\"guest\",\"action\":\"die\",\"id\":\"%s\",\"attributes\":{%s%s"
+		"\"exitCode\":\"%d\"}}\n",
+		v->ended, v->s->id, v->s->attributes, *v->s->attributes ? "," : "", v->main.code);
+	fd = open(v->s->events, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+	if (fd >= 0 && write(fd, line, strlen(line)) < 0)
+		return;
+}
+
 static void main_ended(struct server *v)
 {
 	v->ended = g_get_real_time() * 1000;
+	tell_end(v);
 	if (wants_restart(v)) {
 		v->restart_at = now_ns() + RESTART_WAIT;
 		write_status(v, v->s->run_dir, "restarting");
@@ -187,7 +205,7 @@ static void go_on(struct server *v)
 		}
 	}
 	if (!v->paused && !v->restart_at)
-		program_run(&v->main, now);
+		test_program_run(&v->main, now);
 	if (!v->restart_at)
 		take_output(v, NULL, &v->main);
 	for (unsigned i = 0; i < CONNS_MAX; i++) {
@@ -196,7 +214,7 @@ static void go_on(struct server *v)
 		if (c->fd < 0 || !c->has_exec)
 			continue;
 		if (!v->paused)
-			program_run(&c->exec, now);
+			test_program_run(&c->exec, now);
 		take_output(v, c, &c->exec);
 		if (c->exec.over) {
 			send_msg(c, MSG_EXIT, 0, (uint32_t)c->exec.code, NULL, 0);

@@ -38,7 +38,7 @@ struct program {
 int program_init(struct program *p, char *const *argv, struct err *e);
 void program_clear(struct program *p);
 /* Goes on until it sleeps, reads or is over. now: ns, any clock. */
-void program_run(struct program *p, int64_t now);
+void test_program_run(struct program *p, int64_t now);
 /* n 0: the end. */
 void program_input(struct program *p, const char *data, size_t n, int64_t now);
 void program_signal(struct program *p, int sig);

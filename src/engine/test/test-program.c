@@ -9,7 +9,7 @@ static void start(struct program *p, const char *line)
 
 	g_assert_true(g_shell_parse_argv(line, NULL, &argv, NULL));
 	g_assert_cmpint(program_init(p, argv, &e), ==, 0);
-	program_run(p, 0);
+	test_program_run(p, 0);
 }
 
 static void test_simple(void)
@@ -52,9 +52,9 @@ static void test_sleep_and_signals(void)
 
 	start(&p, "sh -c 'trap 9; sleep 5; echo late'");
 	g_assert_false(p.over);
-	program_run(&p, 4999999999);
+	test_program_run(&p, 4999999999);
 	g_assert_false(p.over);
-	program_run(&p, 5000000000);
+	test_program_run(&p, 5000000000);
 	g_assert_true(p.over);
 	g_assert_cmpstr(p.out->str, ==, "late\n");
 	program_clear(&p);
