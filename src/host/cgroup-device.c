@@ -274,7 +274,7 @@ static int set_v2(const char *dir, const struct cgroup_device_rule *rules, size_
 
 	if (d < 0)
 		return -errno;
-	p = calloc(CGROUP_DEVICE_INSNS_MAX, sizeof(*p));
+	p = calloc(CGROUP_DEVICE_INSNS(n), sizeof(*p));
 	if (!p)
 		abort();
 	memset(&a, 0, sizeof(a));
@@ -311,6 +311,8 @@ int cgroup_device_set(
 		return err_set(e, -E_INVALID, "bad cgroup path '%s'", path);
 	if (n > CGROUP_DEVICE_RULES_MAX)
 		return err_set(e, -E_LIMIT, "more than %d device rules", CGROUP_DEVICE_RULES_MAX);
+	/* Hybrid hosts could have the program too, but loading one makes all processors wait for each other: on
+	 * a busy host that takes ten times as long as the hierarchy. */
 	if (cgroup_dir(h, path, CGROUP_DEVICES, dir, &v2) >= 0)
 		r = set_v1(dir, rules, n);
 	else if (h->v2[0]) {
@@ -318,7 +320,8 @@ int cgroup_device_set(
 		r = set_v2(dir, rules, n);
 	} else {
 		err_set(e, -E_UNSUPPORTED, "cgroup controller 'devices' isn't available");
-		return err_mend(e, "mount cgroup v2, or v1's devices");
+		err_mend(e, "mount cgroup v2, or v1's devices");
+		return -E_UNSUPPORTED;
 	}
 	return r < 0 ? err_sys(e, r, "cannot set the device rules of the cgroup '%s'", path) : 0;
 }

@@ -107,7 +107,6 @@ static void read_memory(struct reader *r, struct cgroup_stats *s)
 
 static void read_pids(struct reader *r, struct cgroup_stats *s)
 {
-	_cleanup_free_ pid_t *pids = NULL;
 	size_t n;
 
 	s->pids_limit = UINT64_MAX;
@@ -115,7 +114,7 @@ static void read_pids(struct reader *r, struct cgroup_stats *s)
 		s->pids = number(r, "pids.current");
 		s->pids_limit = number(r, "pids.max");
 		s->known |= CGROUP_BIT(CGROUP_PIDS);
-	} else if (cgroup_procs(r->path, &pids, &n) >= 0) {
+	} else if (cgroup_threads(r->path, &n) >= 0) {
 		s->pids = n;
 		s->known |= CGROUP_BIT(CGROUP_PIDS);
 	}
@@ -210,16 +209,18 @@ int cgroup_stats(const char *path, struct cgroup_stats *ret)
 
 uint64_t cgroup_oom_kills(const char *path)
 {
-	_cleanup_free_ struct reader *r = calloc(1, sizeof(*r));
+	char dir[CGROUP_DIR_MAX], file[CGROUP_DIR_MAX + 32], events[512];
+	uint64_t n;
+	bool v2;
 
-	if (!r)
-		abort();
-	r->h = cgroup_host();
-	r->path = path;
-	if (!cgroup_path_ok(path) || !at(r, CGROUP_MEMORY) ||
-		!text(r, r->v2 ? "memory.events" : "memory.oom_control"))
+	if (!cgroup_path_ok(path) || cgroup_dir(cgroup_host(), path, CGROUP_MEMORY, dir, &v2) < 0)
 		return 0;
-	return find(r, "oom_kill");
+	(void)snprintf(
+		file, sizeof(file), "%s/%s", dir, v2 ? "memory.events" : "memory.oom_control");
+	if (small_read(file, events, sizeof(events)) < 0 ||
+		small_find_u64(events, "oom_kill", &n) < 0)
+		return 0;
+	return n;
 }
 
 int cgroup_oom_fd(const char *path)

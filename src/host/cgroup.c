@@ -160,6 +160,18 @@ static void parse_line(const char *line, size_t len, struct cgroup_host *h)
 		h->v1[h->n_v1++].controllers = bits;
 }
 
+static void settle_mode(struct cgroup_host *h)
+{
+	if (h->v2[0])
+		h->mode = h->n_v1 ? CGROUP_HYBRID : CGROUP_V2;
+	else
+		h->mode = h->n_v1 ? CGROUP_V1 : CGROUP_NONE;
+	/* A systemd host on v2 has no v1 hierarchy; one left over with no controller changes nothing. */
+	if (h->mode == CGROUP_HYBRID && h->n_v1 == 1 &&
+		h->v1[0].controllers == CGROUP_BIT(CGROUP_NAMED))
+		h->mode = CGROUP_V2;
+}
+
 void cgroup_host_parse(const char *mountinfo, const char *v2_controllers, struct cgroup_host *ret)
 {
 	*ret = (struct cgroup_host){ 0 };
@@ -171,38 +183,31 @@ void cgroup_host_parse(const char *mountinfo, const char *v2_controllers, struct
 	}
 	if (ret->v2[0] && v2_controllers)
 		ret->v2_controllers = cgroup_controllers_parse(v2_controllers);
-	if (ret->v2[0])
-		ret->mode = ret->n_v1 ? CGROUP_HYBRID : CGROUP_V2;
-	else
-		ret->mode = ret->n_v1 ? CGROUP_V1 : CGROUP_NONE;
-	/* A systemd host on v2 has no v1 hierarchy; one left over with no controller changes nothing. */
-	if (ret->mode == CGROUP_HYBRID && ret->n_v1 == 1 &&
-		ret->v1[0].controllers == CGROUP_BIT(CGROUP_NAMED))
-		ret->mode = CGROUP_V2;
+	settle_mode(ret);
 }
 
-static char *read_all(const char *path)
+/* A line at a time, since a host with many guests has a long list, and the monitor little memory. */
+static void read_mountinfo(struct cgroup_host *h)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	size_t n = 0, size = 16384;
-	char *s = malloc(size);
+	_cleanup_close_ int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	char buf[SMALL_MAX];
+	size_t n = 0;
+	ssize_t k;
 
-	if (!s)
-		abort();
-	while (fd >= 0) {
-		ssize_t k = read(fd, s + n, size - n - 1);
+	while (fd >= 0 && (k = read(fd, buf + n, sizeof(buf) - n)) > 0) {
+		char *line = buf, *end;
 
-		if (k <= 0)
-			break;
 		n += (size_t)k;
-		if (n + 1 == size) {
-			s = realloc(s, size *= 2);
-			if (!s)
-				abort();
+		while ((end = memchr(line, '\n', n - (size_t)(line - buf))) != NULL) {
+			parse_line(line, (size_t)(end - line), h);
+			line = end + 1;
 		}
+		n -= (size_t)(line - buf);
+		if (n == sizeof(buf))
+			n = 0; /* longer than any line of a cgroup's mount */
+		memmove(buf, line, n);
 	}
-	s[n] = '\0';
-	return s;
+	settle_mode(h);
 }
 
 const struct cgroup_host *cgroup_host(void)
@@ -210,13 +215,11 @@ const struct cgroup_host *cgroup_host(void)
 	/* A fact of the machine, looked up once: a start asks for it a dozen times. */
 	static struct cgroup_host host;
 	static bool known;
-	_cleanup_free_ char *info = NULL;
 	char file[CGROUP_MOUNT_MAX + 32], text[512];
 
 	if (known)
 		return &host;
-	info = read_all("/proc/self/mountinfo");
-	cgroup_host_parse(info, NULL, &host);
+	read_mountinfo(&host);
 	if (host.v2[0]) {
 		(void)snprintf(file, sizeof(file), "%s/cgroup.controllers", host.v2);
 		if (small_read(file, text, sizeof(text)) > 0)
@@ -246,14 +249,15 @@ int cgroup_dir(const struct cgroup_host *h, const char *path, enum cgroup_contro
 void cgroup_controllers_for(const struct cgroup_host *h, const char *const *keys, unsigned n_keys,
 	char list[CGROUP_PATH_MAX])
 {
-	unsigned bits =
-		CGROUP_BIT(CGROUP_DEVICES) | CGROUP_BIT(CGROUP_MEMORY) | CGROUP_BIT(CGROUP_PIDS);
+	unsigned bits = CGROUP_BIT(CGROUP_MEMORY) | CGROUP_BIT(CGROUP_DEVICES);
 	size_t n = 0;
 
+	/* What a v2 tree does by itself: freezing, processor times, counting threads. */
 	if (!h->v2[0])
-		bits |= CGROUP_BIT(CGROUP_FREEZER) | CGROUP_BIT(CGROUP_CPUACCT);
-	if (h->v2_controllers & CGROUP_BIT(CGROUP_IO))
-		bits |= CGROUP_BIT(CGROUP_IO);
+		bits |= CGROUP_BIT(CGROUP_FREEZER) | CGROUP_BIT(CGROUP_CPUACCT) |
+			CGROUP_BIT(CGROUP_PIDS);
+	/* Controllers of v2 cost no folder of their own. */
+	bits |= h->v2_controllers & (CGROUP_BIT(CGROUP_IO) | CGROUP_BIT(CGROUP_PIDS));
 	for (unsigned i = 0; i < n_keys; i++)
 		bits |= cgroup_key_controller(keys[i]);
 	bits &= cgroup_controllers(h);
@@ -315,6 +319,8 @@ static int enable_v2(const char *dir, unsigned controllers, struct err *e)
 	char file[CGROUP_DIR_MAX + 32], text[512], word[32];
 	unsigned on = 0;
 
+	if (!controllers)
+		return 0;
 	(void)snprintf(file, sizeof(file), "%s/cgroup.subtree_control", dir);
 	if (small_read(file, text, sizeof(text)) >= 0)
 		on = cgroup_controllers_parse(text);
@@ -364,44 +370,64 @@ static int fill_cpuset(const char *dir)
 	return small_write(file, "1");
 }
 
+/* 1 when it is there already. */
 static int make_one(const char *dir, unsigned v1_controllers, struct err *e)
 {
 	int r;
 
 	if (mkdir(dir, 0755) < 0)
-		return errno == EEXIST ? 0 : err_sys(e, -errno, "cannot make the cgroup '%s'", dir);
+		return errno == EEXIST ? 1 : err_sys(e, -errno, "cannot make the cgroup '%s'", dir);
 	if (!(v1_controllers & CGROUP_BIT(CGROUP_CPUSET)))
 		return 0;
 	r = fill_cpuset(dir);
 	return r < 0 ? err_sys(e, r, "cannot prepare the cgroup '%s'", dir) : 0;
 }
 
-/* The folders of path, one after the other, below a mount. */
+/* The usual case: all above is there, and gives its children the controllers. */
+static int make_leaf(const char *mount, const char *path, bool v2, unsigned controllers)
+{
+	char dir[CGROUP_DIR_MAX], file[CGROUP_DIR_MAX + 32], text[512];
+
+	(void)snprintf(dir, sizeof(dir), "%s/%s", mount, path);
+	if (v2 && controllers) {
+		(void)snprintf(file, sizeof(file), "%.*s/cgroup.subtree_control",
+			(int)(strrchr(dir, '/') - dir), dir);
+		if (small_read(file, text, sizeof(text)) < 0 ||
+			controllers & ~cgroup_controllers_parse(text))
+			return -ENOENT;
+	}
+	return make_one(dir, v2 ? 0 : controllers, NULL);
+}
+
+/* The folders of path below a mount. 1 when the last was there already. */
 static int make_below(
 	const char *mount, const char *path, bool v2, unsigned controllers, struct err *e)
 {
 	char dir[CGROUP_DIR_MAX];
 	size_t n = (size_t)snprintf(dir, sizeof(dir), "%s", mount);
+	int r = make_leaf(mount, path, v2, controllers);
 
-	for (const char *p = path; *p;) {
+	for (const char *p = path; r < 0 && *p;) {
 		size_t k = strcspn(p, "/");
-		int r = v2 ? enable_v2(dir, controllers, e) : 0;
+		int made = v2 ? enable_v2(dir, controllers, e) : 0;
 
-		if (r < 0)
-			return r;
-		n += (size_t)snprintf(dir + n, sizeof(dir) - n, "/%.*s", (int)k, p);
-		r = make_one(dir, v2 ? 0 : controllers, e);
-		if (r < 0)
-			return r;
+		if (made >= 0) {
+			n += (size_t)snprintf(dir + n, sizeof(dir) - n, "/%.*s", (int)k, p);
+			made = make_one(dir, v2 ? 0 : controllers, e);
+		}
+		if (made < 0)
+			return made;
 		p += k + (p[k] == '/');
+		if (!*p)
+			r = made;
 	}
-	return 0;
+	return r;
 }
 
 int cgroup_create(const char *path, unsigned controllers, struct err *e)
 {
 	const struct cgroup_host *h = cgroup_host();
-	bool there = cgroup_exists(path);
+	bool there = false;
 	int r = 0;
 
 	if (!cgroup_path_ok(path))
@@ -410,14 +436,19 @@ int cgroup_create(const char *path, unsigned controllers, struct err *e)
 		err_set(e, -E_UNSUPPORTED, "no cgroups are mounted");
 		return err_mend(e, "mount -t cgroup2 none /sys/fs/cgroup");
 	}
-	if (h->v2[0])
+	if (h->v2[0]) {
 		r = make_below(h->v2, path, true, controllers & h->v2_controllers, e);
-	for (unsigned i = 0; r >= 0 && i < h->n_v1; i++)
-		if (h->v1[i].controllers & controllers & ~h->v2_controllers)
-			r = make_below(h->v1[i].mount, path, false, h->v1[i].controllers, e);
+		there = r > 0;
+	}
+	for (unsigned i = 0; r >= 0 && i < h->n_v1; i++) {
+		if (!(h->v1[i].controllers & controllers & ~h->v2_controllers))
+			continue;
+		r = make_below(h->v1[i].mount, path, false, h->v1[i].controllers, e);
+		there |= r > 0;
+	}
 	if (r < 0 && !there)
 		(void)cgroup_remove(path, NULL);
-	return r;
+	return r < 0 ? r : there;
 }
 
 int cgroup_open(const char *path)
@@ -464,9 +495,9 @@ struct pids {
 	size_t n, size;
 };
 
-static void pids_from_file(int dir_fd, struct pids *l)
+static void pids_from_file(int dir_fd, const char *file, struct pids *l)
 {
-	_cleanup_close_ int fd = openat(dir_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = openat(dir_fd, file, O_RDONLY | O_CLOEXEC);
 	char buf[SMALL_MAX];
 	ssize_t n;
 	pid_t pid = 0;
@@ -519,7 +550,13 @@ static int walk(int parent, const char *name, int depth,
 
 static int collect(int parent, const char *name, int dir, void *data)
 {
-	pids_from_file(dir, data);
+	pids_from_file(dir, "cgroup.procs", data);
+	return 0;
+}
+
+static int collect_threads(int parent, const char *name, int dir, void *data)
+{
+	pids_from_file(dir, "cgroup.threads", data);
 	return 0;
 }
 
@@ -554,6 +591,21 @@ int cgroup_procs(const char *path, pid_t **ret, size_t *ret_n)
 			l.v[k++] = l.v[i];
 	*ret = l.v;
 	*ret_n = k;
+	return 0;
+}
+
+int cgroup_threads(const char *path, size_t *ret)
+{
+	const struct cgroup_host *h = cgroup_host();
+	struct pids l = { NULL, 0, 0 };
+	char dir[CGROUP_DIR_MAX];
+
+	if (!h->v2[0] || !cgroup_exists(path))
+		return -ENOENT;
+	(void)snprintf(dir, sizeof(dir), "%s/%s", h->v2, path);
+	(void)walk(AT_FDCWD, dir, 0, collect_threads, &l);
+	free(l.v);
+	*ret = l.n;
 	return 0;
 }
 

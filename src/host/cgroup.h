@@ -85,9 +85,9 @@ unsigned cgroup_controllers_parse(const char *list);
 unsigned cgroup_controllers(const struct cgroup_host *h);
 
 /*
- * Which controllers a guest needs, as step "cgroup-create" takes them ("memory,pids,devices"): for the
- * device rules, for the memory and process counts of `stats`, for pausing where v2 can't, and for the
- * limits, whose keys (cgroup_set) are given. Each v1 hierarchy costs a start some 0.1 ms, so nothing else is made.
+ * Which controllers a guest needs, as step "cgroup-create" takes them ("memory,devices"): for what `stats`
+ * tells and for pausing, where no v2 tree does that, for device rules, and for the limits, whose keys
+ * (cgroup_set) are given. Each v1 hierarchy costs a start and an end some 0.1 ms, so nothing else is made.
  * `list` holds CGROUP_PATH_MAX bytes. Pure.
  */
 void cgroup_controllers_for(const struct cgroup_host *h, const char *const *keys, unsigned n_keys,
@@ -95,8 +95,9 @@ void cgroup_controllers_for(const struct cgroup_host *h, const char *const *keys
 
 /* --- life ------------------------------------------------------------------------------------------ */
 
-/* Makes the folders, with all that lie above, and enables v2's controllers. What is there is kept. A
- * controller that the host lacks is passed over: cgroup_set() says so when it is needed. */
+/* Makes the folders, with all that lie above, and enables v2's controllers. Returns 1 when a folder of
+ * path was there already, which is kept. A controller that the host lacks is passed over: cgroup_set()
+ * says so when it is needed. */
 int cgroup_create(const char *path, unsigned controllers, struct err *e);
 
 /* Kills what is in there, waits, and removes the folders and those that guests made below. What isn't
@@ -120,6 +121,9 @@ bool cgroup_exists(const char *path);
 
 /* Process ids (this pid namespace's) in there and below, each once. Caller frees. -ENOENT. */
 int cgroup_procs(const char *path, pid_t **ret, size_t *ret_n);
+
+/* How many threads are in there and below, by the v2 tree. -ENOENT. */
+int cgroup_threads(const char *path, size_t *ret);
 
 /* --- limits ---------------------------------------------------------------------------------------- */
 
@@ -192,16 +196,15 @@ int cgroup_device_parse(const char *s, struct cgroup_device_rule *ret, struct er
  * of all. NULL-terminated. */
 extern const char *const cgroup_device_default[];
 
-/* Denies all, then applies the rules in order: v1's devices.deny and devices.allow, or a BPF program
- * that takes the place of the one there is. */
+/* Denies all, then applies the rules in order: v1's devices.deny and devices.allow, or on v2 a BPF program
+ * in the place of the one there is. */
 int cgroup_device_set(
 	const char *path, const struct cgroup_device_rule *rules, size_t n, struct err *e);
 
 struct bpf_insn;
-enum {
-	CGROUP_DEVICE_INSNS_MAX = 4 + 10 * CGROUP_DEVICE_RULES_MAX
-};
-/* The program: the last rule that matches decides, 0 when none does. insns holds CGROUP_DEVICE_INSNS_MAX.
+#define CGROUP_DEVICE_INSNS(n) (8 + 8 * (size_t)(n))
+
+/* The program: the last rule that matches decides, 0 when none does. insns holds CGROUP_DEVICE_INSNS(n).
  * Returns the number of instructions. Pure. */
 size_t cgroup_device_program(
 	const struct cgroup_device_rule *rules, size_t n, struct bpf_insn *insns);

@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct bpf_insn insns[CGROUP_DEVICE_INSNS_MAX];
+	static struct bpf_insn insns[CGROUP_DEVICE_INSNS(1)];
 	struct cgroup_device_rule rule;
 	struct cgroup_host h;
 	char *s, *line, shown[512];

@@ -26,14 +26,15 @@ static int create_run(struct step_run *r, const struct step *s, struct err *e)
 	size_t n = 0;
 	int code, fd;
 
-	/* Undo kills what is in there, so it must be ours alone. */
-	if (cgroup_procs(s->arg[0], &pids, &n) >= 0 && n > 0) {
-		err_set(e, -E_INUSE, "processes are in the cgroup '%s' already", s->arg[0]);
-		return err_mend(e, "process %d is one of them", (int)pids[0]);
-	}
 	code = cgroup_create(s->arg[0], cgroup_controllers_parse(s->arg[1]), e);
 	if (code < 0)
 		return code;
+	/* Undo kills what is in there, so it must be ours alone. */
+	if (code > 0 && cgroup_procs(s->arg[0], &pids, &n) >= 0 && n > 0) {
+		err_set(e, -E_INUSE, "processes are in the cgroup '%s' already", s->arg[0]);
+		err_mend(e, "process %d is one of them", (int)pids[0]);
+		return -E_INUSE;
+	}
 	fd = cgroup_open(s->arg[0]);
 	if (fd >= 0) {
 		closep(&r->cgroup_fd);
@@ -142,9 +143,10 @@ static int devices_run(struct step_run *r, const struct step *s, struct err *e)
 
 static void devices_show(const struct step *s, struct text *t)
 {
-	bool v2, v1 = cgroup_controllers(cgroup_host()) & CGROUP_BIT(CGROUP_DEVICES);
+	char dir[CGROUP_DIR_MAX];
+	bool v2;
 
-	if (v1) {
+	if (cgroup_controllers(cgroup_host()) & CGROUP_BIT(CGROUP_DEVICES)) {
 		text_add(t, "cd ");
 		show_dir(t, s->arg[0], CGROUP_DEVICES, &v2);
 		text_add(t, "; echo a >devices.deny");
@@ -153,8 +155,9 @@ static void devices_show(const struct step *s, struct text *t)
 				s->arg[i][0] == '-' ? "deny" : "allow");
 		return;
 	}
+	(void)snprintf(dir, sizeof(dir), "%s/%s", cgroup_host()->v2, s->arg[0]);
 	text_add(t, "bpftool cgroup attach ");
-	show_dir(t, s->arg[0], CGROUP_DEVICES, &v2);
+	text_add_word(t, dir);
 	text_add(t, " cgroup_device pinned ... multi # allows:");
 	for (unsigned i = 1; i < s->n; i++)
 		text_addf(t, "%s %s", i > 1 ? "," : "", s->arg[i]);

@@ -239,7 +239,7 @@ static bool may(
 	const char *const *rules, char type, uint32_t major, uint32_t minor, unsigned access)
 {
 	struct cgroup_device_rule r[16];
-	struct bpf_insn *p = g_new0(struct bpf_insn, CGROUP_DEVICE_INSNS_MAX);
+	struct bpf_insn *p = g_new0(struct bpf_insn, CGROUP_DEVICE_INSNS(16));
 	uint32_t ctx[3] = { access << 16 | (type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR),
 		major, minor };
 	size_t n = 0, len;
