@@ -230,9 +230,9 @@ static int make(struct ctx *c, struct store *s, struct network_record *n, struct
 	r = check_driver(n, e);
 	if (r >= 0 && n->bridge)
 		r = check_interface(n->bridge, e);
-	/* guests of a macvlan are in the network of its parent */
+	/* guests of a macvlan are in the network of its parent: that is a subnet of the host */
 	if (r >= 0)
-		r = collect_used(c, s, net_is_bridge(n), used, e);
+		r = collect_used(c, s, net_is_bridge(n) || !n->subnet, used, e);
 	if (r >= 0)
 		r = check_all(n, used, e);
 	if (r < 0)
