@@ -793,11 +793,16 @@ static int die_main(char **argv)
 {
 	struct ctx c = { .root = argv[3], .run = argv[4], .trace_fd = -1 };
 	g_autoptr(GPtrArray) list = NULL;
-	json_t *did;
+	json_t *did = NULL;
+	int r;
 
 	if (strcmp(argv[2], "import") == 0)
-		return import(&c, argv[5], &list) < 0;
-	return image_remove(&c, argv[5], false, &did, &test_err) < 0;
+		r = import(&c, argv[5], &list);
+	else
+		r = image_remove(&c, argv[5], false, &did, &test_err);
+	json_decref(did);
+	store_close(&c);
+	return r < 0;
 }
 
 /* Runs it with a kill after step n. False: it came to its end. */
