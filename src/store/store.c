@@ -102,12 +102,18 @@ static int busy(void *data, int count)
 
 static int exec_sql(sqlite3 *db, const char *sql, struct err *e)
 {
-	int rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
+	int rc = sqlite3_exec(db, sql, NULL, NULL, NULL) & 0xff;
+	const char *path = sqlite3_db_filename(db, "main");
 
 	if (rc == SQLITE_OK)
 		return 0;
-	return err_set(e, (rc & 0xff) == SQLITE_BUSY ? -EBUSY : -EIO,
-		"cannot set up the records: %s", sqlite3_errmsg(db));
+	path = path ? path : "";
+	if (rc != SQLITE_FULL)
+		return err_set(e, rc == SQLITE_BUSY ? -EBUSY : -EIO,
+			"cannot set up the records in '%s': %s", path, sqlite3_errmsg(db));
+	err_sys(e, -ENOSPC, "cannot set up the records in '%s'", path);
+	(void)err_mend(e, "make room on that file system");
+	return -ENOSPC;
 }
 
 static int get_version(struct store *s, int *ret, struct err *e)
@@ -174,6 +180,20 @@ static void close_db(struct store *s)
 	s->db = NULL;
 }
 
+static int keep_owner(int fd, uid_t uid, gid_t gid)
+{
+	return 0;
+}
+
+/* SQLite gives the log the database's owner at each opening, as root. Who only reads changes nothing. */
+static void never_chown(void)
+{
+	sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+
+	if (vfs && vfs->iVersion >= 3)
+		(void)vfs->xSetSystemCall(vfs, "fchown", (sqlite3_syscall_ptr)keep_owner);
+}
+
 /* Opens a database that is there. Returns -ENOENT, without a text, when it isn't. */
 static int open_db(struct store *s, const char *path, struct err *e)
 {
@@ -183,6 +203,7 @@ static int open_db(struct store *s, const char *path, struct err *e)
 	if (s->read_only) {
 		g_autofree char *escaped = g_uri_escape_string(path, "/", FALSE);
 
+		never_chown();
 		uri = g_strdup_printf("file:%s?mode=ro&readonly_shm=1", escaped);
 		flags |= SQLITE_OPEN_URI;
 	}
