@@ -4,11 +4,13 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 
 #include "host/smallfile.h"
@@ -210,6 +212,60 @@ static void read_mountinfo(struct cgroup_host *h)
 	settle_mode(h);
 }
 
+static bool is_fs(const char *path, uint32_t magic)
+{
+	struct statfs fs;
+
+	return statfs(path, &fs) == 0 && (uint32_t)fs.f_type == magic;
+}
+
+/*
+ * Where systemd and cgroupfs-mount put them: all hierarchies that are active, below /sys/fs/cgroup, each in the
+ * folder of its controllers' names. A quarter of the time that the list of mounts takes; false when a
+ * single one isn't there.
+ */
+static bool find_usual(struct cgroup_host *h)
+{
+	static const char top[] = "/sys/fs/cgroup";
+	char text[2048], *save = NULL, *names;
+	struct cgroup_host own = { 0 };
+
+	if (small_read("/proc/self/cgroup", text, sizeof(text)) <= 0)
+		return false;
+	if (is_fs(top, CGROUP2_SUPER_MAGIC))
+		(void)snprintf(own.v2, sizeof(own.v2), "%s", top);
+	else if (is_fs("/sys/fs/cgroup/unified", CGROUP2_SUPER_MAGIC))
+		(void)snprintf(own.v2, sizeof(own.v2), "%s/unified", top);
+	/* "9:memory:/path", "0::/path" */
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		struct cgroup_hierarchy *v = &own.v1[own.n_v1];
+
+		names = strchr(line, ':');
+		if (!names || own.n_v1 == CGROUP_HIERARCHIES_MAX)
+			return false;
+		names++;
+		names[strcspn(names, ":")] = '\0';
+		if (!*names) {
+			if (!own.v2[0])
+				return false;
+			continue;
+		}
+		v->controllers = cgroup_controllers_parse(names);
+		if (!v->controllers)
+			continue; /* not one that we use */
+		(void)snprintf(v->mount, sizeof(v->mount), "%s/%s", top,
+			names + (strncmp(names, "name=", 5) == 0 ? 5 : 0));
+		if (!is_fs(v->mount, CGROUP_SUPER_MAGIC))
+			return false;
+		own.n_v1++;
+	}
+	if (!own.v2[0] && !own.n_v1)
+		return false;
+	*h = own;
+	settle_mode(h);
+	return true;
+}
+
 const struct cgroup_host *cgroup_host(void)
 {
 	/* A fact of the machine, looked up once: a start asks for it a dozen times. */
@@ -219,7 +275,8 @@ const struct cgroup_host *cgroup_host(void)
 
 	if (known)
 		return &host;
-	read_mountinfo(&host);
+	if (!find_usual(&host))
+		read_mountinfo(&host);
 	if (host.v2[0]) {
 		(void)snprintf(file, sizeof(file), "%s/cgroup.controllers", host.v2);
 		if (small_read(file, text, sizeof(text)) > 0)

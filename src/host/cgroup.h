@@ -10,7 +10,8 @@
  * mount of every hierarchy that is used: the v2 tree where there is one (also hybrid's, which
  * has no controllers but can freeze and kill), and the v1 hierarchies of the controllers asked for.
  *
- * Where the hierarchies are mounted is read once a process from /proc/self/mountinfo; no path is assumed.
+ * Where the hierarchies are mounted is looked up once a process: in the usual places, and when one isn't
+ * there, in /proc/self/mountinfo. No path is assumed.
  *
  * On v2 the guest's first process is cloned into its cgroup. The v1 hierarchies it joins by itself:
  * one thread that moves itself ("0" written to `tasks`) doesn't wait for an RCU grace period, a

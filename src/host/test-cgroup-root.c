@@ -330,6 +330,31 @@ static void test_io(void)
 	removed();
 }
 
+/* The quick way of finding them comes to what the list of mounts says. */
+static void test_found(void)
+{
+	const struct cgroup_host *h = cgroup_host();
+	g_autofree char *info = NULL, *file = g_strconcat(h->v2, "/cgroup.controllers", NULL),
+			*list = NULL;
+	struct cgroup_host whole;
+
+	g_assert_true(g_file_get_contents("/proc/self/mountinfo", &info, NULL, NULL));
+	if (h->v2[0])
+		g_assert_true(g_file_get_contents(file, &list, NULL, NULL));
+	cgroup_host_parse(info, list, &whole);
+	g_assert_cmpint(h->mode, ==, whole.mode);
+	g_assert_cmpuint(h->v2_controllers, ==, whole.v2_controllers);
+	for (unsigned c = 0; c < _CGROUP_CONTROLLER_MAX; c++) {
+		char a[CGROUP_DIR_MAX], b[CGROUP_DIR_MAX];
+		bool x, y;
+		int r = cgroup_dir(h, "p", c, a, &x);
+
+		g_assert_cmpint(cgroup_dir(&whole, "p", c, b, &y), ==, r);
+		if (r == 0)
+			g_assert_cmpstr(a, ==, b);
+	}
+}
+
 /* The steps: a plan that fails leaves nothing, one that runs is undone. */
 static void test_steps(void)
 {
@@ -385,6 +410,7 @@ int main(int argc, char **argv)
 
 	path = g_strdup_printf("lodge-test-%d/guest", (int)getpid());
 	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/cgroup-root/found", test_found);
 	g_test_add_func("/cgroup-root/life", test_life);
 	g_test_add_func("/cgroup-root/freeze", test_freeze);
 	g_test_add_func("/cgroup-root/pids", test_pids);
