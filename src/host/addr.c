@@ -39,6 +39,26 @@ int addr_parse(const char *s, struct addr *ret)
 	return 0;
 }
 
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int addr_parse_mac(const char *s, uint8_t ret[static 6])
+{
+	for (int i = 0; i < 6; i++, s += 3) {
+		int high = hex_digit(s[0]), low = high < 0 ? -1 : hex_digit(s[1]);
+
+		if (low < 0 || s[2] != (i < 5 ? ':' : '\0'))
+			return -EINVAL;
+		ret[i] = (uint8_t)(high << 4 | low);
+	}
+	return 0;
+}
+
 void addr_show(const struct addr *a, bool prefix, char out[static ADDR_TEXT_MAX])
 {
 	size_t n;

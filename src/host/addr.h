@@ -36,6 +36,9 @@ int addr_parse(const char *s, struct addr *ret);
 /* Writes the address, with "/N" when `prefix`. */
 void addr_show(const struct addr *a, bool prefix, char out[static ADDR_TEXT_MAX]);
 
+/* A hardware address, "02:42:0a:58:00:02". -EINVAL. */
+int addr_parse_mac(const char *s, uint8_t ret[static 6]);
+
 /* First and last address of the subnet that a is in. */
 void addr_first(const struct addr *a, struct addr *ret);
 void addr_last(const struct addr *a, struct addr *ret);

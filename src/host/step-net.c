@@ -66,17 +66,6 @@ static int index_of(const char *name, struct err *e)
 	return i ? (int)i : err_set(e, -ENODEV, "no interface '%s'", name);
 }
 
-/* "02:42:0a:58:00:02". */
-static int parse_mac(const char *s, uint8_t mac[6])
-{
-	char end;
-
-	if (sscanf(s, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%c", &mac[0], &mac[1], &mac[2], &mac[3],
-		    &mac[4], &mac[5], &end) != 6)
-		return -EINVAL;
-	return 0;
-}
-
 /* --- bridge --- */
 
 static int see_flags(const struct nlmsghdr *h, void *data)
@@ -187,7 +176,7 @@ static int bridge_create(const struct step *s, struct err *e)
 	nl_put_str(&b, IFLA_IFNAME, s->arg[0]);
 	nl_put(&b, IFLA_ADDRESS, mac, sizeof(mac));
 	if (s->arg[2][0])
-		nl_put_u32(&b, IFLA_MTU, (uint32_t)atoi(s->arg[2]));
+		nl_put_u32(&b, IFLA_MTU, (uint32_t)strtoul(s->arg[2], NULL, 10));
 	info = nl_open_nest(&b, IFLA_LINKINFO);
 	nl_put(&b, IFLA_INFO_KIND, "bridge", 6);
 	nl_close_nest(&b, info);
@@ -282,7 +271,7 @@ static int veth_create(const struct step_run *run, const struct step *s, int bri
 	if (bridge)
 		nl_put_u32(&b, IFLA_MASTER, (uint32_t)bridge);
 	if (mtu[0])
-		nl_put_u32(&b, IFLA_MTU, (uint32_t)atoi(mtu));
+		nl_put_u32(&b, IFLA_MTU, (uint32_t)strtoul(mtu, NULL, 10));
 	info = nl_open_nest(&b, IFLA_LINKINFO);
 	nl_put(&b, IFLA_INFO_KIND, "veth", 4);
 	data = nl_open_nest(&b, IFLA_INFO_DATA);
@@ -291,12 +280,12 @@ static int veth_create(const struct step_run *run, const struct step *s, int bri
 	nl_put_str(&b, IFLA_IFNAME, peer);
 	nl_put_u32(&b, IFLA_NET_NS_PID, (uint32_t)run->child);
 	if (mac_text[0]) {
-		if (parse_mac(mac_text, mac) < 0)
+		if (addr_parse_mac(mac_text, mac) < 0)
 			return err_set(e, -EINVAL, "bad hardware address '%s'", mac_text);
 		nl_put(&b, IFLA_ADDRESS, mac, sizeof(mac));
 	}
 	if (mtu[0])
-		nl_put_u32(&b, IFLA_MTU, (uint32_t)atoi(mtu));
+		nl_put_u32(&b, IFLA_MTU, (uint32_t)strtoul(mtu, NULL, 10));
 	nl_close_nest(&b, nest);
 	nl_close_nest(&b, data);
 	nl_close_nest(&b, info);
@@ -431,7 +420,7 @@ static int vlan_run(struct step_run *run, const struct step *s, struct err *e)
 	nl_put_u32(&b, IFLA_LINK, (uint32_t)parent);
 	nl_put_u32(&b, IFLA_NET_NS_PID, (uint32_t)run->child);
 	if (mac_text[0]) {
-		if (parse_mac(mac_text, mac) < 0)
+		if (addr_parse_mac(mac_text, mac) < 0)
 			return err_set(e, -EINVAL, "bad hardware address '%s'", mac_text);
 		nl_put(&b, IFLA_ADDRESS, mac, sizeof(mac));
 	}

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -269,7 +270,7 @@ static bool publish_elem(const struct publish *p, const char *owner, unsigned i,
 		m->set = v6 ? "port6" : "port4";
 		m->key_size = put_key(m->key, p, false, p->first);
 		(void)put_key(m->end, p, true, p->last);
-		strncpy(m->comment, owner, sizeof(m->comment) - 1);
+		(void)snprintf(m->comment, sizeof(m->comment), "%s", owner);
 		return true;
 	}
 	if (p->first == p->to || port > p->last)

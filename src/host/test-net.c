@@ -28,6 +28,19 @@ struct guest {
 	const char *address, *address6;
 };
 
+/* A shell command of the test's own; its exit status. */
+static int shell(const char *cmd)
+{
+	const char *argv[] = { "sh", "-c", cmd, NULL };
+	int status = -1;
+
+	if (!g_spawn_sync(NULL, (char **)(uintptr_t)argv, NULL,
+		    G_SPAWN_SEARCH_PATH | G_SPAWN_CHILD_INHERITS_STDIN, NULL, NULL, NULL, NULL,
+		    &status, NULL))
+		return -1;
+	return status;
+}
+
 static void run_cmd(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 static void run_cmd(const char *fmt, ...)
 {
@@ -37,7 +50,7 @@ static void run_cmd(const char *fmt, ...)
 	va_start(ap, fmt);
 	cmd = g_strdup_vprintf(fmt, ap);
 	va_end(ap);
-	if (system(cmd) != 0)
+	if (shell(cmd) != 0)
 		g_error("command failed: %s", cmd);
 }
 
@@ -307,8 +320,8 @@ static void end_guest(struct guest *g)
 
 static int outside_inside(void *data)
 {
-	return system("ip link set lo up; ip addr add 198.51.100.2/24 dev lan; ip link set lan up;"
-		      "ip route add 10.99.0.0/16 via 198.51.100.1") == 0
+	return shell("ip link set lo up; ip addr add 198.51.100.2/24 dev lan; ip link set lan up;"
+		     "ip route add 10.99.0.0/16 via 198.51.100.1") == 0
 		       ? 0
 		       : -1;
 }
@@ -677,9 +690,9 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	/* a kernel that runs on somebody else's root file system doesn't find its modules by itself */
-	if (system("modprobe -qa veth bridge macvlan nft_nat nft_masq nft_chain_nat nft_fib_inet "
-		   "nft_ct"
-		   " nf_conntrack_netlink 2>/dev/null") != 0)
+	if (shell("modprobe -qa veth bridge macvlan nft_nat nft_masq nft_chain_nat nft_fib_inet "
+		  "nft_ct"
+		  " nf_conntrack_netlink 2>/dev/null") != 0)
 		g_test_message("not all modules are there: built in, or missed");
 	g_test_add_func("/net/publish", test_publish);
 	g_test_add_func("/net/in-use", test_in_use);

@@ -20,6 +20,19 @@
 static int guest_socket, above[ABOVE];
 static char *folder;
 
+/* A shell command of the test's own; its exit status. */
+static int shell(const char *cmd)
+{
+	const char *argv[] = { "sh", "-c", cmd, NULL };
+	int status = -1;
+
+	if (!g_spawn_sync(NULL, (char **)(uintptr_t)argv, NULL,
+		    G_SPAWN_SEARCH_PATH | G_SPAWN_CHILD_INHERITS_STDIN, NULL, NULL, NULL, NULL,
+		    &status, NULL))
+		return -1;
+	return status;
+}
+
 static int bound(const char *address, int port)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
@@ -343,7 +356,7 @@ int main(int argc, char **argv)
 	int r;
 
 	g_test_init(&argc, &argv, NULL);
-	if (geteuid() != 0 || unshare(CLONE_NEWNET) < 0 || system("ip link set lo up") != 0) {
+	if (geteuid() != 0 || unshare(CLONE_NEWNET) < 0 || shell("ip link set lo up") != 0) {
 		puts("1..0 # SKIP needs root and ip");
 		return 0;
 	}
@@ -366,7 +379,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/monitor-dns/rubbish", test_rubbish);
 	r = g_test_run();
 	g_autofree char *rm = g_strdup_printf("rm -rf %s", folder);
-	if (system(rm) != 0)
+	if (shell(rm) != 0)
 		r = 1;
 	return r;
 }

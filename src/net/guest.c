@@ -182,15 +182,12 @@ static void plan_inside(struct build *b, const struct network_record *n, const s
 	}
 }
 
-static int check_mac(const char *mac, struct err *e)
+static int check_mac(const char *text, struct err *e)
 {
-	unsigned v[6];
-	char end;
+	uint8_t mac[6];
 
-	if (sscanf(mac, "%2x:%2x:%2x:%2x:%2x:%2x%c", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5],
-		    &end) != 6 ||
-		(v[0] & 1))
-		return err_set(e, -E_INVALID, "bad hardware address '%s'", mac);
+	if (addr_parse_mac(text, mac) < 0 || (mac[0] & 1))
+		return err_set(e, -E_INVALID, "bad hardware address '%s'", text);
 	return 0;
 }
 

@@ -92,16 +92,19 @@ static int open_next(struct ctx *c, const struct network_record *n, uint64_t *re
 	int fd = RET_NERRNO(open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
 	char text[32];
 	ssize_t k;
+	int r;
 
 	if (fd == -ENOENT) {
-		if (g_mkdir_with_parents(dir, 0755) < 0)
-			return err_sys(e, -errno, "cannot make '%s'", dir);
+		r = RET_NERRNO(g_mkdir_with_parents(dir, 0755));
+		if (r < 0)
+			return err_sys(e, r, "cannot make '%s'", dir);
 		fd = RET_NERRNO(open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
 	}
 	if (fd < 0)
 		return err_sys(e, fd, "cannot open '%s'", path);
-	while (flock(fd, LOCK_EX) < 0 && errno == EINTR)
-		;
+	do
+		r = RET_NERRNO(flock(fd, LOCK_EX));
+	while (r == -EINTR);
 	k = pread(fd, text, sizeof(text) - 1, 0);
 	text[k > 0 ? k : 0] = '\0';
 	*ret = g_ascii_strtoull(text, NULL, 10);

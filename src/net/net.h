@@ -45,8 +45,8 @@ struct net_given {
 };
 
 struct net_result {
-	GPtrArray *given; /* struct net_given, in order of spec->networks */
-	GPtrArray *ports; /* struct spec_port with host port filled in */
+	GPtrArray *given;	   /* struct net_given, in order of spec->networks */
+	GPtrArray *ports;	   /* struct spec_port with host port filled in */
 	char *resolv_conf, *hosts; /* texts for the guest's /etc */
 };
 void net_result_free(struct net_result *r);

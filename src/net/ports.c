@@ -90,9 +90,12 @@ static int pick(const GPtrArray *ports, struct spec_port *p, struct err *e)
 {
 	unsigned first = PICK_FIRST, last = PICK_LAST;
 	g_autofree char *range = NULL;
+	char *end;
 
-	if (g_file_get_contents("/proc/sys/net/ipv4/ip_local_port_range", &range, NULL, NULL))
-		(void)sscanf(range, "%u %u", &first, &last);
+	if (g_file_get_contents("/proc/sys/net/ipv4/ip_local_port_range", &range, NULL, NULL)) {
+		first = (unsigned)g_ascii_strtoull(range, &end, 10);
+		last = (unsigned)g_ascii_strtoull(end, NULL, 10);
+	}
 	if (first < 1024 || last > 65535 || last < first || last - first + 1 < p->count) {
 		first = PICK_FIRST;
 		last = PICK_LAST;

@@ -7,6 +7,19 @@
 static struct ctx ctx;
 static char *root;
 
+/* A shell command of the test's own; its exit status. */
+static int shell(const char *cmd)
+{
+	const char *argv[] = { "sh", "-c", cmd, NULL };
+	int status = -1;
+
+	if (!g_spawn_sync(NULL, (char **)(uintptr_t)argv, NULL,
+		    G_SPAWN_SEARCH_PATH | G_SPAWN_CHILD_INHERITS_STDIN, NULL, NULL, NULL, NULL,
+		    &status, NULL))
+		return -1;
+	return status;
+}
+
 /* A store of the test's own. */
 static void setup(void)
 {
@@ -23,7 +36,7 @@ static void teardown(void)
 	g_autofree char *rm = g_strdup_printf("rm -rf '%s'", root);
 
 	store_close(&ctx);
-	g_assert_cmpint(system(rm), ==, 0);
+	g_assert_cmpint(shell(rm), ==, 0);
 	g_free(ctx.root);
 	g_free(ctx.run);
 	g_free(ctx.libexec);
@@ -74,8 +87,11 @@ static void test_addr(void)
 {
 	static const char *const bad[] = { "", "10.0.0", "10.0.0.256", "10.0.0.1/33", "10.0.0.1/",
 		"10.0.0.1/-1", "10.0.0.1/8x", "::/129", "[::1", "1.2.3.4.5", "fe80::1%eth0" };
+	static const char *const bad_mac[] = { "", "02", "02:42:0a:58:00", "02:42:0a:58:00:0",
+		"02:42:0a:58:00:02:", "02-42-0a-58-00-02", "0g:42:0a:58:00:02" };
 	struct addr a, b;
 	char text[ADDR_TEXT_MAX];
+	uint8_t mac[6];
 
 	for (size_t i = 0; i < G_N_ELEMENTS(bad); i++)
 		g_assert_cmpint(addr_parse(bad[i], &a), ==, -EINVAL);
@@ -97,6 +113,10 @@ static void test_addr(void)
 	g_assert_cmpint(addr_parse("fd00::/64", &b), ==, 0);
 	g_assert_true(addr_overlap(&a, &b));
 	g_assert_true(addr_add(&a, 1, &a) == false); /* a whole address has no neighbours */
+	g_assert_cmpint(addr_parse_mac("02:42:0A:ff:00:09", mac), ==, 0);
+	g_assert_cmpmem(mac, 6, "\2\x42\12\xff\0\11", 6);
+	for (size_t i = 0; i < G_N_ELEMENTS(bad_mac); i++)
+		g_assert_cmpint(addr_parse_mac(bad_mac[i], mac), ==, -EINVAL);
 }
 
 #define HOST                                                                             \
