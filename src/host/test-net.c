@@ -684,8 +684,11 @@ static void test_many(void)
 
 int main(int argc, char **argv)
 {
+	g_autofree char *nft = g_find_program_in_path("nft");
+	g_autofree char *ip = g_find_program_in_path("ip");
+
 	g_test_init(&argc, &argv, NULL);
-	if (geteuid() != 0 || !g_find_program_in_path("nft") || !g_find_program_in_path("ip")) {
+	if (geteuid() != 0 || !nft || !ip) {
 		puts("1..0 # SKIP needs root, nft and ip");
 		return 0;
 	}
