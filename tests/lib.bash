@@ -27,11 +27,15 @@ setup_file() {
 teardown() {
 	remember_ids
 	lodge ls -aq --no-trunc 2>/dev/null | xargs -r "$LODGE" rm -fv >/dev/null 2>&1 || true
+	lodge volume prune -af >/dev/null 2>&1 || true
 	lodge network ls -q 2>/dev/null | xargs -r -n 1 "$LODGE" network rm >/dev/null 2>&1 || true
 	# Removal is done when the command is; only the kernel's own work (a veth's end) may lag.
 	if ! within 3 no_leak; then
 		echo "left behind by '$BATS_TEST_DESCRIPTION' (< before, > after):" >&2
 		diff "$TEST_DIR/before" <(snapshot) >&2 || true
+		# said once: the next test starts from what there is
+		lodge fsck --repair >&2 || true
+		snapshot >"$TEST_DIR/before"
 		return 1
 	fi
 }
@@ -53,7 +57,7 @@ remember_ids() {
 snapshot() {
 	remember_ids
 	local id
-	awk '{ print "mount", $5 }' /proc/self/mountinfo | grep -v "^mount $LODGE_RUN/layers/" | sort
+	awk -v dir="$TEST_DIR/" 'index($5, dir) == 1 { print "mount", $5 }' /proc/self/mountinfo | grep -v "^mount $LODGE_RUN/layers/" | sort
 	for id in "$TEST_DIR"/ids/*; do
 		[ -e "$id" ] || continue
 		find /sys/fs/cgroup -type d -path "*${id##*/}*" 2>/dev/null | sed 's/^/cgroup /'

@@ -4,8 +4,8 @@
  * nochange COMMAND [ARGUMENT...]: runs a command that may look at the host and not change it.
  *
  * A system call that makes, removes, moves or marks something on the host ends the process (SIGSYS, which
- * a shell shows as 159). Opening a file for writing fails with EROFS instead, since libraries probe with
- * it before they read (SQLite); nothing can be changed that way either. Descriptors that the command
+ * a shell shows as 159). Opening a file for writing and fchown fail with EROFS instead, since libraries
+ * (SQLite) try them before they read; nothing can be changed that way either. Descriptors that the command
  * inherits can be written to: that is its output.
  */
 
@@ -33,7 +33,7 @@ static const char *const forbidden[] = {
 	"fallocate",
 	"fchmod",
 	"fchmodat",
-	"fchown",
+
 	"fchownat",
 	"finit_module",
 	"fremovexattr",
@@ -150,6 +150,7 @@ int main(int argc, char **argv)
 		if (nr != __NR_SCMP_ERROR)
 			r |= seccomp_rule_add(f, SCMP_ACT_KILL_PROCESS, nr, 0);
 	}
+	r |= seccomp_rule_add(f, SCMP_ACT_ERRNO(EROFS), SCMP_SYS(fchown), 0);
 	r |= add_opens(f);
 	r |= add_clones(f);
 	if (r < 0 || seccomp_load(f) < 0) {

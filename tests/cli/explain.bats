@@ -48,8 +48,15 @@ explain() {
 }
 
 @test "needs no root" {
-	run setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/nonexistent XDG_DATA_HOME=/nonexistent XDG_RUNTIME_DIR=/nonexistent \
-		LODGE_ROOT="$LODGE_ROOT" LODGE_RUN="$LODGE_RUN" "$NOCHANGE" "$LODGE" explain run --network none bb true
+	mkdir -p "$TEST_DIR/nobody"
+	chown 65534:65534 "$TEST_DIR/nobody"
+	as_nobody() {
+		setpriv --reuid 65534 --regid 65534 --clear-groups env -u LODGE_ROOT -u LODGE_RUN HOME="$TEST_DIR/nobody" \
+			XDG_DATA_HOME="$TEST_DIR/nobody/data" XDG_RUNTIME_DIR="$TEST_DIR/nobody/run" "$@"
+	}
+	as_nobody "$LODGE" image import - bb <"$TEST_DIR/bb.tar"
+	run as_nobody "$NOCHANGE" "$LODGE" explain run --network none bb true
+	rm -rf "$TEST_DIR/nobody"
 	[ "$status" = 0 ] || { echo "$output"; false; }
 	[[ $output == *pivot_root* ]]
 }

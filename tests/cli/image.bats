@@ -33,7 +33,7 @@ archive() { # COMMAND FILE: tests/archives makes them
 @test "owners, modes, links, times, xattrs come through" {
 	mkdir -p "$TEST_DIR/odd/d"
 	make_root "$TEST_DIR/odd"
-	(cd "$TEST_DIR/odd/d" && echo a >a && ln a hard && ln -s a soft && mkfifo pipe && chmod 4750 a && chown 12:34 a &&
+	(cd "$TEST_DIR/odd/d" && echo a >a && ln a hard && ln -s a soft && mkfifo pipe && chown 12:34 a && chmod 4750 a &&
 		touch -d 2001-02-03T04:05:06Z a && printf 'a name with\nnewline' >'x
 y' && setfattr -n user.k -v v a 2>/dev/null || true)
 	truncate -s 3000000 "$TEST_DIR/odd/d/sparse"

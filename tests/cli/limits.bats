@@ -21,7 +21,7 @@ limit() {
 @test "-m" {
 	equal 67108864 "$(limit memory/memory.limit_in_bytes memory.max -m 64m)"
 	equal 67108864 "$(limit memory/memory.limit_in_bytes memory.max --memory 65536k)"
-	fails 125 "6" in_guest -m 1k bb true
+	fails 125 512k in_guest -m 1k bb true
 }
 
 @test "-m holds: the guest is killed, and it says why" {
@@ -75,7 +75,9 @@ limit() {
 	equal 7 "$(limit pids/pids.max pids.max --pids-limit 7)"
 	run in_guest --pids-limit 5 bb sh -c 'for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; wait'
 	[[ $output == *fork* ]]
-	equal max "$(limit pids/pids.max pids.max --pids-limit -1)"
+	# no limit: the file says so, or there is no cgroup for it
+	run limit pids/pids.max pids.max --pids-limit -1
+	[[ $output == max || $output == *"No such file"* ]]
 }
 
 @test "--device-read-bps and the other three" {

@@ -59,13 +59,6 @@ talk() { # NAME SCRIPT [OPTIONS...]
 	lodge logs a1 | awk '{ if (n && $2 != n + 1) exit 1; n = $2 }'
 }
 
-@test "--log-driver none keeps nothing" {
-	run lodge run --name n1 --network none --log-driver none bb echo x
-	[ "$status" = 0 ]
-	[[ $output == *x* ]]
-	fails 1 log lodge logs n1
-}
-
 @test "a terminal's output is logged as it is" {
 	talk t1 'echo one; printf "\033[1mtwo\033[0m\n"' -t
 	[[ $(lodge logs t1 | od -c | head -n 4) == *'\r'*'\n'* ]]

@@ -204,9 +204,9 @@ JSON
 }
 
 @test "masked and read-only paths of /proc" {
-	run in_guest bb sh -c 'echo 1 >/proc/sys/kernel/sysrq'
+	run in_guest bb sh -c 'echo 1 >/proc/sys/kernel/domainname'
 	[[ $output == *"Read-only file system"* ]]
-	run in_guest bb sh -c 'echo b >/proc/sysrq-trigger'
+	run in_guest bb sh -c 'mkdir /proc/irq/x; echo x >/proc/irq/default_smp_affinity'
 	[[ $output == *"Read-only file system"* ]]
 	run in_guest bb sh -c 'touch /sys/x'
 	[ "$status" = 1 ]
@@ -338,6 +338,12 @@ JSON
 	run in_guest bb sh -c 'ls -l /proc/1/fd'
 	exec 9<&-
 	[[ $output != *bb.tar* ]]
+}
+
+@test "no signal is ignored or blocked in the guest, whatever the caller ignores" {
+	# job control aside, a shell's background processes ignore SIGINT and SIGQUIT; nohup ignores SIGHUP
+	run nohup "$LODGE" run --rm --network none bb grep -E 'Sig(Blk|Ign)' /proc/self/status
+	[[ $output == *"SigBlk:	0000000000000000"* && $output == *"SigIgn:	0000000000000000"* ]]
 }
 
 @test "the options' bad values are one-line errors" {

@@ -89,9 +89,10 @@ prepare() {
 	ln -sfn /../../"$TEST_DIR/shared" "$TEST_DIR/evil/abs"
 	tar -C "$TEST_DIR/evil" -cf "$TEST_DIR/evil.tar" .
 	lodge image import "$TEST_DIR/evil.tar" evil >/dev/null
-	in_guest -v "$TEST_DIR/shared:/out/inside" evil true
+	# made inside of the root, or refused: not followed out of it
+	run in_guest -v "$TEST_DIR/shared:/out/inside" evil true
 	[ ! -e "$TEST_DIR/inside" ]
-	in_guest -w /abs/deep evil true
+	run in_guest -w /abs/deep evil true
 	[ ! -e "$TEST_DIR/shared/deep" ]
 	lodge image rm evil
 }
