@@ -75,12 +75,12 @@ void plan_freep(struct plan **p)
 const char *plan_str(struct plan *p, const char *fmt, ...)
 {
 	va_list ap, again;
-	char *s;
+	char *s, none[1];
 	int n;
 
 	va_start(ap, fmt);
 	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(none, sizeof(none), fmt, ap);
 	va_end(ap);
 	assert(n >= 0);
 	s = plan_alloc(p, (size_t)n + 1);

@@ -11,7 +11,7 @@
 #define BUSY_MS 20000 /* how long another command's transaction is waited for */
 /* Pages of the write-ahead log that make a checkpoint. It stays small, since the first command after
  * a pause reads it whole. */
-#define WAL_PAGES "200"
+#define WAL_PAGES "60"
 
 /* A guest with a user namespace mounts its layers and its volumes by paths through here, so the
  * folders on such a path can be passed by everybody and listed by nobody. */
