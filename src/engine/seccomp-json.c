@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "host/caps.h"
+#include "host/smallfile.h"
 
 /* What is being read: everything allocated is in `owned`, freed with the document. */
 struct reader {
@@ -150,6 +151,7 @@ static int parse_args(struct reader *r, const json_t *list, struct seccomp_row *
 static int parse_filter(struct reader *r, const json_t *o, bool includes, struct seccomp_row *row)
 {
 	const char *kernel = json_string_value(json_object_get(o, "minKernel"));
+	const char *end = kernel;
 	unsigned arches = 0, major, minor;
 	uint64_t caps = 0, one;
 	const json_t *v;
@@ -165,7 +167,7 @@ static int parse_filter(struct reader *r, const json_t *o, bool includes, struct
 	/* only architectures that we don't know: never, but not "any" */
 	if (includes && !arches && json_array_size(json_object_get(o, "arches")))
 		row->below_kernel = 1;
-	if (kernel && (sscanf(kernel, "%u.%u", &major, &minor) != 2 || major > 255 || minor > 255))
+	if (kernel && (small_take_two(&end, '.', &major, &minor) < 0 || major > 255 || minor > 255))
 		return bad(r, "minKernel", kernel);
 	if (includes) {
 		row->caps = caps;

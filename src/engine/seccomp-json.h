@@ -9,7 +9,7 @@
  */
 
 #include "base/err.h"
-#include "host/seccomp.h"
+#include "engine/seccomp.h"
 
 enum {
 	SECCOMP_JSON_MAX = 4 << 20

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "guest/doctor.h"
 
-#include <errno.h>
 #include <glib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,12 +16,14 @@ static void probe_parts(struct ctx *c, struct probes *p)
 		g_autofree char *file =
 			g_build_filename(c->libexec ? c->libexec : "/", names[i], NULL);
 
-		if (access(file, X_OK) == 0) {
+		int r = RET_NERRNO(access(file, X_OK));
+
+		if (r == 0) {
 			probe_add(p, PROBE_OK, names[i], "'%s'", file);
 			continue;
 		}
 		probe_add(p, i == 0 ? PROBE_FAIL : PROBE_WARN, names[i],
-			"'%s' can't be executed: %s", file, g_strerror(errno));
+			"'%s' can't be executed: %s", file, g_strerror(-r));
 		probe_mend(p, "%s",
 			i == 0 ? "install it there, or set LODGE_LIBEXEC; no guest starts without "
 				 "it"

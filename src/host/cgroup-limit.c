@@ -264,14 +264,14 @@ static int parse_io(const char *key, const char *value, char *dev, size_t dev_si
 	unsigned major, minor;
 	struct stat st;
 	char path[TEXT_MAX];
-	int end = 0;
+	const char *p = path;
 
 	if (!colon || colon == value || (size_t)(colon - value) >= sizeof(path) ||
 		small_parse_u64(colon + 1, ret_rate) < 0)
 		return err_set(e, -E_INVALID, "%s: '%s' isn't DEVICE:RATE", key, value);
 	memcpy(path, value, (size_t)(colon - value));
 	path[colon - value] = '\0';
-	if (sscanf(path, "%u:%u%n", &major, &minor, &end) == 2 && path[end] == '\0') {
+	if (small_take_two(&p, ':', &major, &minor) >= 0 && *p == '\0') {
 		(void)snprintf(dev, dev_size, "%u:%u", major, minor);
 		return 0;
 	}

@@ -126,15 +126,15 @@ static void sum_v1(struct reader *r, const char *file, uint64_t *rd, uint64_t *w
 	if (!text(r, file))
 		return;
 	for (const char *p = r->text; p && *p; p = strchr(p, '\n'), p = p ? p + 1 : NULL) {
+		const char *op = p;
 		unsigned major, minor;
-		char op[16];
-		unsigned long long n;
+		uint64_t n;
 
-		if (sscanf(p, "%u:%u %15s %llu", &major, &minor, op, &n) != 4)
+		if (small_take_two(&op, ':', &major, &minor) < 0)
 			continue;
-		if (strcmp(op, "Read") == 0)
+		if (strncmp(op, " Read ", 6) == 0 && (op += 6, small_take_u64(&op, &n) >= 0))
 			*rd += n;
-		else if (strcmp(op, "Write") == 0)
+		else if (strncmp(op, " Write ", 7) == 0 && (op += 7, small_take_u64(&op, &n) >= 0))
 			*wr += n;
 	}
 }

@@ -227,7 +227,7 @@ static bool is_fs(const char *path, uint32_t magic)
 static bool find_usual(struct cgroup_host *h)
 {
 	static const char top[] = "/sys/fs/cgroup";
-	char text[2048], *save = NULL, *names;
+	char text[2048], *rest = text, *line, *names;
 	struct cgroup_host own = { 0 };
 
 	if (small_read("/proc/self/cgroup", text, sizeof(text)) <= 0)
@@ -237,7 +237,7 @@ static bool find_usual(struct cgroup_host *h)
 	else if (is_fs("/sys/fs/cgroup/unified", CGROUP2_SUPER_MAGIC))
 		(void)snprintf(own.v2, sizeof(own.v2), "%s/unified", top);
 	/* "9:memory:/path", "0::/path" */
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+	while ((line = strsep(&rest, "\n")) != NULL) {
 		struct cgroup_hierarchy *v = &own.v1[own.n_v1];
 
 		names = strchr(line, ':');

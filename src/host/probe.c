@@ -99,13 +99,15 @@ int probe_try(int (*f)(void), int timeout_ms)
 static void kernel_version(char *release, size_t size, unsigned *major, unsigned *minor)
 {
 	struct utsname u;
+	const char *p;
 
 	*major = *minor = 0;
 	release[0] = '\0';
 	if (uname(&u) < 0)
 		return;
 	(void)snprintf(release, size, "%s", u.release);
-	(void)sscanf(u.release, "%u.%u", major, minor);
+	p = u.release;
+	(void)small_take_two(&p, '.', major, minor);
 }
 
 /* In the kernel, or as a module that a mount loads. */

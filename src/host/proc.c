@@ -211,12 +211,12 @@ bool program_find(const char *name, char *file)
 {
 	const char *path = getenv("PATH");
 	char try[PATH_MAX], all[PATH_MAX];
-	char *save = NULL;
+	char *rest = all, *dir;
 
 	(void)snprintf(all, sizeof(all),
 		"%s:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		path ? path : "");
-	for (char *dir = strtok_r(all, ":", &save); dir; dir = strtok_r(NULL, ":", &save)) {
+	while ((dir = strsep(&rest, ":")) != NULL) {
 		int n = snprintf(try, sizeof(try), "%s/%s", dir, name);
 
 		if (n < 0 || (size_t)n >= sizeof(try) || dir[0] != '/' || access(try, X_OK) < 0)

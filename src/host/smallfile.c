@@ -61,6 +61,36 @@ int small_parse_i64(const char *s, int64_t *ret)
 	return 0;
 }
 
+int small_take_u64(const char **s, uint64_t *ret)
+{
+	size_t n = strspn(*s, "0123456789");
+	char num[24];
+	int r;
+
+	if (n == 0 || n >= sizeof(num))
+		return -EINVAL;
+	memcpy(num, *s, n);
+	num[n] = '\0';
+	r = small_parse_u64(num, ret);
+	if (r >= 0)
+		*s += n;
+	return r;
+}
+
+int small_take_two(const char **s, char between, unsigned *ret_a, unsigned *ret_b)
+{
+	const char *p = *s;
+	uint64_t a, b;
+
+	if (small_take_u64(&p, &a) < 0 || *p++ != between || small_take_u64(&p, &b) < 0 ||
+		a > UINT32_MAX || b > UINT32_MAX)
+		return -EINVAL;
+	*ret_a = (unsigned)a;
+	*ret_b = (unsigned)b;
+	*s = p;
+	return 0;
+}
+
 int small_read_u64(const char *path, uint64_t *ret)
 {
 	char buf[64];
@@ -96,19 +126,11 @@ int small_find_u64(const char *text, const char *key, uint64_t *ret)
 	size_t n = strlen(key);
 
 	for (const char *p = text; p; p = strchr(p, '\n'), p = p ? p + 1 : NULL) {
-		char num[24];
-		size_t k;
-
 		if (strncmp(p, key, n) != 0 || (p[n] != ' ' && p[n] != ':' && p[n] != '\t'))
 			continue;
 		p += n;
 		p += strspn(p, ": \t");
-		k = strspn(p, "0123456789");
-		if (k == 0 || k >= sizeof(num))
-			return -EINVAL;
-		memcpy(num, p, k);
-		num[k] = '\0';
-		return small_parse_u64(num, ret);
+		return small_take_u64(&p, ret);
 	}
 	return -ENOENT;
 }

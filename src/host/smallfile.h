@@ -31,4 +31,10 @@ int small_find_u64(const char *text, const char *key, uint64_t *ret);
 int small_parse_u64(const char *s, uint64_t *ret);
 int small_parse_i64(const char *s, int64_t *ret);
 
+/* The digits at *s, which moves behind them. -EINVAL when there are none. */
+int small_take_u64(const char **s, uint64_t *ret);
+
+/* "A.B" or "A:B" at *s, with numbers of 32 bits; *s moves behind it. -EINVAL. */
+int small_take_two(const char **s, char between, unsigned *ret_a, unsigned *ret_b);
+
 #endif

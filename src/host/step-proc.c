@@ -191,13 +191,13 @@ static int set_scheduler(const char *s)
 	struct sched_attributes a = { .size = sizeof(a) };
 	size_t n = strcspn(s, ":");
 	int policy = word_value(policies, ELEMENTSOF(policies), s, n);
-	char copy[256], *save = NULL;
+	char copy[256], *rest = copy, *p;
 
 	if (policy < 0 || strlen(s) >= sizeof(copy))
 		return -EINVAL;
 	a.policy = (uint32_t)policy;
-	(void)snprintf(copy, sizeof(copy), "%s", s + n);
-	for (char *p = strtok_r(copy, ":", &save); p; p = strtok_r(NULL, ":", &save)) {
+	(void)snprintf(copy, sizeof(copy), "%s", s + n + (s[n] == ':'));
+	while (rest && *rest && (p = strsep(&rest, ":")) != NULL) {
 		char *eq = strchr(p, '=');
 		int64_t v;
 

@@ -125,7 +125,7 @@ static int child_names(void)
 		return 3;
 	if (run(&step_sysctl, NULL, "kernel.shmmni", "123", NULL) < 0 ||
 		!g_file_get_contents("/proc/sys/kernel/shmmni", &text, NULL, NULL) ||
-		atoi(text) != 123)
+		g_ascii_strtoll(text, NULL, 10) != 123)
 		return 4;
 	if (run(&step_sysctl, NULL, "net/ipv4/conf/lo/rp_filter", "2", NULL) < 0)
 		return 5;
@@ -172,7 +172,7 @@ static int child_scheduling(void)
 
 	if (run(&step_oom_score, NULL, "321", NULL, NULL) < 0 ||
 		!g_file_get_contents("/proc/self/oom_score_adj", &text, NULL, NULL) ||
-		atoi(text) != 321)
+		g_ascii_strtoll(text, NULL, 10) != 321)
 		return 1;
 	if (run(&step_scheduling, NULL, "scheduler", "SCHED_BATCH:nice=5", NULL) < 0 ||
 		sched_getscheduler(0) != SCHED_BATCH || getpriority(PRIO_PROCESS, 0) != 5)

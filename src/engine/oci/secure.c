@@ -11,7 +11,7 @@
 #include "host/caps.h"
 #include "host/cgroup.h"
 #include "host/proc.h"
-#include "host/seccomp.h"
+#include "engine/seccomp.h"
 #include "host/steps.h"
 #include "store/store.h"
 

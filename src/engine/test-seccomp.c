@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "host/seccomp.h"
+#include "engine/seccomp.h"
 
 #include <glib.h>
 #include <linux/audit.h>
@@ -111,7 +111,13 @@ static void test_default_whole(void)
 				if (!name && abis[k].bit == SECCOMP_X32)
 					name = seccomp_syscall_resolve_num_arch(
 						SCMP_ARCH_X86_64, nr);
-				for (size_t i = 0; i < G_N_ELEMENTS(a0); i++) {
+				size_t n_args = name && (strcmp(name, "clone") == 0 ||
+								strcmp(name, "socket") == 0 ||
+								strcmp(name, "personality") == 0)
+							? G_N_ELEMENTS(a0)
+							: 1;
+
+				for (size_t i = 0; i < n_args; i++) {
 					uint32_t want = name ? expected(&seccomp_default, &abis[k],
 								       caps, name, a0[i])
 							     : DENY;

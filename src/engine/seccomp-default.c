@@ -3,9 +3,8 @@
  * The default profile: what Docker's documentation lists as allowed, as a table. test-seccomp.c compares
  * its outcome with the list for every call and set of capabilities.
  */
-#include "host/seccomp.h"
+#include "engine/seccomp.h"
 
-#include <errno.h>
 #include <linux/capability.h>
 #include <sched.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "host/seccomp.h"
+#include "engine/seccomp.h"
 
 #include <linux/audit.h>
 #include <seccomp.h>
@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
+
+#include "host/smallfile.h"
 
 #ifndef AUDIT_ARCH_RISCV64
 #define AUDIT_ARCH_RISCV64 (EM_RISCV | __AUDIT_ARCH_64BIT | __AUDIT_ARCH_LE)
@@ -147,12 +149,13 @@ int seccomp_here(uint64_t caps, struct seccomp_target *ret, struct err *e)
 {
 	uint32_t token = seccomp_arch_native();
 	struct utsname u;
+	const char *release = u.release;
 	unsigned major = 0, minor = 0;
 
 	for (size_t i = 0; i < ELEMENTSOF(arches); i++)
 		if (arches[i].token == token) {
 			if (uname(&u) == 0)
-				(void)sscanf(u.release, "%u.%u", &major, &minor);
+				(void)small_take_two(&release, '.', &major, &minor);
 			*ret = (struct seccomp_target){ arches[i].bit, caps,
 				major << 8 | (minor > 255 ? 255 : minor) };
 			return 0;
