@@ -72,7 +72,7 @@ int tar_decimal(const char *s, size_t size, int64_t max, int64_t *ret)
 	for (i = 0; i < size; i++) {
 		int d = s[i] - '0';
 
-		if (d < 0 || d > 9 || v > (max - d) / 10)
+		if (d < 0 || d > 9 || v > max / 10 || v * 10 > max - d)
 			return -E_CORRUPT;
 		v = v * 10 + d;
 	}

@@ -496,6 +496,11 @@ static void pax_length_lies(GByteArray *a)
 	RAW_PAX(a, "99 path=abc\n");
 }
 
+static void pax_length_one_over(GByteArray *a)
+{
+	RAW_PAX(a, "6 a=b\n9 c");
+}
+
 static void pax_length_small(GByteArray *a)
 {
 	RAW_PAX(a, "3 p=\n");
@@ -614,6 +619,7 @@ static void test_hostile(void)
 		{ nul_in_path, -E_CORRUPT, "'path' has a bad value" },
 		{ nul_in_long_name, -E_CORRUPT, "long name" },
 		{ pax_length_lies, -E_CORRUPT, "bad length" },
+		{ pax_length_one_over, -E_CORRUPT, "bad length" },
 		{ pax_length_small, -E_CORRUPT, "bad length" },
 		{ pax_no_equal, -E_CORRUPT, "damaged" },
 		{ pax_bad_number, -E_CORRUPT, "'uid' has a bad value" },
