@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/oci/oci.h"
 
+#include <string.h>
+
 static void number(GPtrArray *list, const char *key, int64_t value)
 {
 	g_autofree char *text = g_strdup_printf("%" G_GINT64_FORMAT, value);
