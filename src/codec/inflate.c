@@ -130,8 +130,7 @@ static int start(struct inflate *z, struct err *e)
 		break;
 	case INFLATE_ZSTD:
 		z->zstd = ZSTD_createDCtx();
-		if (!z->zstd)
-			g_error("libzstd: no memory");
+		g_assert(z->zstd); /* no memory */
 		break;
 	case INFLATE_XZ:
 	case INFLATE_BZIP2:

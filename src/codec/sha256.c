@@ -20,8 +20,7 @@ struct sha256 {
 /* OpenSSL fails here for want of memory only, which aborts everywhere. */
 static void must(int ok)
 {
-	if (ok != 1)
-		g_error("libcrypto: SHA-256 failed");
+	g_assert(ok == 1);
 }
 
 static void *find(void *lib, const char *name, bool *missing)
@@ -104,8 +103,10 @@ void sha256_reset(struct sha256 *s)
 void sha256_text(const uint8_t digest[SHA256_SIZE], char ret[SHA256_TEXT])
 {
 	static const char digits[] = "0123456789abcdef";
-	char *p = stpcpy(ret, "sha256:");
+	char *p = ret + 7;
 	unsigned i;
+
+	memcpy(ret, "sha256:", 7);
 
 	for (i = 0; i < SHA256_SIZE; i++) {
 		*p++ = digits[digest[i] >> 4];

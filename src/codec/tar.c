@@ -98,7 +98,7 @@ const char *tar_show(const char *name, char buf[TAR_SHOWN])
 			p += n;
 		}
 	}
-	(void)strcpy(q, *p ? "..." : "");
+	memcpy(q, *p ? "..." : "", *p ? 4 : 1);
 	return buf;
 }
 

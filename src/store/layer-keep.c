@@ -19,35 +19,43 @@
 /* Linux 6.12 mounts files, before that it takes a loop device. */
 static bool has_backing(void)
 {
-	unsigned major = 0, minor = 0;
+	unsigned long major, minor = 0;
 	struct utsname u;
+	char *end;
 
-	if (uname(&u) == 0 && sscanf(u.release, "%u.%u", &major, &minor) == 2 &&
-		(major > 6 || (major == 6 && minor >= 12)))
-		return true;
+	if (uname(&u) == 0) {
+		major = strtoul(u.release, &end, 10);
+		if (*end == '.')
+			minor = strtoul(end + 1, NULL, 10);
+		if (major > 6 || (major == 6 && minor >= 12))
+			return true;
+	}
 	return access("/dev/loop-control", R_OK | W_OK) == 0;
 }
 
-/* Only the first user namespace may mount file systems that have a source. */
+/* Only the first user namespace, which maps all ids to themselves, may mount file systems that have a
+ * source. */
 static bool in_first_userns(void)
 {
 	_cleanup_close_ int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
-	unsigned in, out, count;
-	char buf[128];
+	char buf[128], *p = buf;
 	ssize_t n;
 
 	n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
 	if (n <= 0)
 		return true;
 	buf[n] = '\0';
-	return sscanf(buf, "%u %u %u", &in, &out, &count) == 3 && !in && !out &&
-	       count == UINT32_MAX;
+	return strtoul(p, &p, 10) == 0 && strtoul(p, &p, 10) == 0 &&
+	       strtoul(p, &p, 10) == UINT32_MAX;
 }
 
 int layer_can_mount(struct ctx *c)
 {
 	int fd;
 
+	/* explain shows what root would get, and asks the kernel for nothing */
+	if (c->explain)
+		return 1;
 	if (!c->is_root || !in_first_userns())
 		return 0;
 	/* loads the module, if there is one */

@@ -49,8 +49,7 @@ int tar_log_new(int fd, struct tar_log **ret, struct err *e)
 
 	l->fd = fd;
 	l->zstd = ZSTD_createCCtx();
-	if (!l->zstd)
-		g_error("libzstd: no memory");
+	g_assert(l->zstd); /* no memory */
 	(void)ZSTD_CCtx_setParameter(l->zstd, ZSTD_c_compressionLevel, LEVEL);
 	(void)ZSTD_CCtx_setParameter(l->zstd, ZSTD_c_checksumFlag, 1);
 	r = put(l, header, sizeof(header), e);
@@ -371,8 +370,7 @@ int tar_log_read(const void *p, size_t size, const struct tar_log_sink *sink, vo
 	r.in = (ZSTD_inBuffer){ (const uint8_t *)p + HEADER_SIZE, size - HEADER_SIZE, 0 };
 	r.buf = g_malloc(PIECE);
 	r.zstd = ZSTD_createDCtx();
-	if (!r.zstd)
-		g_error("libzstd: no memory");
+	g_assert(r.zstd); /* no memory */
 	code = read_all(&r, e);
 	ZSTD_freeDCtx(r.zstd);
 	g_free(r.buf);

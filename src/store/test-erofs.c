@@ -43,6 +43,17 @@ static void add(struct made *m, const char *path, uint32_t mode, const char *con
 		good(m, erofs_write(m->w, 0, content, strlen(content), &m->e));
 }
 
+/* The exit status of a shell's command. */
+static int run_shell(const char *command)
+{
+	const char *argv[] = { "sh", "-c", command, NULL };
+	int status = -1;
+
+	g_assert_true(g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL,
+		NULL, &status, NULL));
+	return status;
+}
+
 /* erofs-utils, where they are installed, must agree. */
 static void foreign_check(const struct made *m)
 {
@@ -52,7 +63,7 @@ static void foreign_check(const struct made *m)
 	if (!fsck || m->too_deep)
 		return;
 	command = g_strdup_printf("%s /proc/%d/fd/%d >/dev/null 2>&1", fsck, (int)getpid(), m->fd);
-	g_assert_cmpint(system(command), ==, 0);
+	g_assert_cmpint(run_shell(command), ==, 0);
 }
 
 static void finish(struct made *m)

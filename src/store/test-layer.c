@@ -19,6 +19,17 @@
 
 /* --- helpers ------------------------------------------------------------------------------------------------ */
 
+/* The exit status of a shell's command. */
+static int run_shell(const char *command)
+{
+	const char *argv[] = { "sh", "-c", command, NULL };
+	int status = -1;
+
+	g_assert_true(g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL,
+		NULL, &status, NULL));
+	return status;
+}
+
 static void shell(const char *fmt, ...) _printf_(1, 2);
 static void shell(const char *fmt, ...)
 {
@@ -28,7 +39,7 @@ static void shell(const char *fmt, ...)
 	va_start(ap, fmt);
 	command = g_strdup_vprintf(fmt, ap);
 	va_end(ap);
-	if (system(command) != 0)
+	if (run_shell(command) != 0)
 		g_error("failed: %s", command);
 }
 
