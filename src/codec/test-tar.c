@@ -182,6 +182,23 @@ static void put_records(GByteArray *a, char type, ...)
 
 /* --- tests --- */
 
+static char *round_trip_text(const char *split, const char *long_path, const char *long_link)
+{
+	return g_strdup_printf(
+		"d 1777 0:0 1 d/ []\n"
+		"- 0644 1000:100 1700000000 d/f 5 [hello]\n"
+		"- 4755 0:0 0 %s 0 []\n"
+		"- 0000 4000000000:3000000 -5.250000000 %s 5 [hello]\n"
+		"l 0777 0:0 7.000000001 s -> %s []\n"
+		"h 0644 0:0 0 h -> d/f []\n"
+		"c 0600 0:0 0 c 5,3000000 []\n"
+		"b 0600 0:0 0 b 8,0 []\n"
+		"p 0600 0:0 0 p []\n"
+		"- 0000 0:0 0 x user.x=a\\000\\012\\377 user.a=b%%c=a security.empty= 5 "
+		"[hello]\n",
+		split, long_path, long_link);
+}
+
 static void test_round_trip(void)
 {
 	static const uint8_t value[] = { 'a', 0, '\n', 255 };
@@ -246,19 +263,7 @@ static void test_round_trip(void)
 	}
 	tar_put_end(a);
 	text = read_all(a);
-	want = g_strdup_printf(
-		"d 1777 0:0 1 d/ []\n"
-		"- 0644 1000:100 1700000000 d/f 5 [hello]\n"
-		"- 4755 0:0 0 %s 0 []\n"
-		"- 0000 4000000000:3000000 -5.250000000 %s 5 [hello]\n"
-		"l 0777 0:0 7.000000001 s -> %s []\n"
-		"h 0644 0:0 0 h -> d/f []\n"
-		"c 0600 0:0 0 c 5,3000000 []\n"
-		"b 0600 0:0 0 b 8,0 []\n"
-		"p 0600 0:0 0 p []\n"
-		"- 0000 0:0 0 x user.x=a\\000\\012\\377 user.a=b%%c=a security.empty= 5 "
-		"[hello]\n",
-		split, long_path, long_link);
+	want = round_trip_text(split, long_path, long_link);
 	g_assert_cmpstr(text, ==, want);
 }
 
