@@ -78,6 +78,8 @@ GPtrArray *oci_limits(const struct spec *s)
 
 char *oci_cgroup(const struct engine_start *s)
 {
-	return g_build_filename(
-		s->spec->cgroup_parent ? s->spec->cgroup_parent : "lodge", s->id, NULL);
+	const char *parent = s->spec->cgroup_parent ? s->spec->cgroup_parent : "lodge";
+
+	parent += strspn(parent, "/"); /* named from the root of the hierarchies either way */
+	return g_build_filename(parent, s->id, NULL);
 }
