@@ -204,7 +204,7 @@ static int take_numbers(struct tar_reader *r, const struct tar_header *h, struct
 static void take_pax(struct tar_reader *r, const struct tar_pax *p)
 {
 	struct tar_entry *t = &r->t;
-	unsigned i, j;
+	unsigned before = r->xattrs->len, i, j;
 
 	if (p->path)
 		g_string_assign(r->path, p->path);
@@ -229,10 +229,10 @@ static void take_pax(struct tar_reader *r, const struct tar_pax *p)
 	for (i = 0; p->xattrs && i < p->xattrs->len; i++) {
 		const struct xattr *x = &g_array_index(p->xattrs, struct xattr, i);
 
-		for (j = 0; j < r->xattrs->len; j++)
+		for (j = 0; j < before; j++) /* those of one header are all different */
 			if (!strcmp(g_array_index(r->xattrs, struct xattr, j).name, x->name))
 				break;
-		if (j < r->xattrs->len)
+		if (j < before)
 			g_array_index(r->xattrs, struct xattr, j) = *x;
 		else
 			g_array_append_val(r->xattrs, *x);

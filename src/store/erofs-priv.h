@@ -133,7 +133,7 @@ struct erofs_tree {
 	GPtrArray *blocks;   /* memory of nodes and names */
 	char *free;
 	size_t n_free, memory;
-	unsigned n_entries;
+	unsigned n_entries, steps;
 	uint64_t inodes;
 	GPtrArray *linked; /* nodes whose number of links changed */
 	/* the last folder that was asked for */

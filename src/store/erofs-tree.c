@@ -311,9 +311,12 @@ static int walk(
 
 		w.rest += k;
 		w.rest += *w.rest == '/';
-		if (!k || (k == 1 && *name == '.'))
+		/* a short path can be a long way */
+		if (w.hops && ++t->steps > EROFS_STEPS_MAX)
+			r = err_set(e, -E_LIMIT, "too many long ways through symbolic links");
+		else if (!k || (k == 1 && *name == '.'))
 			continue;
-		if (k == 2 && !memcmp(name, "..", 2))
+		else if (k == 2 && !memcmp(name, "..", 2))
 			w.at = w.at->parent; /* of a link's target; the root is its own */
 		else if (k > EROFS_NAME_MAX)
 			r = err_set(e, -E_LIMIT,

@@ -30,7 +30,8 @@
 #define EROFS_ENTRIES_MAX 4000000 /* names of a tree */
 #define EROFS_PATH_MAX	  4096
 #define EROFS_NAME_MAX	  255
-#define EROFS_DEPTH_MAX	  2048		     /* folders inside folders */
+#define EROFS_STEPS_MAX	  20000000 /* folders on paths behind symbolic links, of all entries */
+#define EROFS_DEPTH_MAX	  2048	   /* folders inside folders */
 #define EROFS_MEMORY_MAX  ((size_t)1 << 30)  /* names, targets and attributes that are kept */
 #define EROFS_XATTRS_MAX  ((int64_t)1 << 30) /* bytes of all extended attributes */
 #define EROFS_IMAGE_MAX	  ((int64_t)1 << 40) /* bytes of an image, holes counted */

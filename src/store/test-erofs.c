@@ -633,6 +633,25 @@ static void test_depth(void)
 	done(&m);
 }
 
+/* A short path that is a long way, again and again. */
+static void test_long_ways(void)
+{
+	g_autoptr(GString) around = g_string_new(NULL);
+	struct erofs_attr a = { .mode = FILE_644 };
+	struct made m;
+	int r = 0;
+
+	begin(&m);
+	for (unsigned i = 0; i < 2040; i++)
+		g_string_append(around, "./");
+	add(&m, "l", LINK, around->str);
+	for (unsigned i = 0; i < 100000 && !r; i++)
+		r = erofs_add(m.w, i % 2 ? "l/x" : "y", &a, &m.e);
+	g_assert_cmpint(r, ==, -E_LIMIT);
+	g_assert_nonnull(strstr(m.e.text, "too many long ways"));
+	done(&m);
+}
+
 /* fuzz-erofs.c has what is behind the superblock. */
 static void test_damaged(void)
 {
@@ -671,6 +690,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/erofs/reproducible", test_reproducible);
 	g_test_add_func("/erofs/refused", test_refused);
 	g_test_add_func("/erofs/depth", test_depth);
+	g_test_add_func("/erofs/long-ways", test_long_ways);
 	g_test_add_func("/erofs/damaged", test_damaged);
 	return g_test_run();
 }
