@@ -130,7 +130,8 @@ guest_address() {
 fails() {
 	local want=$1 text=$2
 	shift 2
-	run "$@"
+	status=0
+	output=$("$@" 2>&1) || status=$?
 	if [ "$status" != "$want" ] || [[ $output != *"$text"* ]]; then
 		printf 'wanted status %s and "%s"\n' "$want" "$text" >&2
 		printf 'got status %s: %s\n' "$status" "$output" >&2

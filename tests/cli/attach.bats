@@ -46,7 +46,7 @@ sleeper() {
 	run pty 'expect:[#$] ' 'send:\x01x' -- "$LODGE" run -it --detach-keys ctrl-a,x --name d1 --network none bb sh
 	[ "$status" = 0 ]
 	equal running "$(state d1)"
-	fails 1 nonsense lodge attach --detach-keys nonsense d1
+	fails 125 nonsense lodge attach --detach-keys nonsense d1
 }
 
 @test "several clients see the same; one may leave" {

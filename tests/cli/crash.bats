@@ -13,13 +13,14 @@ after_crash() {
 	}
 }
 
-# Kills the process that runs a plan after each step in turn, until a run survives.
-fault_loop() { # NAME COMMAND...
-	local name=$1 n=0 rc
-	shift
+# Kills the program that runs a plan after each step in turn, until a run survives. "lodge" makes guests,
+# "lodge-monitor" starts them.
+fault_loop() { # PROGRAM NAME COMMAND...
+	local program=$1 name="$2, $1" n=0 rc
+	shift 2
 	while [ $n -lt 200 ]; do
 		rc=0
-		LODGE_FAULT=kill:$n timeout 30 "$LODGE" "$@" >/dev/null 2>&1 </dev/null || rc=$?
+		LODGE_FAULT=$program:kill:$n timeout 30 "$LODGE" "$@" >/dev/null 2>&1 </dev/null || rc=$?
 		after_crash "$name, step $n"
 		lodge rm -f victim >/dev/null 2>&1 || true
 		after_crash "$name, step $n, after rm"
@@ -31,12 +32,12 @@ fault_loop() { # NAME COMMAND...
 }
 
 # As above with a step that fails: the command says so, once, and leaves nothing at once.
-failing_loop() {
-	local name=$1 n=0 rc
-	shift
+failing_loop() { # PROGRAM NAME COMMAND...
+	local program=$1 name="$2, $1" n=0 rc
+	shift 2
 	while [ $n -lt 200 ]; do
 		rc=0
-		output=$(LODGE_FAULT=fail:$n timeout 30 "$LODGE" "$@" 2>&1 </dev/null) || rc=$?
+		output=$(LODGE_FAULT=$program:fail:$n timeout 30 "$LODGE" "$@" 2>&1 </dev/null) || rc=$?
 		if [ $rc = 0 ]; then
 			lodge rm -f victim >/dev/null 2>&1 || true
 			return 0
@@ -53,16 +54,24 @@ failing_loop() {
 }
 
 @test "run without network, killed after each step" {
-	fault_loop run-none run --name victim --network none bb true
+	fault_loop lodge run-none run --name victim --network none bb true
 }
 
 @test "run with network, volume and port, killed after each step" {
-	fault_loop run-bridge run --name victim -p 8090:80 -v data:/data -v /anon bb true
+	fault_loop lodge run-bridge run --name victim -p 8090:80 -v data:/data -v /anon bb true
 	lodge volume prune -af >/dev/null
 }
 
+@test "a start without network, its monitor killed after each step" {
+	fault_loop lodge-monitor run-none run --name victim --network none bb true
+}
+
+@test "a start with network and port, its monitor killed after each step" {
+	fault_loop lodge-monitor run-bridge run --name victim -p 8090:80 bb true
+}
+
 @test "create, killed after each step" {
-	fault_loop create create --name victim --network none bb true
+	fault_loop lodge create create --name victim --network none bb true
 }
 
 @test "rm, killed after each step" {
@@ -95,7 +104,8 @@ failing_loop() {
 }
 
 @test "run, with each step failing in turn" {
-	failing_loop run run --rm --name victim -p 8091:80 bb true
+	failing_loop lodge run run --rm --name victim -p 8091:80 bb true
+	failing_loop lodge-monitor run run --rm --name victim -p 8091:80 bb true
 }
 
 @test "SIGKILL at random moments" {
