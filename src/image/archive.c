@@ -216,7 +216,8 @@ static int import_held(struct import *i, GPtrArray *ret, struct err *e)
 		(void)close(TAKE_FD(lock));
 	if (r < 0) {
 		if (r == -ENOSPC && e && !e->mend[0])
-			(void)err_mend(e, "make room in '%s', for instance with 'lodge system prune'",
+			(void)err_mend(e,
+				"make room in '%s', for instance with 'lodge system prune'",
 				i->c->root);
 		journal_abort(i->c, p, &hold);
 		return r;

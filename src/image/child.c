@@ -57,6 +57,7 @@ static void be_init(const struct run *r)
 
 static void child_main(const struct run *r, pid_t parent, int out, int err)
 {
+	struct sigaction usual = { .sa_handler = SIG_DFL };
 	int null = open("/dev/null", O_RDONLY);
 
 	(void)setpgid(0, 0);
@@ -64,7 +65,7 @@ static void child_main(const struct run *r, pid_t parent, int out, int err)
 	if (!r->own_pids && getppid() != parent)
 		_exit(126);
 	(void)sigprocmask(SIG_SETMASK, &r->old_mask, NULL);
-	(void)signal(SIGPIPE, SIG_DFL);
+	(void)sigaction(SIGPIPE, &usual, NULL);
 	(void)setenv("LC_ALL", "C.UTF-8", 1);
 	if (r->x->tmpdir)
 		(void)setenv("TMPDIR", r->x->tmpdir, 1);

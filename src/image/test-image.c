@@ -270,7 +270,7 @@ static void test_docker_forms(void)
 	packed = g_strconcat(plain, ".gz", NULL);
 	g_assert_true(g_file_set_contents(plain, (char *)layer->data, layer->len, NULL));
 	command = g_strdup_printf("gzip %s", plain);
-	g_assert_cmpint(system(command), ==, 0);
+	g_assert_true(g_spawn_command_line_sync(command, NULL, NULL, NULL, NULL));
 	g_assert_true(g_file_get_contents(packed, &data, &size, NULL));
 	config = make_config(ids, 2);
 	put_link(tar, "./two/layer.tar", "../one/layer.tar");

@@ -8,10 +8,9 @@
 #include <sys/stat.h>
 #include "store/store-priv.h"
 
-#define FORWARD	     ".forward" /* end of the name of a plan that is finished, not undone */
-#define JOURNAL_MAX  (64 << 20) /* bytes of a plan's file */
-#define BOOT_CHARS   8		/* of the boot's id, in names */
-#define OWNER_FORMAT "%d.%llu.%8[0-9a-f]"
+#define FORWARD	    ".forward" /* end of the name of a plan that is finished, not undone */
+#define JOURNAL_MAX (64 << 20) /* bytes of a plan's file */
+#define BOOT_CHARS  8	       /* of the boot's id, in names */
 
 static const step_table *const tables[] = { &host_steps, &store_steps, NULL };
 
@@ -25,21 +24,28 @@ static int read_small(const char *path, char *buf, size_t size)
 }
 
 /* Field 22 of /proc/PID/stat, and whether the process is more than a zombie. proc_pid_stat(5). */
-static int process_start(pid_t pid, unsigned long long *ret)
+static int process_start(pid_t pid, uint64_t *ret)
 {
-	char path[64], buf[1024], state, *p;
+	char path[64], buf[1024];
+	const char *p;
 
 	(void)g_snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	if (read_small(path, buf, sizeof(buf)) < 0)
 		return -ESRCH;
 	/* the name in brackets may hold anything, brackets too */
 	p = strrchr(buf, ')');
-	if (!p || sscanf(p + 1,
-			  " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
-			  "%*d %llu",
-			  &state, ret) != 2)
+	if (!p || p[1] != ' ' || p[2] == 'Z' || p[2] == 'X')
 		return -ESRCH;
-	return state == 'Z' || state == 'X' ? -ESRCH : 0;
+	/* from field 3 on, a blank between */
+	p += 2;
+	for (int field = 3; field < 22; field++) {
+		p = strchr(p, ' ');
+		if (!p)
+			return -ESRCH;
+		p++;
+	}
+	*ret = g_ascii_strtoull(p, NULL, 10);
+	return 0;
 }
 
 static void boot_id(char ret[BOOT_CHARS + 1])
@@ -47,30 +53,53 @@ static void boot_id(char ret[BOOT_CHARS + 1])
 	char buf[64];
 
 	if (read_small("/proc/sys/kernel/random/boot_id", buf, sizeof(buf)) < 0)
-		(void)strcpy(buf, "00000000");
+		(void)g_strlcpy(buf, "00000000", sizeof(buf));
 	(void)g_strlcpy(ret, buf, BOOT_CHARS + 1);
 }
 
+struct owner {
+	pid_t pid;
+	uint64_t start;
+	char boot[BOOT_CHARS + 1];
+};
+
 char *journal_owner(void)
 {
-	unsigned long long start = 0;
-	char boot[BOOT_CHARS + 1];
+	struct owner o = { .pid = getpid() };
 
-	(void)process_start(getpid(), &start);
-	boot_id(boot);
-	return g_strdup_printf("%d.%llu.%s", (int)getpid(), start, boot);
+	(void)process_start(o.pid, &o.start);
+	boot_id(o.boot);
+	return g_strdup_printf("%d.%" G_GUINT64_FORMAT ".%s", (int)o.pid, o.start, o.boot);
+}
+
+/* "PID.START.BOOT", and then anything. */
+static bool parse_owner(const char *name, struct owner *ret)
+{
+	uint64_t pid;
+	char *end;
+
+	pid = g_ascii_strtoull(name, &end, 10);
+	if (!g_ascii_isdigit(*name) || *end != '.' || pid == 0 || pid > INT32_MAX ||
+		!g_ascii_isdigit(end[1]))
+		return false;
+	ret->pid = (pid_t)pid;
+	ret->start = g_ascii_strtoull(end + 1, &end, 10);
+	if (*end != '.' || strspn(end + 1, "0123456789abcdef") < BOOT_CHARS)
+		return false;
+	(void)g_strlcpy(ret->boot, end + 1, sizeof(ret->boot));
+	return true;
 }
 
 bool journal_owner_lives(const char *name)
 {
-	unsigned long long start, now;
-	char boot[BOOT_CHARS + 1], this_boot[BOOT_CHARS + 1];
-	int pid;
+	char this_boot[BOOT_CHARS + 1];
+	struct owner o;
+	uint64_t now;
 
-	if (sscanf(name, OWNER_FORMAT, &pid, &start, boot) != 3 || pid <= 0)
+	if (!parse_owner(name, &o))
 		return true;
 	boot_id(this_boot);
-	return strcmp(boot, this_boot) == 0 && process_start(pid, &now) == 0 && now == start;
+	return strcmp(o.boot, this_boot) == 0 && process_start(o.pid, &now) == 0 && now == o.start;
 }
 
 /* A name in the journal that isn't there yet: a process may run a plan within another's work. */
@@ -306,13 +335,11 @@ int journal_fsck(struct ctx *c, GPtrArray *problems, struct err *e)
 	if (!d)
 		return errno == ENOENT ? 0 : err_sys(e, -errno, "cannot read '%s'", folder);
 	while ((f = readdir(d))) {
-		unsigned long long start;
-		char boot[BOOT_CHARS + 1];
-		int pid;
+		struct owner o;
 
 		if (strcmp(f->d_name, ".") == 0 || strcmp(f->d_name, "..") == 0)
 			continue;
-		if (sscanf(f->d_name, OWNER_FORMAT, &pid, &start, boot) != 3)
+		if (!parse_owner(f->d_name, &o))
 			g_ptr_array_add(problems,
 				g_strdup_printf("unknown file '%s/%s'", folder, f->d_name));
 		else if (!journal_owner_lives(f->d_name) || g_str_has_prefix(f->d_name, self))

@@ -53,18 +53,25 @@ bool journal_owner_lives(const char *name);
  * text that isn't given is empty. */
 extern step_table store_steps;
 
-extern const struct step_ops step_record_guest; /* id realm name kind engine image image_name spec doc created auto_remove uses...("KIND:WHAT"): inserts; undo deletes */
+extern const struct step_ops
+	step_record_guest; /* id realm name kind engine image image_name spec doc created auto_remove uses...("KIND:WHAT"): inserts; undo deletes */
 extern const struct step_ops step_record_guest_remove; /* id: no undo, stands last */
-extern const struct step_ops step_record_image; /* id manifest size created added arch os layers: undo deletes the one of this `added` */
+extern const struct step_ops
+	step_record_image; /* id manifest size created added arch os layers: undo deletes the one of this `added` */
 extern const struct step_ops step_record_image_remove; /* id: no undo */
-extern const struct step_ops step_record_name; /* name image old-image: undo gives the name back, or removes it */
-extern const struct step_ops step_record_name_remove; /* name: no undo */
-extern const struct step_ops step_record_volume; /* name driver doc created anonymous */
+extern const struct step_ops
+	step_record_name; /* name image old-image: undo gives the name back, or removes it */
+extern const struct step_ops step_record_name_remove;	/* name: no undo */
+extern const struct step_ops step_record_volume;	/* name driver doc created anonymous */
 extern const struct step_ops step_record_volume_remove; /* name: no undo */
-extern const struct step_ops step_record_network; /* id name driver bridge subnet gateway subnet6 gateway6 parent doc internal mtu created */
+extern const struct step_ops
+	step_record_network; /* id name driver bridge subnet gateway subnet6 gateway6 parent doc internal mtu created */
 extern const struct step_ops step_record_network_remove; /* name: no undo */
-extern const struct step_ops step_blob; /* digest text: a small blob; undo removes it when no image names it */
-extern const struct step_ops step_content; /* command...: stands for work that the program does itself; undo collects what no image names */
-extern const struct step_ops step_collect; /* digest...: removes layers and blobs that no image names (these, it is expected); no undo */
+extern const struct step_ops
+	step_blob; /* digest text: a small blob; undo removes it when no image names it */
+extern const struct step_ops
+	step_content; /* command...: stands for work that the program does itself; undo collects what no image names */
+extern const struct step_ops
+	step_collect; /* digest...: removes layers and blobs that no image names (these, it is expected); no undo */
 
 #endif

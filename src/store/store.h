@@ -47,23 +47,24 @@ void store_rollback(struct store *s);
 /* --- guests ---------------------------------------------------------------------------------------- */
 
 struct guest_record {
-	char *id;	/* 64 hexadecimal digits */
-	char *realm;	/* "lodge", "docker", ...: whose name it is */
-	char *name;	/* unique in the realm */
-	char *kind;	/* "container", "system", "vm" */
-	char *engine;	/* "oci" */
-	char *image;	/* image id ("sha256:..."), or NULL */
+	char *id;	  /* 64 hexadecimal digits */
+	char *realm;	  /* "lodge", "docker", ...: whose name it is */
+	char *name;	  /* unique in the realm */
+	char *kind;	  /* "container", "system", "vm" */
+	char *engine;	  /* "oci" */
+	char *image;	  /* image id ("sha256:..."), or NULL */
 	char *image_name; /* as the user wrote it */
-	char *spec;	/* JSON: spec_to_json */
-	char *doc;	/* JSON of the dialect: labels and what the model doesn't know; "{}" */
-	int64_t created; /* nanoseconds since 1970 */
+	char *spec;	  /* JSON: spec_to_json */
+	char *doc;	  /* JSON of the dialect: labels and what the model doesn't know; "{}" */
+	int64_t created;  /* nanoseconds since 1970 */
 	bool auto_remove;
-	bool wanted;	/* should run after a boot: started, and not stopped by a user */
+	bool wanted; /* should run after a boot: started, and not stopped by a user */
 };
 void guest_record_free(struct guest_record *g);
 void guest_record_freep(struct guest_record **g);
 
-int store_guest_add(struct store *s, const struct guest_record *g, struct err *e); /* -E_EXISTS: the name */
+int store_guest_add(
+	struct store *s, const struct guest_record *g, struct err *e); /* -E_EXISTS: the name */
 int store_guest_update(struct store *s, const struct guest_record *g, struct err *e);
 int store_guest_remove(struct store *s, const char *id, struct err *e);
 /* By exact name in the realm, exact id, or a prefix of an id that only one guest has. realm NULL: any. */
@@ -90,8 +91,10 @@ struct image_record {
 void image_record_free(struct image_record *i);
 void image_record_freep(struct image_record **i);
 
-int store_image_add(struct store *s, const struct image_record *i, struct err *e); /* names move to it */
-int store_image_remove(struct store *s, const char *id, struct err *e); /* -E_INUSE: a guest has it */
+int store_image_add(
+	struct store *s, const struct image_record *i, struct err *e); /* names move to it */
+int store_image_remove(
+	struct store *s, const char *id, struct err *e); /* -E_INUSE: a guest has it */
 int store_image_users(struct store *s, const char *id, GPtrArray **ret_guest_ids, struct err *e);
 int store_image_tag(struct store *s, const char *id, const char *name, struct err *e);
 int store_image_untag(struct store *s, const char *name, struct err *e);
@@ -102,8 +105,8 @@ int store_image_list(struct store *s, GPtrArray **ret, struct err *e);
 /* --- layers: rows for files that layer.h writes ------------------------------------------------------ */
 
 struct layer_record {
-	char *digest;	/* diff id */
-	int64_t size;	/* bytes of files on disk that belong to it */
+	char *digest;	  /* diff id */
+	int64_t size;	  /* bytes of files on disk that belong to it */
 	int64_t tar_size; /* of the uncompressed tar */
 	int64_t created;
 };
@@ -120,8 +123,8 @@ int store_layer_remove(struct store *s, const char *digest, struct err *e);
 
 struct volume_record {
 	char *name;
-	char *driver;	/* "local" */
-	char *doc;	/* JSON: labels, options */
+	char *driver; /* "local" */
+	char *doc;    /* JSON: labels, options */
 	int64_t created;
 	bool anonymous;
 };
@@ -138,22 +141,23 @@ int store_users(struct store *s, const char *kind, const char *what, GPtrArray *
 	struct err *e);
 
 struct network_record {
-	char *id;	/* 64 hexadecimal digits */
+	char *id; /* 64 hexadecimal digits */
 	char *name;
-	char *driver;	/* "bridge", "macvlan", "ipvlan" */
-	char *bridge;	/* interface */
+	char *driver;				     /* "bridge", "macvlan", "ipvlan" */
+	char *bridge;				     /* interface */
 	char *subnet, *gateway, *subnet6, *gateway6; /* cidr and address; the 6 ones may be NULL */
-	char *parent;	/* macvlan, ipvlan */
-	char *doc;	/* JSON: labels, options */
+	char *parent;				     /* macvlan, ipvlan */
+	char *doc;				     /* JSON: labels, options */
 	bool internal;
-	int mtu;	/* 0: the kernel's */
+	int mtu; /* 0: the kernel's */
 	int64_t created;
 };
 void network_record_free(struct network_record *n);
 void network_record_freep(struct network_record **n);
 int store_network_add(struct store *s, const struct network_record *n, struct err *e);
 int store_network_remove(struct store *s, const char *name, struct err *e); /* -E_INUSE */
-int store_network_find(struct store *s, const char *ref, struct network_record **ret, struct err *e);
+int store_network_find(
+	struct store *s, const char *ref, struct network_record **ret, struct err *e);
 int store_network_list(struct store *s, GPtrArray **ret, struct err *e);
 
 /* --- the whole of it --------------------------------------------------------------------------------- */

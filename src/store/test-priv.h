@@ -38,10 +38,11 @@ static inline void test_ctx_init(struct ctx *c)
 static inline void test_ctx_done(struct ctx *c)
 {
 	g_autofree char *base = g_path_get_dirname(c->root);
-	g_autofree char *command = g_strdup_printf("rm -rf '%s'", base);
+	char *argv[] = { (char *)"rm", (char *)"-rf", base, NULL };
 
 	store_close(c);
-	g_assert_cmpint(system(command), ==, 0);
+	g_assert_true(g_spawn_sync(
+		NULL, argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, NULL));
 	g_free(c->root);
 	g_free(c->run);
 }
