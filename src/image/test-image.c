@@ -468,6 +468,51 @@ static void test_save(void)
 	test_ctx_done(&c);
 }
 
+/* What other programs write we read, and they read what we write. */
+static void test_interop(void)
+{
+	char *one[] = { (char *)"one:1", NULL };
+	static const char *const kinds[] = { "docker-archive", "oci-archive", "oci" };
+	_cleanup_(image_record_freep) struct image_record *i = NULL;
+	g_autofree char *skopeo = g_find_program_in_path("skopeo"), *ours = NULL;
+	struct ctx c;
+
+	if (!skopeo) {
+		g_test_skip("no skopeo");
+		return;
+	}
+	test_ctx_init(&c);
+	add_image(&c, "interop", one);
+	ok(image_resolve(&c, "one:1", &i, &test_err));
+	ours = g_strconcat(c.root, ".ours", NULL);
+	ok(image_save(&c, one, IMAGE_DOCKER_ARCHIVE, ours, &test_err));
+	for (unsigned k = 0; k < ELEMENTSOF(kinds); k++) {
+		g_autofree char *file = g_strdup_printf("%s.theirs-%u", c.root, k);
+		g_autofree char *to = g_strdup_printf("%s:%s:one:1", kinds[k], file);
+		g_autofree char *from =
+			g_strdup_printf("%s:%s", k == 0 ? "oci-archive" : "docker-archive", ours);
+		char *argv[] = { skopeo, (char *)"--insecure-policy", (char *)"copy", from, to,
+			NULL };
+		_cleanup_(image_record_freep) struct image_record *back = NULL;
+		g_autoptr(GPtrArray) list = NULL;
+		g_autofree char *said = NULL;
+		struct ctx d;
+		int status;
+
+		g_assert_true(g_spawn_sync(NULL, argv, NULL, G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL,
+			NULL, &said, &status, NULL));
+		g_test_message("%s", said);
+		g_assert_cmpint(status, ==, 0);
+		test_ctx_init(&d);
+		ok(import(&d, file, &list));
+		ok(image_resolve(&d, "one:1", &back, &test_err));
+		g_assert_cmpstr(back->layers[0], ==, i->layers[0]);
+		test_fsck_clean(&d);
+		test_ctx_done(&d);
+	}
+	test_ctx_done(&c);
+}
+
 static void test_resolve(void)
 {
 	char *one[] = { (char *)"repo/one:1", NULL };
@@ -873,6 +918,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/archive/refused", test_refused);
 	g_test_add_func("/archive/truncated", test_truncated);
 	g_test_add_func("/archive/save", test_save);
+	g_test_add_func("/archive/interop", test_interop);
 	g_test_add_func("/archive/rootfs", test_rootfs);
 	g_test_add_func("/archive/explain", test_explain);
 	g_test_add_func("/image/resolve", test_resolve);
