@@ -18,7 +18,7 @@ lodge() {
 
 setup_file() {
 	export LODGE_ROOT=$TEST_DIR/root LODGE_RUN=$TEST_DIR/run
-	mkdir -p "$TEST_DIR/ids"
+	echo none >"$TEST_DIR/ids"
 	import_busybox
 	if declare -F prepare >/dev/null; then prepare; fi
 	snapshot >"$TEST_DIR/before"
@@ -46,22 +46,16 @@ no_leak() {
 
 # The ids that this store ever had, for the cgroups' names.
 remember_ids() {
-	local id
-	grep -ohE '\b[0-9a-f]{64}\b' "$LODGE_RUN/events" 2>/dev/null | sort -u | while read -r id; do
-		: >"$TEST_DIR/ids/$id"
-	done
+	grep -ohE '\b[0-9a-f]{64}\b' "$LODGE_RUN/events" 2>/dev/null | sort -u - "$TEST_DIR/ids" -o "$TEST_DIR/ids" || true
 }
 
 # All that a guest has on the host, a line each. Layers stay mounted and the networks' frame (bridge,
 # table) stays loaded while there are images and networks; elements and links belong to guests.
 snapshot() {
 	remember_ids
-	local id
-	awk -v dir="$TEST_DIR/" 'index($5, dir) == 1 { print "mount", $5 }' /proc/self/mountinfo | grep -v "^mount $LODGE_RUN/layers/" | sort
-	for id in "$TEST_DIR"/ids/*; do
-		[ -e "$id" ] || continue
-		find /sys/fs/cgroup -type d -path "*${id##*/}*" 2>/dev/null | sed 's/^/cgroup /'
-	done
+	awk -v dir="$TEST_DIR/" 'index($5, dir) == 1 { print "mount", $5 }' /proc/self/mountinfo |
+		grep -v "^mount $LODGE_RUN/layers/" | sort
+	find /sys/fs/cgroup -mindepth 2 -type d 2>/dev/null | grep -Ff "$TEST_DIR/ids" | sed 's/^/cgroup /'
 	ip -o link | awk -F': ' '{ sub(/@.*/, "", $2); if ($2 !~ /^(lodge0|br-)/) print "link", $2 }' | sort
 	# maps have what guests publish, sets the networks' bridges and subnets
 	nft -j list ruleset 2>/dev/null | jq -r '.nftables[] | (.map // empty) | .name as $n

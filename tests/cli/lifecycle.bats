@@ -153,7 +153,7 @@ polite() {
 }
 
 @test "events: what happened, in order, and as it happens" {
-	since=$(date +%s)
+	since=$(date +%s.%N)
 	sleeper a1
 	lodge stop -t 0 a1
 	lodge rm a1
