@@ -83,6 +83,15 @@ static int stop_unmonitored(struct ctx *c, struct guest *g, int sig, int timeout
 
 static int thaw(struct ctx *c, struct guest *g, struct err *e);
 
+/* The exit code of a guest whose monitor left before it could answer us; otherwise r. */
+static int or_ended(struct ctx *c, struct guest *g, int r)
+{
+	if (!guest_is_up(g) || (r != -ECONNRESET && r != -EPIPE && r != -E_STATE))
+		return r;
+	guest_refresh(c, g);
+	return guest_is_up(g) ? r : g->exit_code;
+}
+
 static int stop_locked(struct ctx *c, struct guest *g, int sig, int timeout, struct err *e)
 {
 	_cleanup_close_ int fd = -1;
@@ -111,11 +120,7 @@ static int stop_locked(struct ctx *c, struct guest *g, int sig, int timeout, str
 		r = monitor_send(fd, MSG_STOP, 0, value, NULL, 0, e);
 	if (r >= 0)
 		r = wait_exit(fd, e);
-	if (r == -ECONNRESET) { /* it ended just before */
-		guest_refresh(c, g);
-		if (!guest_is_up(g))
-			r = g->exit_code;
-	}
+	r = or_ended(c, g, r);
 	if (r < 0)
 		return r;
 	g->exit_code = r;
@@ -254,11 +259,12 @@ int guest_wait(struct ctx *c, struct guest *g, bool next, struct err *e)
 			(void)poll(&p, 1, -1);
 		return 255;
 	}
-	fd = monitor_connect(c, g, e);
-	if (fd < 0)
-		return fd;
-	r = monitor_send(fd, MSG_WAIT, next ? WAIT_NEXT : 0, 0, NULL, 0, e);
-	return r < 0 ? r : wait_exit(fd, e);
+	fd = r = monitor_connect(c, g, e);
+	if (r >= 0)
+		r = monitor_send(fd, MSG_WAIT, next ? WAIT_NEXT : 0, 0, NULL, 0, e);
+	if (r >= 0)
+		r = wait_exit(fd, e);
+	return or_ended(c, g, r);
 }
 
 /* --- freezing ------------------------------------------------------------------------------------------- */
