@@ -169,6 +169,9 @@ static int set_up(struct monitor *m, struct err *e)
 		return err_sys(e, -errno, "cannot change to '/'");
 	/* Nothing in the guest may look into a process of ours, not before its exec either. */
 	(void)prctl(PR_SET_DUMPABLE, 0);
+	/* nohup, or a shell's "&": what the caller ignores is not for us, nor for the guest */
+	for (int sig = 1; sig < NSIG; sig++)
+		(void)sigaction(sig, &(const struct sigaction){ .sa_handler = SIG_DFL }, NULL);
 	(void)sigemptyset(&set_);
 	(void)sigaddset(&set_, SIGCHLD);
 	(void)sigaddset(&set_, SIGTERM);
