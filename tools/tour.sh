@@ -23,12 +23,12 @@ tour() {
 tour >tools/tour.out <<'TOUR'
 lodge image ls
 lodge run --rm debian:12 cat /etc/debian_version
-lodge run -d --name web -p 8080:80 -m 64m debian:12 sh -c 'while :; do sleep 1; done'
+lodge run -d --name web -p 8080:80 -m 64m debian:12 sh -c 'echo up; exec sleep 1000'
 lodge ls
-lodge exec web sh -c 'hostname; cat /etc/hosts | tail -n 1'
 lodge port web
-lodge stop -t 1 web
-lodge inspect --format '{{.State.Status}} {{.State.ExitCode}}' web
-lodge rm web
+lodge exec web sh -c 'cat /proc/1/cmdline | tr "\0" " "; hostname -i'
+lodge logs -t web
+lodge rm -f web
+lodge explain run --rm --network none -m 64m debian:12 true | cut -c 1-96 | tail -n 7
 lodge system df
 TOUR
