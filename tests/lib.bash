@@ -27,8 +27,9 @@ setup_file() {
 teardown() {
 	remember_ids
 	lodge ls -aq --no-trunc 2>/dev/null | xargs -r "$LODGE" rm -fv >/dev/null 2>&1 || true
-	lodge volume prune -af >/dev/null 2>&1 || true
-	lodge network ls -q 2>/dev/null | xargs -r -n 1 "$LODGE" network rm >/dev/null 2>&1 || true
+	[ -z "$(ls -A "$LODGE_ROOT/volumes" 2>/dev/null)" ] || lodge volume prune -af >/dev/null 2>&1 || true
+	lodge network ls --format '{{.Name}}' 2>/dev/null | grep -vxE 'bridge|host|none' |
+		xargs -r "$LODGE" network rm >/dev/null 2>&1 || true
 	# Removal is done when the command is; only the kernel's own work (a veth's end) may lag.
 	if ! within 3 no_leak; then
 		echo "left behind by '$BATS_TEST_DESCRIPTION' (< before, > after):" >&2
@@ -41,7 +42,7 @@ teardown() {
 }
 
 no_leak() {
-	diff -q "$TEST_DIR/before" <(snapshot) >/dev/null
+	[ "$(<"$TEST_DIR/before")" = "$(snapshot)" ]
 }
 
 # The ids that this store ever had, for the cgroups' names.
