@@ -114,14 +114,10 @@ const struct step_ops step_remove = {
 static int write_run(struct step_run *r, const struct step *s, struct err *e)
 {
 	_cleanup_close_ int fd = -1;
-	char temp[PATH_MAX];
 	size_t n = strlen(s->arg[1]);
-	int k = snprintf(temp, sizeof(temp), "%s.%d.tmp", s->arg[0], (int)getpid());
 	int code = 0;
 
-	if (k < 0 || (size_t)k >= sizeof(temp))
-		return -ENAMETOOLONG;
-	fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode_arg(s->arg[2]));
+	fd = open(s->arg[0], O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode_arg(s->arg[2]));
 	if (fd < 0)
 		return -errno;
 	for (size_t done = 0; done < n;) {
@@ -129,14 +125,11 @@ static int write_run(struct step_run *r, const struct step *s, struct err *e)
 
 		if (w < 0 && errno != EINTR) {
 			code = -errno;
+			(void)unlink(s->arg[0]);
 			break;
 		}
 		done += w > 0 ? (size_t)w : 0;
 	}
-	if (code == 0)
-		code = RET_NERRNO(rename(temp, s->arg[0]));
-	if (code < 0)
-		(void)unlink(temp);
 	return code;
 }
 

@@ -18,7 +18,7 @@
 /* step-file.c: files and folders of the host. undo removes what the step made, never what was there. */
 extern const struct step_ops step_mkdir;     /* path mode */
 extern const struct step_ops step_mkdirs;    /* path mode: and its parents; undo removes path if empty */
-extern const struct step_ops step_write;     /* path text mode: a new file, written beside and renamed */
+extern const struct step_ops step_write;     /* path text mode: a file of our own; what is there is replaced */
 extern const struct step_ops step_symlink;   /* target path: -EEXIST if there */
 extern const struct step_ops step_remove;    /* path: a tree, without crossing a mount; no undo, runs last */
 extern const struct step_ops step_tree;      /* path mode: a folder of our own; undo removes the whole tree */

@@ -52,6 +52,8 @@ struct session {
 	struct conn *owner;	    /* an exec's connection; NULL: gone or detached */
 	char *stalled;		    /* a message that some client couldn't take yet */
 	size_t stalled_size;
+	int64_t last_read; /* monotonic ns */
+	bool wide;	   /* its pipe */
 };
 
 struct conn {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
+#include <time.h>
 
 /*
  * Output goes to the log and to all clients that are attached. A client that can't take a message now
@@ -13,7 +14,10 @@
  * message it lacks is kept in the session until it has it.
  */
 
-#define READ_SIZE (32 * 1024)
+#define READ_SIZE (60 * 1024) /* below MSG_DATA_MAX */
+#define WIDE_PIPE (256 * 1024)
+#define FILL_PACE 1000000 /* ns between reads that make a fast writer */
+#define FILL_TIME 250000
 
 int session_pipes(struct session *s, bool with_input, int theirs[3], struct err *e)
 {
@@ -110,19 +114,48 @@ void session_client_ready(struct monitor *m, struct conn *c)
 	unstall(m, s);
 }
 
-/* One read. 1: there may be more; 0: not now; -1: the end. */
+/*
+ * A guest that writes without pause, while only the log listens: being woken for each of its writes would
+ * cost both of us more than the copying. So its pipe is made wider, and we let it fill for a moment.
+ */
+static void let_it_fill(struct monitor *m, struct session *s, int fd)
+{
+	int64_t now = monotonic_ns(), last = s->last_read;
+
+	s->last_read = now;
+	if (!s->is_main || s->tty || s->exited || now - last > FILL_PACE)
+		return;
+	for (struct conn *c = m->conns; c; c = c->next)
+		if (receives(s, c))
+			return;
+	if (!s->wide) {
+		s->wide = true;
+		(void)fcntl(fd, F_SETPIPE_SZ, WIDE_PIPE);
+	}
+	(void)nanosleep(&(const struct timespec){ .tv_nsec = FILL_TIME }, NULL);
+	s->last_read = monotonic_ns();
+}
+
+/* What is there, up to a buffer full. 1: there may be more; 0: not now; -1: the end. */
 static int pump(struct monitor *m, struct session *s, struct source *from, int stream)
 {
 	static char buffer[READ_SIZE];
-	ssize_t n = read(from->fd, buffer, sizeof(buffer));
+	size_t used = 0;
+	int more = 1;
 
-	if (n > 0) {
-		deliver(m, s, stream, buffer, (size_t)n);
-		return 1;
+	while (used < sizeof(buffer) && more > 0) {
+		ssize_t n = read(from->fd, buffer + used, sizeof(buffer) - used);
+
+		if (n > 0)
+			used += (size_t)n;
+		else if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			more = 0;
+		else
+			more = -1; /* 0: the pipe's end; EIO: the terminal's */
 	}
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return 0;
-	return -1; /* 0: the pipe's end; EIO: the terminal's */
+	if (used > 0)
+		deliver(m, s, stream, buffer, used);
+	return more;
 }
 
 static void out_ready(struct monitor *m, struct source *src, uint32_t events)
@@ -130,6 +163,7 @@ static void out_ready(struct monitor *m, struct source *src, uint32_t events)
 	struct session *s = (struct session *)((char *)src - offsetof(struct session, out));
 
 	if (events & EPOLLIN || events & EPOLLHUP) {
+		let_it_fill(m, s, src->fd);
 		if (!s->stalled && pump(m, s, src, 1) < 0) {
 			/* a terminal's master hangs up when no slave is open, which may pass */
 			if (s->tty && !s->exited)

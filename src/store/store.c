@@ -11,7 +11,7 @@
 #define BUSY_MS 20000 /* how long another command's transaction is waited for */
 /* Pages of the write-ahead log that make a checkpoint. It stays small, since the first command after
  * a pause reads it whole. */
-#define WAL_PAGES "60"
+#define WAL_PAGES 60
 
 /* A guest with a user namespace mounts its layers and its volumes by paths through here, so the
  * folders on such a path can be passed by everybody and listed by nobody. */
@@ -324,6 +324,21 @@ static int open_store(struct store *s, bool make, struct err *e)
 	return 0;
 }
 
+/*
+ * After a commit. SQLite's own checkpoint would copy the log but leave it as long as it is, for the next
+ * writer of the same process to begin anew; ours are over by then, and each would find a longer log. So it
+ * is cut to nothing, unless somebody reads it just now: then the next command does that.
+ */
+static int shorten_log(void *data, sqlite3 *db, const char *name, int pages)
+{
+	if (pages < WAL_PAGES)
+		return SQLITE_OK;
+	sqlite3_busy_handler(db, NULL, NULL);
+	(void)sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	sqlite3_busy_handler(db, busy, NULL);
+	return SQLITE_OK;
+}
+
 static int get(struct ctx *c, bool make, struct store **ret, struct err *e)
 {
 	struct store *s;
@@ -337,9 +352,10 @@ static int get(struct ctx *c, bool make, struct store **ret, struct err *e)
 	s->c = c;
 	s->read_only = c->explain;
 	r = open_store(s, make, e);
-	if (r >= 0 && !s->read_only)
-		r = exec_sql(
-			s->db, "PRAGMA synchronous=NORMAL;PRAGMA wal_autocheckpoint=" WAL_PAGES, e);
+	if (r >= 0 && !s->read_only) {
+		r = exec_sql(s->db, "PRAGMA synchronous=NORMAL", e);
+		(void)sqlite3_wal_hook(s->db, shorten_log, NULL);
+	}
 	if (r < 0) {
 		close_db(s);
 		g_free(s);

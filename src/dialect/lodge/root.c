@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* All commands of `lodge`: a new one is a row here and the file that it is in. */
 
-#include <locale.h>
 #include "dialect/lodge/lodge.h"
 
 static const struct cmd *const commands[] = {
@@ -56,8 +55,6 @@ int lodge_main(int argc, char **argv)
 	struct ctx c;
 	int status;
 
-	/* names of files are bytes to us: only the width of letters needs a locale */
-	(void)setlocale(LC_CTYPE, "C.UTF-8");
 	ctx_init(&c);
 	status = cmd_main(&c, &lodge_root, &opt_policy_pflag, lodge_exit_status, argc, argv);
 	store_close(&c);
