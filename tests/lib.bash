@@ -70,14 +70,12 @@ snapshot() {
 
 # A root of busybox and its links in FOLDER.
 make_root() {
-	local dir=$1 applet
-	mkdir -p "$dir"/{bin,dev,etc,home/bob,proc,root,run,sys,tmp,usr/bin,usr/sbin,var/log}
+	local dir=$1
+	mkdir -p "$dir"/{bin,dev,etc,home/bob,proc,root,run,sbin,sys,tmp,usr/bin,usr/sbin,var/log}
 	chmod 1777 "$dir/tmp"
 	chown 1000:1000 "$dir/home/bob"
 	cp "$(readlink -f "$(command -v busybox)")" "$dir/bin/busybox"
-	for applet in $(busybox --list); do
-		[ "$applet" = busybox ] || ln -s busybox "$dir/bin/$applet"
-	done
+	chroot "$dir" /bin/busybox --install -s /bin
 	printf 'root:x:0:0:root:/root:/bin/sh\nbob:x:1000:1000::/home/bob:/bin/sh\n' >"$dir/etc/passwd"
 	printf 'root:x:0:\nbob:x:1000:\nstaff:x:50:bob\n' >"$dir/etc/group"
 }

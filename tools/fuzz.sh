@@ -13,8 +13,10 @@ name=$1 seconds=${2:-60}
 source=$(find src -name "fuzz-$name.c" | head -n 1)
 [ -n "$source" ] || die "no fuzz target '$name'; ./dev fuzz lists them"
 need build fuzz
-export CC=clang
-build_dir build-fuzz -Dfuzzers=true --buildtype=debugoptimized
+if [ ! -f build-fuzz/build.ninja ]; then
+	CC=clang meson setup build-fuzz -Dfuzzers=true --buildtype=debugoptimized >&2
+fi
+ninja -C build-fuzz "fuzz-$name" >&2
 mkdir -p build-fuzz/findings "build-fuzz/corpus-$name"
 program=build-fuzz/fuzz-$name
 [ -x "$program" ] || die "the build left no $program"
