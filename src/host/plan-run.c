@@ -205,6 +205,8 @@ static int undo_all(struct step_run *r, const bool *done, enum undo_why why, str
 			continue;
 		if (why == UNDO_RESTART && (s->flags & STEP_HOLD))
 			continue;
+		if (why != UNDO_FAILED && (s->flags & STEP_STAY))
+			continue;
 		code = s->op->undo(r, s, &own);
 		if (r->trace_fd >= 0)
 			trace(r, s, "undo", now_ns() - begin, code);

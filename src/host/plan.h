@@ -47,6 +47,7 @@ enum {
 	STEP_HOLD =
 		1
 		<< 1, /* stays over a restart of the guest, and its run accepts that: an address */
+	STEP_STAY = 1 << 2, /* undone when the plan fails only: a file in the guest's own folder */
 };
 
 struct step_ops {

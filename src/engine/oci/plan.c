@@ -63,7 +63,7 @@ static int plan_layers(struct build *b, const char **ret_lower, struct err *e)
 	guint n = g_strv_length(b->spec->layers);
 
 	if (n > 0)
-		plan_addf(b->p, AT_HOST, STEP_HOLD, &step_mkdirs, layers, "711", NULL);
+		plan_addf(b->p, AT_HOST, STEP_STAY, &step_mkdirs, layers, "711", NULL);
 	while (n-- > 0) {
 		const char *digest = b->spec->layers[n];
 		g_autofree char *file = layer_file(b->c, digest), *at = NULL;
@@ -173,7 +173,7 @@ static void plan_etc(struct build *b)
 
 	for (guint i = 0; i < G_N_ELEMENTS(file); i++)
 		if (file[i].text)
-			plan_addf(b->p, AT_HOST, STEP_HOLD, &step_write, in_dir(b, file[i].name),
+			plan_addf(b->p, AT_HOST, STEP_STAY, &step_write, in_dir(b, file[i].name),
 				file[i].text, "644", NULL);
 }
 
