@@ -166,19 +166,21 @@ static int write_given(
 	struct ctx *c, const struct guest *g, const struct net_result *n, struct err *e)
 {
 	g_autofree char *path = store_run_path(c, "guests/%s/net", g->rec->id);
+	_cleanup_free_ char *text = NULL;
 	_cleanup_close_ int fd = -1;
 	json_t *j;
-	int r;
+	size_t size;
 
 	if (!n->given || n->given->len == 0)
 		return 0;
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	fd = RET_NERRNO(open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
 	if (fd < 0)
-		return err_sys(e, -errno, "cannot write '%s'", path);
+		return err_sys(e, fd, "cannot write '%s'", path);
 	j = given_json(n);
-	r = json_dumpfd(j, fd, JSON_COMPACT);
+	text = json_dumps(j, JSON_COMPACT); /* json_dumpfd() writes each word by itself */
 	json_decref(j);
-	return r < 0 ? err_set(e, -EIO, "cannot write '%s'", path) : 0;
+	size = strlen(text);
+	return write(fd, text, size) != (ssize_t)size ? err_set(e, -EIO, "cannot write '%s'", path) : 0;
 }
 
 json_t *guest_net(struct ctx *c, const struct guest *g)
@@ -258,6 +260,9 @@ int guest_start_locked(struct ctx *c, struct guest *g, unsigned attach, struct e
 	fd = s.at.ops->start(c, &s.at.s, attach, e);
 	if (fd < 0) {
 		guest_refresh(c, g);
+		/* the monitor died on the way: nobody else undoes what it did */
+		if (g->unmonitored)
+			(void)guest_clean(c, g, NULL);
 		return TAKE_FD(fd);
 	}
 	g->state = GUEST_RUNNING;

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "host/spawn.h"
 #include "monitor/proto.h"
@@ -141,5 +142,8 @@ int oci_start(struct ctx *c, const struct engine_start *s, uint32_t flags, struc
 	closep(&theirs);
 	theirs = -1;
 	r = first_word(ours, e);
+	/* its last descriptor closes before it is gone, and what undoes its work asks whether it is */
+	if (r == -ECHILD)
+		(void)waitpid(pid, NULL, 0);
 	return r < 0 ? r : TAKE_FD(ours);
 }
