@@ -165,7 +165,8 @@ static int write_file(
 	return 0;
 }
 
-static int run_plan(struct ctx *c, struct plan *p, struct err *e)
+/* *ret_failed, when it is wanted: the step that failed. */
+static int run_plan(struct ctx *c, struct plan *p, unsigned *ret_failed, struct err *e)
 {
 	struct step_run run;
 	int r;
@@ -174,6 +175,8 @@ static int run_plan(struct ctx *c, struct plan *p, struct err *e)
 	run.trace_fd = c->trace_fd;
 	run.data = c;
 	r = plan_run(&run, e);
+	if (ret_failed)
+		*ret_failed = run.failed;
 	step_run_done(&run);
 	return r < 0 ? r : 0;
 }
@@ -194,6 +197,7 @@ static int undo_plan(struct ctx *c, struct plan *p, struct err *e)
 static int journal(struct ctx *c, struct plan *p, bool forward, struct err *e)
 {
 	g_autofree char *path = NULL;
+	unsigned failed = 0;
 	int r;
 
 	if (c->explain) {
@@ -203,8 +207,10 @@ static int journal(struct ctx *c, struct plan *p, bool forward, struct err *e)
 	r = write_file(c, p, forward, &path, e);
 	if (r < 0)
 		return r;
-	r = run_plan(c, p, e);
-	(void)unlink(path);
+	r = run_plan(c, p, &failed, e);
+	/* a removal that stopped half-way is for the next command to finish; one that was refused isn't */
+	if (r >= 0 || !forward || failed == 0)
+		(void)unlink(path);
 	return r;
 }
 
@@ -296,7 +302,7 @@ static int recover_one(struct ctx *c, const char *name, struct err *e)
 		(void)unlink(path);
 		return 1;
 	}
-	r = forward ? run_plan(c, p, e) : undo_plan(c, p, e);
+	r = forward ? run_plan(c, p, NULL, e) : undo_plan(c, p, e);
 	if (r < 0)
 		return 0;
 	(void)unlink(path);

@@ -20,9 +20,9 @@
  * The steps find the struct ctx in r->data. */
 int journal_run(struct ctx *c, struct plan *p, struct err *e);
 
-/* As journal_run, for plans that remove: what is gone can't be undone, so when the owner dies half-way the
- * next command runs the plan again, from its first step, to its end. Each step must accept that it was
- * done before. */
+/* As journal_run, for plans that remove: what is gone can't be undone, so when the owner dies half-way,
+ * or a step after the first fails, the next command runs the plan again, from its first step, to its end.
+ * Each step must accept that it was done before. */
 int journal_run_forward(struct ctx *c, struct plan *p, struct err *e);
 
 /* For work that isn't a list of steps (reading an archive): journals p, whose steps' undo cleans up after
