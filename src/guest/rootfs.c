@@ -67,6 +67,7 @@ static int build(struct job *j, struct plan *p, const char **ret_root, struct er
 	g_autoptr(GString) lower = g_string_new(NULL);
 	/* a folder that nothing needs here; the mount is seen by this process only */
 	const char *root = plan_str(p, "%s/cache", j->c->root);
+	g_autofree char *mounts = store_run_path(j->c, "layers");
 	bool own = j->g && !(j->flags & ROOT_LOWER);
 	int r;
 
@@ -75,6 +76,8 @@ static int build(struct job *j, struct plan *p, const char **ret_root, struct er
 		*ret_root = plan_str(p, "%s", j->g->spec->rootfs);
 		return 0;
 	}
+	/* what the first start of a boot makes too */
+	plan_addf(p, AT_HOST, STEP_STAY, &step_mkdirs, mounts, "711", (const char *)NULL);
 	for (char *const *l = j->layers; l && *l; l++) {
 		r = add_layer(j, *l, p, lower, e);
 		if (r < 0)

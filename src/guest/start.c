@@ -80,7 +80,7 @@ static int check_binds(struct ctx *c, const struct spec *spec, struct plan *p, s
 		if (m->kind != MOUNT_BIND || access(m->source, F_OK) == 0)
 			continue;
 		if (m->create) {
-			plan_addf(p, AT_HOST, STEP_HOLD, &step_mkdirs, m->source, "755",
+			plan_addf(p, AT_HOST, STEP_HOLD | STEP_STAY, &step_mkdirs, m->source, "755",
 				(const char *)NULL);
 			continue;
 		}
@@ -180,7 +180,8 @@ static int write_given(
 	text = json_dumps(j, JSON_COMPACT); /* json_dumpfd() writes each word by itself */
 	json_decref(j);
 	size = strlen(text);
-	return write(fd, text, size) != (ssize_t)size ? err_set(e, -EIO, "cannot write '%s'", path) : 0;
+	return write(fd, text, size) != (ssize_t)size ? err_set(e, -EIO, "cannot write '%s'", path)
+						      : 0;
 }
 
 json_t *guest_net(struct ctx *c, const struct guest *g)
