@@ -44,6 +44,20 @@ static void create_clear(struct create *k)
 
 /* --- the image ------------------------------------------------------------------------------------------ */
 
+/* explain by a user who may not read the store: what only the image knows stays open. */
+static int unknown_image(struct create *k)
+{
+	static const char *const layer[] = {
+		"sha256:0000000000000000000000000000000000000000000000000000000000000000", NULL
+	};
+
+	printf("# the store in %s can't be read: a layer of zeros stands for the layers of '%s'\n",
+		k->c->root, k->q->image);
+	g_strfreev(k->spec->layers);
+	k->spec->layers = g_strdupv((char **)(uintptr_t)layer);
+	return 0;
+}
+
 static int load_image(struct create *k, struct err *e)
 {
 	int r;
@@ -53,6 +67,10 @@ static int load_image(struct create *k, struct err *e)
 		return 0;
 	}
 	r = image_resolve(k->c, k->q->image, &k->image, e);
+	if (r == -EACCES && k->c->explain) {
+		k->config = g_new0(struct image_config, 1);
+		return unknown_image(k);
+	}
 	if (r >= 0)
 		r = image_config(k->c, k->image, &k->config, e);
 	if (r < 0)
@@ -263,7 +281,7 @@ static int add_volume(struct create *k, struct store *s, struct spec_mount *m, s
 	for (guint i = 0; i < k->new_volumes->len; i++)
 		if (g_str_equal(k->new_volumes->pdata[i], m->source))
 			return 0;
-	r = store_volume_find(s, m->source, &v, NULL);
+	r = s ? store_volume_find(s, m->source, &v, NULL) : -E_NOTFOUND;
 	if (r == -E_NOTFOUND) {
 		g_ptr_array_add(k->new_volumes, g_strdup(m->source));
 		return 0;
@@ -485,8 +503,11 @@ static int fill(struct create *k, const char *id, struct err *e)
 	int r;
 
 	r = k->c->explain ? store_get_existing(k->c, &s, e) : store_get(k->c, &s, e);
-	if (r >= 0)
-		r = load_image(k, e);
+	if (r == -EACCES && k->c->explain)
+		s = NULL;
+	else if (r < 0)
+		return r;
+	r = load_image(k, e);
 	if (r < 0)
 		return r;
 	fill_names(k, id);

@@ -346,7 +346,8 @@ int guest_run(struct ctx *c, struct guest_request *q, const struct guest_stdio *
 	}
 	fd = guest_start_locked(c, g, io ? attach_flags(io, false) : 0, e);
 	if (fd < 0 || c->explain) {
-		if (fd < 0 && g->rec->auto_remove && !c->explain)
+		/* nothing of a run that failed is left; `create` and `start` keep it */
+		if (fd < 0 && !c->explain)
 			(void)guest_remove_locked(c, g, true, NULL);
 		return MIN(fd, 0);
 	}

@@ -117,7 +117,8 @@ static int write_run(struct step_run *r, const struct step *s, struct err *e)
 	size_t n = strlen(s->arg[1]);
 	int code = 0;
 
-	fd = open(s->arg[0], O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode_arg(s->arg[2]));
+	fd = open(s->arg[0], O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+		mode_arg(s->arg[2]));
 	if (fd < 0)
 		return -errno;
 	for (size_t done = 0; done < n;) {

@@ -15,9 +15,9 @@
  */
 
 #define READ_SIZE (60 * 1024) /* below MSG_DATA_MAX */
-#define WIDE_PIPE (256 * 1024)
-#define FILL_PACE 1000000 /* ns between reads that make a fast writer */
-#define FILL_TIME 250000
+#define WIDE_PIPE (512 * 1024)
+#define FILL_PACE 2000000 /* ns between reads that make a fast writer */
+#define FILL_TIME 1000000
 
 int session_pipes(struct session *s, bool with_input, int theirs[3], struct err *e)
 {
@@ -158,27 +158,35 @@ static int pump(struct monitor *m, struct session *s, struct source *from, int s
 	return more;
 }
 
+/* All that is there, but not without end: others want their turn. As pump(). */
+static int pump_all(struct monitor *m, struct session *s, struct source *from, int stream)
+{
+	int more = 1;
+
+	let_it_fill(m, s, from->fd);
+	for (int turns = 0; turns < WIDE_PIPE / READ_SIZE && more > 0 && !s->stalled; turns++)
+		more = pump(m, s, from, stream);
+	return more;
+}
+
 static void out_ready(struct monitor *m, struct source *src, uint32_t events)
 {
 	struct session *s = (struct session *)((char *)src - offsetof(struct session, out));
 
-	if (events & EPOLLIN || events & EPOLLHUP) {
-		let_it_fill(m, s, src->fd);
-		if (!s->stalled && pump(m, s, src, 1) < 0) {
-			/* a terminal's master hangs up when no slave is open, which may pass */
-			if (s->tty && !s->exited)
-				(void)source_watch(m, src, 0);
-			else
-				source_close(m, src);
-		}
-	}
+	if (!(events & (EPOLLIN | EPOLLHUP)) || s->stalled || pump_all(m, s, src, 1) >= 0)
+		return;
+	/* a terminal's master hangs up when no slave is open, which may pass */
+	if (s->tty && !s->exited)
+		(void)source_watch(m, src, 0);
+	else
+		source_close(m, src);
 }
 
 static void err_ready(struct monitor *m, struct source *src, uint32_t events)
 {
 	struct session *s = (struct session *)((char *)src - offsetof(struct session, err));
 
-	if (!s->stalled && pump(m, s, src, 2) < 0)
+	if (!s->stalled && pump_all(m, s, src, 2) < 0)
 		source_close(m, src);
 }
 

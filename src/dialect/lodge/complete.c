@@ -18,8 +18,8 @@ static void guests(struct ctx *c, const char *suffix, bool running, FILE *out)
 		const struct guest *g = all->pdata[i];
 
 		if (!running || guest_is_up(g))
-			(void)fprintf(out, "%s%s\t%s, %s\n", g->rec->name, suffix, g->rec->image_name ?: "",
-				guest_state_name(g->state));
+			(void)fprintf(out, "%s%s\t%s, %s\n", g->rec->name, suffix,
+				g->rec->image_name ?: "", guest_state_name(g->state));
 	}
 }
 

@@ -12,11 +12,10 @@ struct cp_args {
 	bool archive, follow;
 };
 
-static const struct opt cp_opts[] = {
-	OPT_FLAG('a', "archive", struct cp_args, archive, "keep owners"),
+static const struct opt cp_opts[] = { OPT_FLAG('a', "archive", struct cp_args, archive,
+					      "keep owners"),
 	OPT_FLAG('L', "follow-link", struct cp_args, follow, "copy what a link at SOURCE leads to"),
-	OPT_END
-};
+	OPT_END };
 
 /* "GUEST:PATH", and not a path of the host: those with a colon begin with "/" or ".". */
 static bool split_guest(const char *word, char **ret_guest, const char **ret_path)
@@ -64,7 +63,8 @@ const struct cmd lodge_cp = {
 	.args_size = sizeof(struct cp_args),
 	.brief = "copy files between a guest and the host",
 	.synopsis = "[OPTIONS] GUEST:SOURCE TARGET|-  or  SOURCE|- GUEST:TARGET",
-	.details = "A folder is copied whole; SOURCE/. stands for what is in it. With - a tar archive is "
+	.details = "A folder is copied whole; SOURCE/. stands for what is in it. With - a tar "
+		   "archive is "
 		   "written to standard output or read from standard input.",
 	.examples = "lodge cp web:/etc/nginx .   # a folder, out\n"
 		    "lodge cp index.html web:/srv/   # a file, in\n",
@@ -80,8 +80,7 @@ struct diff_args {
 };
 
 static const struct opt diff_opts[] = {
-	OPT_STRING(0, "format", struct diff_args, format, "FORMAT", complete_none, "json"),
-	OPT_END
+	OPT_STRING(0, "format", struct diff_args, format, "FORMAT", complete_none, "json"), OPT_END
 };
 
 static int diff_run(struct cmd_call *call, struct err *e)
@@ -132,11 +131,10 @@ struct export_args {
 	char *output;
 };
 
-static const struct opt export_opts[] = {
-	OPT_STRING('o', "output", struct export_args, output, "FILE", complete_file,
-		"instead of standard output"),
-	OPT_END
-};
+static const struct opt export_opts[] = { OPT_STRING('o', "output", struct export_args, output,
+						  "FILE", complete_file,
+						  "instead of standard output"),
+	OPT_END };
 
 static int export_run(struct cmd_call *call, struct err *e)
 {

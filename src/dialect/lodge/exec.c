@@ -66,16 +66,16 @@ static int exec_run(struct cmd_call *call, struct err *e)
 	const struct exec_args *a = call->args;
 	_cleanup_(guest_freep) struct guest *g = NULL;
 	struct engine_exec x = { .argv = call->operands + 1,
-				 .cwd = a->workdir,
-				 .user = a->user,
-				 .tty = a->tty,
-				 .privileged = a->privileged };
+		.cwd = a->workdir,
+		.user = a->user,
+		.tty = a->tty,
+		.privileged = a->privileged };
 	struct guest_stdio io = { .in = a->interactive ? STDIN_FILENO : -1,
-				  .out = STDOUT_FILENO,
-				  .err = STDERR_FILENO,
-				  .tty = a->tty && a->interactive,
-				  .detach_keys = a->tty ? a->detach_keys : "",
-				  .proxy_signals = !a->tty };
+		.out = STDOUT_FILENO,
+		.err = STDERR_FILENO,
+		.tty = a->tty && a->interactive,
+		.detach_keys = a->tty ? a->detach_keys : "",
+		.proxy_signals = !a->tty };
 	int r;
 
 	if (io.tty && !a->detach && !isatty(STDIN_FILENO) && !call->c->explain) {
@@ -115,13 +115,12 @@ struct attach_args {
 	char *detach_keys;
 };
 
-static const struct opt attach_opts[] = {
-	OPT_FLAG(0, "no-stdin", struct attach_args, no_stdin, "do not hand over standard input"),
+static const struct opt attach_opts[] = { OPT_FLAG(0, "no-stdin", struct attach_args, no_stdin,
+						  "do not hand over standard input"),
 	OPT_FLAG(0, "sig-proxy", struct attach_args, sig_proxy, "hand signals on to the guest"),
 	OPT_STRING(0, "detach-keys", struct attach_args, detach_keys, "KEYS", complete_none,
 		"keys that leave it running"),
-	OPT_END
-};
+	OPT_END };
 
 static void attach_defaults(void *args)
 {

@@ -41,8 +41,8 @@ int filters_parse(char *const *words, const char *const *keys, struct filters **
 {
 	_cleanup_(filters_freep) struct filters *f = g_new0(struct filters, 1);
 
-	f->values = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
-		(GDestroyNotify)g_ptr_array_unref);
+	f->values = g_hash_table_new_full(
+		g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref);
 	for (; words && *words; words++) {
 		const char *eq = strchr(*words, '=');
 

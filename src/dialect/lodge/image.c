@@ -37,8 +37,8 @@ static int mirror_run(struct cmd_call *call, struct err *e)
 	const char *ref = call->operands[0];
 	struct image_progress_file file;
 	struct image_progress progress;
-	struct image_mirror_options o = { a->mirror, a->variant, a->include, a->component, a->name, a->arch,
-					  NULL };
+	struct image_mirror_options o = { a->mirror, a->variant, a->include, a->component, a->name,
+		a->arch, NULL };
 	g_autofree char *id = NULL;
 	int r;
 
@@ -90,8 +90,8 @@ static const struct opt import_opts[] = {
 };
 /* clang-format on */
 
-static int import(struct cmd_call *call, const char *path, struct image_import_options *o, bool loaded,
-	struct err *e)
+static int import(struct cmd_call *call, const char *path, struct image_import_options *o,
+	bool loaded, struct err *e)
 {
 	g_autoptr(GPtrArray) list = NULL;
 	struct image_progress_file file;
@@ -129,9 +129,9 @@ static int import_run(struct cmd_call *call, struct err *e)
 	const struct import_args *a = call->args;
 	g_autoptr(GPtrArray) names = g_ptr_array_new();
 	struct image_import_options o = { .changes = a->change,
-					  .message = a->message,
-					  .arch = a->arch,
-					  .progress = a->quiet ? NULL : &on };
+		.message = a->message,
+		.arch = a->arch,
+		.progress = a->quiet ? NULL : &on };
 
 	if (a->type && g_str_equal(a->type, "archive"))
 		o.source = IMAGE_SOURCE_ARCHIVE;
@@ -157,10 +157,12 @@ static const struct cmd image_import_cmd = {
 	.args_size = sizeof(struct import_args),
 	.brief = "make images from an archive, a layout or a root file system",
 	.synopsis = "[OPTIONS] FILE|FOLDER|- [NAME]",
-	.details = "What it is shows itself: an archive of docker save, an OCI archive, an OCI layout, a root "
+	.details = "What it is shows itself: an archive of docker save, an OCI archive, an OCI "
+		   "layout, a root "
 		   "file system as tar (plain, gzip or zstd) or as a folder.",
 	.examples = "docker save debian:12 | lodge image import -   # from docker\n"
-		    "lodge image import -c 'CMD [\"/bin/sh\"]' root.tar mine:1   # a root file system\n",
+		    "lodge image import -c 'CMD [\"/bin/sh\"]' root.tar mine:1   # a root file "
+		    "system\n",
 	.min_operands = 1,
 	.max_operands = 2,
 	.complete = complete_file,
@@ -171,17 +173,16 @@ struct load_args {
 	bool quiet;
 };
 
-static const struct opt load_opts[] = {
-	OPT_STRING('i', "input", struct load_args, input, "FILE", complete_file, "instead of standard input"),
-	OPT_FLAG('q', "quiet", struct load_args, quiet, "no progress"),
-	OPT_END
-};
+static const struct opt load_opts[] = { OPT_STRING('i', "input", struct load_args, input, "FILE",
+						complete_file, "instead of standard input"),
+	OPT_FLAG('q', "quiet", struct load_args, quiet, "no progress"), OPT_END };
 
 static int load_run(struct cmd_call *call, struct err *e)
 {
 	static const struct image_progress on = { 0 };
 	const struct load_args *a = call->args;
-	struct image_import_options o = { .source = IMAGE_SOURCE_ARCHIVE, .progress = a->quiet ? NULL : &on };
+	struct image_import_options o = { .source = IMAGE_SOURCE_ARCHIVE,
+		.progress = a->quiet ? NULL : &on };
 
 	if (!a->input && isatty(STDIN_FILENO)) {
 		err_set(e, -E_INVALID, "refusing to read an archive from a terminal");
@@ -205,12 +206,11 @@ struct save_args {
 	char *output, *format;
 };
 
-static const struct opt save_opts[] = {
-	OPT_STRING('o', "output", struct save_args, output, "FILE", complete_file, "instead of standard output"),
+static const struct opt save_opts[] = { OPT_STRING('o', "output", struct save_args, output, "FILE",
+						complete_file, "instead of standard output"),
 	OPT_STRING(0, "format", struct save_args, format, "FORMAT", complete_none,
 		"docker-archive, oci-archive or oci-dir"),
-	OPT_END
-};
+	OPT_END };
 
 static int save_run(struct cmd_call *call, struct err *e)
 {
@@ -218,7 +218,8 @@ static int save_run(struct cmd_call *call, struct err *e)
 	int format = image_format_from_name(a->format ?: "docker-archive");
 
 	if (format < 0)
-		return err_set(e, -E_USAGE, "invalid format '%s': not docker-archive, oci-archive or oci-dir",
+		return err_set(e, -E_USAGE,
+			"invalid format '%s': not docker-archive, oci-archive or oci-dir",
 			a->format);
 	if (!a->output && isatty(STDOUT_FILENO) && !call->c->explain) {
 		err_set(e, -E_INVALID, "refusing to write an archive to a terminal");
@@ -251,26 +252,33 @@ struct ls_args {
 	char *format;
 };
 
-static const struct opt ls_opts[] = {
-	OPT_FLAG(0, "digests", struct ls_args, digests, "a column of digests"),
+static const struct opt ls_opts[] = { OPT_FLAG(0, "digests", struct ls_args, digests,
+					      "a column of digests"),
 	OPT_LIST('f', "filter", struct ls_args, filter, "KEY=VALUE", complete_none,
 		"only those: reference, dangling, label, before, since"),
-	OPT_STRING(0, "format", struct ls_args, format, "FORMAT", complete_none, "table, json, or a template"),
+	OPT_STRING(0, "format", struct ls_args, format, "FORMAT", complete_none,
+		"table, json, or a template"),
 	OPT_FLAG(0, "no-trunc", struct ls_args, no_trunc, "do not cut ids"),
-	OPT_FLAG('q', "quiet", struct ls_args, quiet, "only ids"),
-	OPT_END
-};
+	OPT_FLAG('q', "quiet", struct ls_args, quiet, "only ids"), OPT_END };
 
 static const char *const ls_keys[] = { "before", "dangling", "label", "reference", "since", NULL };
 
 static const struct tab_column ls_columns[] = {
-	{ "REPOSITORY", "Repository" }, { "TAG", "Tag" },   { "IMAGE ID", "ID" },
-	{ "CREATED", "CreatedSince" },	{ "SIZE", "Size" }, { NULL, NULL },
+	{ "REPOSITORY", "Repository" },
+	{ "TAG", "Tag" },
+	{ "IMAGE ID", "ID" },
+	{ "CREATED", "CreatedSince" },
+	{ "SIZE", "Size" },
+	{ NULL, NULL },
 };
 
 static const struct tab_column ls_digest_columns[] = {
-	{ "REPOSITORY", "Repository" }, { "TAG", "Tag" },	  { "DIGEST", "Digest" },
-	{ "IMAGE ID", "ID" },		{ "CREATED", "CreatedSince" }, { "SIZE", "Size" },
+	{ "REPOSITORY", "Repository" },
+	{ "TAG", "Tag" },
+	{ "DIGEST", "Digest" },
+	{ "IMAGE ID", "ID" },
+	{ "CREATED", "CreatedSince" },
+	{ "SIZE", "Size" },
 	{ NULL, NULL },
 };
 
@@ -288,8 +296,8 @@ static void put(json_t *row, const char *key, char *text)
 	g_free(text);
 }
 
-static void add_image_row(struct ls *l, const struct image_record *i, const char *name, const char *tag,
-	const char *digest)
+static void add_image_row(struct ls *l, const struct image_record *i, const char *name,
+	const char *tag, const char *digest)
 {
 	json_t *row = json_object();
 
@@ -420,7 +428,8 @@ static int ls_run(struct cmd_call *call, struct err *e)
 		json_decref(l.rows);
 		return r;
 	}
-	return print_rows(a->digests ? ls_digest_columns : ls_columns, l.rows, a->quiet, "ID", a->format, e);
+	return print_rows(
+		a->digests ? ls_digest_columns : ls_columns, l.rows, a->quiet, "ID", a->format, e);
 }
 
 static const struct cmd image_ls = {
@@ -442,10 +451,9 @@ struct rm_args {
 	bool force;
 };
 
-static const struct opt rm_opts[] = {
-	OPT_FLAG('f', "force", struct rm_args, force, "take the names even of an image that guests have"),
-	OPT_END
-};
+static const struct opt rm_opts[] = { OPT_FLAG('f', "force", struct rm_args, force,
+					      "take the names even of an image that guests have"),
+	OPT_END };
 
 static void print_removed(json_t *list)
 {
@@ -453,8 +461,9 @@ static void print_removed(json_t *list)
 	const char *key;
 	size_t i;
 
-	json_array_foreach(list, i, one) json_object_foreach(one, key, v)
-		printf("%s: %s\n", key, json_string_value(v));
+	json_array_foreach(list, i, one)
+		json_object_foreach(one, key, v)
+			printf("%s: %s\n", key, json_string_value(v));
 	json_decref(list);
 }
 
@@ -513,13 +522,12 @@ struct prune_args {
 	char **filter;
 };
 
-static const struct opt prune_opts[] = {
-	OPT_FLAG('a', "all", struct prune_args, all, "named ones, too, if no guest has them"),
+static const struct opt prune_opts[] = { OPT_FLAG('a', "all", struct prune_args, all,
+						 "named ones, too, if no guest has them"),
 	OPT_FLAG('f', "force", struct prune_args, force, "do not ask"),
 	OPT_LIST(0, "filter", struct prune_args, filter, "KEY=VALUE", complete_none,
 		"only those: until, label, label!"),
-	OPT_END
-};
+	OPT_END };
 
 static const char *const prune_keys[] = { "label", "label!", "until", NULL };
 
@@ -542,8 +550,9 @@ static int prune_run(struct cmd_call *call, struct err *e)
 		return err_set(e, -E_INVALID, "invalid filter 'until=%s': not a time", until[0]);
 	q.labels = (char **)(uintptr_t)filters_get(f, "label");
 	q.not_labels = (char **)(uintptr_t)filters_get(f, "label!");
-	if (!confirm(a->force || call->c->explain, a->all ? "This removes all images that no guest has." :
-							    "This removes all images without a name."))
+	if (!confirm(a->force || call->c->explain,
+		    a->all ? "This removes all images that no guest has."
+			   : "This removes all images without a name."))
 		return 0;
 	r = image_prune(call->c, &q, &list, &bytes, e);
 	if (r < 0 || call->c->explain) {
@@ -572,11 +581,9 @@ struct inspect_args {
 	char *format;
 };
 
-static const struct opt inspect_opts[] = {
-	OPT_STRING('f', "format", struct inspect_args, format, "FORMAT", complete_none,
-		"json, or a template"),
-	OPT_END
-};
+static const struct opt inspect_opts[] = { OPT_STRING('f', "format", struct inspect_args, format,
+						   "FORMAT", complete_none, "json, or a template"),
+	OPT_END };
 
 static int inspect_run(struct cmd_call *call, struct err *e)
 {
@@ -604,18 +611,21 @@ struct history_args {
 	char *format;
 };
 
-static const struct opt history_opts[] = {
-	OPT_FLAG('H', "human", struct history_args, human, "sizes and times for people"),
+static const struct opt history_opts[] = { OPT_FLAG('H', "human", struct history_args, human,
+						   "sizes and times for people"),
 	OPT_FLAG('q', "quiet", struct history_args, quiet, "only ids"),
 	OPT_FLAG(0, "no-trunc", struct history_args, no_trunc, "do not cut commands and ids"),
 	OPT_STRING(0, "format", struct history_args, format, "FORMAT", complete_none,
 		"table, json, or a template"),
-	OPT_END
-};
+	OPT_END };
 
 static const struct tab_column history_columns[] = {
-	{ "IMAGE", "ID" },	 { "CREATED", "CreatedSince" }, { "CREATED BY", "CreatedBy" },
-	{ "SIZE", "Size" },	 { "COMMENT", "Comment" },	{ NULL, NULL },
+	{ "IMAGE", "ID" },
+	{ "CREATED", "CreatedSince" },
+	{ "CREATED BY", "CreatedBy" },
+	{ "SIZE", "Size" },
+	{ "COMMENT", "Comment" },
+	{ NULL, NULL },
 };
 
 #define CREATED_BY_WIDTH 45
@@ -636,7 +646,9 @@ static json_t *history_row(const struct history_args *a, const json_t *h, int64_
 	put(row, "ID", a->no_trunc || id[0] == '<' ? g_strdup(id) : short_id(id));
 	put(row, "CreatedAt", units_show_time(created));
 	put(row, "CreatedSince",
-		!created ? g_strdup("N/A") : a->human ? ago(created, now) : units_show_time(created));
+		!created   ? g_strdup("N/A")
+		: a->human ? ago(created, now)
+			   : units_show_time(created));
 	if (!a->no_trunc && g_utf8_strlen(by, -1) > CREATED_BY_WIDTH) {
 		g_autofree char *cut = g_utf8_substring(by, 0, CREATED_BY_WIDTH - 1);
 
@@ -644,7 +656,8 @@ static json_t *history_row(const struct history_args *a, const json_t *h, int64_
 	} else {
 		put(row, "CreatedBy", g_strdup(by));
 	}
-	put(row, "Size", a->human ? units_show_size(size) : g_strdup_printf("%" G_GINT64_FORMAT, size));
+	put(row, "Size",
+		a->human ? units_show_size(size) : g_strdup_printf("%" G_GINT64_FORMAT, size));
 	put(row, "Comment", g_strdup(json_string_value(json_object_get(h, "Comment")) ?: ""));
 	return row;
 }
@@ -682,8 +695,17 @@ static const struct cmd image_history_cmd = {
 };
 
 static const struct cmd *const image_sub[] = {
-	&image_mirror, &image_history_cmd, &image_import_cmd, &image_inspect_cmd, &image_load, &image_ls,
-	&image_prune_cmd, &image_rm, &image_save_cmd, &image_tag_cmd, NULL,
+	&image_mirror,
+	&image_history_cmd,
+	&image_import_cmd,
+	&image_inspect_cmd,
+	&image_load,
+	&image_ls,
+	&image_prune_cmd,
+	&image_rm,
+	&image_save_cmd,
+	&image_tag_cmd,
+	NULL,
 };
 
 const struct cmd lodge_image = {

@@ -100,9 +100,9 @@ static json_t *port_bindings(const struct spec *s)
 				list = json_array();
 				json_object_set_new(o, key, list);
 			}
-			json_array_append_new(list,
-				json_pack("{s:s, s:s}", "HostIp", p->host_addr ?: "", "HostPort",
-					p->host ? host : ""));
+			json_array_append_new(
+				list, json_pack("{s:s, s:s}", "HostIp", p->host_addr ?: "",
+					      "HostPort", p->host ? host : ""));
 		}
 	}
 	return o;
@@ -172,8 +172,9 @@ static json_t *devices(const struct spec *s)
 	for (guint i = 0; i < s->devices->len; i++) {
 		const struct spec_device *d = s->devices->pdata[i];
 
-		json_array_append_new(a, json_pack("{s:s, s:s, s:s}", "PathOnHost", d->host,
-						 "PathInContainer", d->guest, "CgroupPermissions", d->access));
+		json_array_append_new(
+			a, json_pack("{s:s, s:s, s:s}", "PathOnHost", d->host, "PathInContainer",
+				   d->guest, "CgroupPermissions", d->access));
 	}
 	return a;
 }
@@ -205,8 +206,8 @@ static json_t *host_config_of(const struct guest *g)
 	static const struct {
 		const char *key;
 		enum spec_ns_kind kind;
-	} modes[] = { { "PidMode", NS_PID },	   { "IpcMode", NS_IPC }, { "UTSMode", NS_UTS },
-		      { "CgroupnsMode", NS_CGROUP }, { "UsernsMode", NS_USER } };
+	} modes[] = { { "PidMode", NS_PID }, { "IpcMode", NS_IPC }, { "UTSMode", NS_UTS },
+		{ "CgroupnsMode", NS_CGROUP }, { "UsernsMode", NS_USER } };
 	const struct spec *s = g->spec;
 	json_t *o = json_object();
 	g_autofree char *net = ns_text(&s->ns[NS_NET]);
@@ -221,9 +222,11 @@ static json_t *host_config_of(const struct guest *g)
 		put_text(o, "NetworkMode", net);
 	else
 		put_text(o, "NetworkMode",
-			s->networks->len ? ((struct spec_attach *)s->networks->pdata[0])->network : "none");
-	put(o, "RestartPolicy", json_pack("{s:s, s:i}", "Name", restart_name(s->restart), "MaximumRetryCount",
-					s->restart_max));
+			s->networks->len ? ((struct spec_attach *)s->networks->pdata[0])->network
+					 : "none");
+	put(o, "RestartPolicy",
+		json_pack("{s:s, s:i}", "Name", restart_name(s->restart), "MaximumRetryCount",
+			s->restart_max));
 	put(o, "AutoRemove", json_boolean(s->auto_remove));
 	put(o, "Privileged", json_boolean(s->privileged));
 	put(o, "ReadonlyRootfs", json_boolean(s->read_only));
@@ -240,8 +243,9 @@ static json_t *host_config_of(const struct guest *g)
 	put(o, "GroupAdd", strings(s->groups));
 	put(o, "Sysctls", pairs(s->sysctls));
 	put_text(o, "CgroupParent", s->cgroup_parent);
-	put(o, "LogConfig", json_pack("{s:s, s:{s:I, s:i}}", "Type", "cri", "Config", "max-size",
-				    (json_int_t)s->log_max_size, "max-file", s->log_max_files));
+	put(o, "LogConfig",
+		json_pack("{s:s, s:{s:I, s:i}}", "Type", "cri", "Config", "max-size",
+			(json_int_t)s->log_max_size, "max-file", s->log_max_files));
 	return o;
 }
 
@@ -254,8 +258,9 @@ static json_t *mounts_of(struct ctx *c, const struct guest *g)
 
 	for (guint i = 0; i < g->spec->mounts->len; i++) {
 		const struct spec_mount *m = g->spec->mounts->pdata[i];
-		g_autofree char *path = m->kind == MOUNT_VOLUME ? store_path(c, "volumes/%s", m->source) :
-								  g_strdup(m->source);
+		g_autofree char *path = m->kind == MOUNT_VOLUME
+						? store_path(c, "volumes/%s", m->source)
+						: g_strdup(m->source);
 		json_t *o = json_object();
 
 		put_text(o, "Type", kinds[m->kind]);
@@ -267,7 +272,8 @@ static json_t *mounts_of(struct ctx *c, const struct guest *g)
 		put_text(o, "Destination", m->target);
 		put_text(o, "Mode", m->read_only ? "ro" : "");
 		put(o, "RW", json_boolean(!m->read_only));
-		put_text(o, "Propagation", m->kind == MOUNT_BIND ? (m->propagation ?: "rprivate") : "");
+		put_text(o, "Propagation",
+			m->kind == MOUNT_BIND ? (m->propagation ?: "rprivate") : "");
 		json_array_append_new(a, o);
 	}
 	return a;
@@ -277,8 +283,8 @@ static int add_binding(const char *guest_port, const char *address, void *data)
 {
 	json_t *ports = data, *list = json_object_get(ports, guest_port);
 	const char *colon = strrchr(address, ':');
-	g_autofree char *ip = address[0] == '[' ? g_strndup(address + 1, colon - address - 2) :
-						  g_strndup(address, colon - address);
+	g_autofree char *ip = address[0] == '[' ? g_strndup(address + 1, colon - address - 2)
+						: g_strndup(address, colon - address);
 
 	if (!json_is_array(list)) {
 		list = json_array();
@@ -319,7 +325,7 @@ static json_t *endpoint(const struct spec_attach *a, const json_t *given)
 static json_t *network_settings(struct ctx *c, const struct guest *g, const json_t *doc)
 {
 	static const char *const first[] = { "MacAddress", "Gateway", "IPAddress", "IPPrefixLen",
-					     "IPv6Gateway", "GlobalIPv6Address", "GlobalIPv6PrefixLen" };
+		"IPv6Gateway", "GlobalIPv6Address", "GlobalIPv6PrefixLen" };
 	json_t *net = guest_net(c, g), *given = json_object_get(net, "networks");
 	json_t *o = json_object(), *all = json_object(), *ports = json_object(), *v;
 	const char *key;
@@ -390,11 +396,9 @@ struct inspect_args {
 	char *format;
 };
 
-static const struct opt inspect_opts[] = {
-	OPT_STRING('f', "format", struct inspect_args, format, "FORMAT", complete_none,
-		"json, or a template"),
-	OPT_END
-};
+static const struct opt inspect_opts[] = { OPT_STRING('f', "format", struct inspect_args, format,
+						   "FORMAT", complete_none, "json, or a template"),
+	OPT_END };
 
 static int inspect_run(struct cmd_call *call, struct err *e)
 {

@@ -41,14 +41,13 @@ struct start_args {
 	char *detach_keys;
 };
 
-static const struct opt start_opts[] = {
-	OPT_FLAG('a', "attach", struct start_args, attach, "show its output and wait for its end"),
+static const struct opt start_opts[] = { OPT_FLAG('a', "attach", struct start_args, attach,
+						 "show its output and wait for its end"),
 	OPT_FLAG('i', "interactive", struct start_args, interactive, "hand over standard input"),
 	OPT_STRING(0, "detach-keys", struct start_args, detach_keys, "KEYS", complete_none,
 		"keys that leave it running"),
 	OPT_FLAG(0, "sig-proxy", struct start_args, sig_proxy, "hand signals on to the guest"),
-	OPT_END
-};
+	OPT_END };
 
 static void start_defaults(void *args)
 {
@@ -108,12 +107,12 @@ struct stop_args {
 	int64_t time;
 };
 
-static const struct opt stop_opts[] = {
-	OPT_STRING('s', "signal", struct stop_args, signal, "SIGNAL", complete_signal,
-		"instead of the guest's own stop signal"),
-	OPT_INT('t', "time", struct stop_args, time, "SECONDS", "wait so long before it is killed; -1: for ever"),
-	OPT_END
-};
+static const struct opt stop_opts[] = { OPT_STRING('s', "signal", struct stop_args, signal,
+						"SIGNAL", complete_signal,
+						"instead of the guest's own stop signal"),
+	OPT_INT('t', "time", struct stop_args, time, "SECONDS",
+		"wait so long before it is killed; -1: for ever"),
+	OPT_END };
 
 #define TIME_NOT_GIVEN INT64_MIN
 
@@ -192,10 +191,9 @@ struct kill_args {
 	char *signal;
 };
 
-static const struct opt kill_opts[] = {
-	OPT_STRING('s', "signal", struct kill_args, signal, "SIGNAL", complete_signal, "instead of SIGKILL"),
-	OPT_END
-};
+static const struct opt kill_opts[] = { OPT_STRING('s', "signal", struct kill_args, signal,
+						"SIGNAL", complete_signal, "instead of SIGKILL"),
+	OPT_END };
 
 static int kill_one(struct cmd_call *call, struct guest *g, struct err *e)
 {
@@ -272,11 +270,10 @@ struct rm_args {
 	bool force, volumes;
 };
 
-static const struct opt rm_opts[] = {
-	OPT_FLAG('f', "force", struct rm_args, force, "kill it if it runs"),
+static const struct opt rm_opts[] = { OPT_FLAG('f', "force", struct rm_args, force,
+					      "kill it if it runs"),
 	OPT_FLAG('v', "volumes", struct rm_args, volumes, "remove its anonymous volumes, too"),
-	OPT_END
-};
+	OPT_END };
 
 static int rm_one(struct cmd_call *call, struct guest *g, struct err *e)
 {

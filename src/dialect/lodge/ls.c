@@ -27,14 +27,18 @@ static const struct opt ls_opts[] = {
 };
 /* clang-format on */
 
-static const char *const filter_keys[] = { "ancestor", "before", "exited", "expose", "id",     "label",
-					   "name",     "network", "publish", "realm",  "since", "status",
-					   "volume",   NULL };
+static const char *const filter_keys[] = { "ancestor", "before", "exited", "expose", "id", "label",
+	"name", "network", "publish", "realm", "since", "status", "volume", NULL };
 
 static const struct tab_column columns[] = {
-	{ "CONTAINER ID", "ID" },     { "IMAGE", "Image" },   { "COMMAND", "Command" },
-	{ "CREATED", "RunningFor" },  { "STATUS", "Status" }, { "PORTS", "Ports" },
-	{ "NAMES", "Names" },	      { NULL, NULL },
+	{ "CONTAINER ID", "ID" },
+	{ "IMAGE", "Image" },
+	{ "COMMAND", "Command" },
+	{ "CREATED", "RunningFor" },
+	{ "STATUS", "Status" },
+	{ "PORTS", "Ports" },
+	{ "NAMES", "Names" },
+	{ NULL, NULL },
 };
 
 struct ls {
@@ -76,10 +80,11 @@ static int find_ancestors(struct ls *l, struct err *e)
 	ids = g_ptr_array_new();
 	for (char *const *v = filters_get(l->f, "ancestor"); *v; v++) {
 		_cleanup_(image_record_freep) struct image_record *i = NULL;
-		g_autofree char *full = g_strdup_printf("docker.io/library/%s%s", *v,
-			strchr(*v, ':') ? "" : ":latest");
+		g_autofree char *full = g_strdup_printf(
+			"docker.io/library/%s%s", *v, strchr(*v, ':') ? "" : ":latest");
 
-		if (store_image_find(s, *v, &i, NULL) >= 0 || store_image_find(s, full, &i, NULL) >= 0)
+		if (store_image_find(s, *v, &i, NULL) >= 0 ||
+			store_image_find(s, full, &i, NULL) >= 0)
 			g_ptr_array_add(ids, g_strdup(i->id));
 	}
 	g_ptr_array_add(ids, NULL);
@@ -103,7 +108,8 @@ static bool match_mount(const struct ls *l, const struct guest *g)
 	for (guint i = 0; i < g->spec->mounts->len; i++) {
 		const struct spec_mount *m = g->spec->mounts->pdata[i];
 
-		if (filters_match(l->f, "volume", m->source) || filters_match(l->f, "volume", m->target))
+		if (filters_match(l->f, "volume", m->source) ||
+			filters_match(l->f, "volume", m->target))
 			return true;
 	}
 	return false;
@@ -140,7 +146,8 @@ static bool match_port(const struct ls *l, const struct guest *g, const json_t *
 	if (!ok || !x)
 		return ok;
 	for (; *x; x++) {
-		g_autofree char *key = strchr(*x, '/') ? g_strdup(*x) : g_strdup_printf("%s/tcp", *x);
+		g_autofree char *key =
+			strchr(*x, '/') ? g_strdup(*x) : g_strdup_printf("%s/tcp", *x);
 
 		if (json_object_get(json_object_get(doc, "exposed"), key))
 			return true;
@@ -164,13 +171,15 @@ static bool match(const struct ls *l, const struct guest *g, const json_t *doc)
 		if (!any)
 			return false;
 	}
-	if ((l->before && g->rec->created >= l->before) || (l->since && g->rec->created <= l->since))
+	if ((l->before && g->rec->created >= l->before) ||
+		(l->since && g->rec->created <= l->since))
 		return false;
 	return filters_match(l->f, "status", guest_state_name(g->state)) &&
 	       filters_match(l->f, "realm", g->rec->realm) &&
 	       filters_match_text(l->f, "name", g->rec->name) &&
 	       filters_match_labels(l->f, "label", json_object_get(doc, "labels")) &&
-	       match_ancestor(l, g) && match_mount(l, g) && match_network(l, g) && match_port(l, g, doc);
+	       match_ancestor(l, g) && match_mount(l, g) && match_network(l, g) &&
+	       match_port(l, g, doc);
 }
 
 /* --- rows --------------------------------------------------------------------------------------------------- */
@@ -255,8 +264,8 @@ static json_t *row_of(const struct ls *l, const struct guest *g, const json_t *d
 static int make_rows(struct ls *l, json_t **ret, struct err *e)
 {
 	g_autoptr(GPtrArray) all = NULL;
-	bool stopped = l->a->all || l->a->last > 0 || l->a->latest || filters_have(l->f, "status") ||
-		       filters_have(l->f, "exited");
+	bool stopped = l->a->all || l->a->last > 0 || l->a->latest ||
+		       filters_have(l->f, "status") || filters_have(l->f, "exited");
 	size_t max = l->a->latest ? 1 : l->a->last > 0 ? (size_t)l->a->last : SIZE_MAX;
 	int r;
 

@@ -14,11 +14,12 @@ static const struct cmd *find_command(char *const *words, int *ret_n)
 		const struct cmd *next = NULL;
 
 		for (const struct cmd *const *s = at->sub; *s && !next; s++) {
-			g_auto(GStrv) aliases = (*s)->aliases ? g_strsplit((*s)->aliases, " ", -1) : NULL;
+			g_auto(GStrv) aliases =
+				(*s)->aliases ? g_strsplit((*s)->aliases, " ", -1) : NULL;
 
 			if (g_str_equal((*s)->name, words[*ret_n]) ||
-				(aliases &&
-					g_strv_contains((const char *const *)aliases, words[*ret_n])))
+				(aliases && g_strv_contains(
+						    (const char *const *)aliases, words[*ret_n])))
 				next = *s;
 		}
 		if (!next)
@@ -47,8 +48,8 @@ static int explain_run(struct cmd_call *call, struct err *e)
 		g_ptr_array_add(argv, *o);
 	g_ptr_array_add(argv, NULL);
 	call->c->explain = true;
-	status = cmd_main(call->c, &lodge_root, &opt_policy_pflag, lodge_exit_status, (int)argv->len - 1,
-		(char **)argv->pdata);
+	status = cmd_main(call->c, &lodge_root, &opt_policy_pflag, lodge_exit_status,
+		(int)argv->len - 1, (char **)argv->pdata);
 	call->c->explain = false;
 	return status;
 }
@@ -126,7 +127,8 @@ struct completion_args {
 };
 
 static const struct opt completion_opts[] = {
-	OPT_FLAG(0, "words", struct completion_args, words, "candidates for the last of the words that follow"),
+	OPT_FLAG(0, "words", struct completion_args, words,
+		"candidates for the last of the words that follow"),
 	OPT_END
 };
 
@@ -161,10 +163,9 @@ struct manual_args {
 	bool json;
 };
 
-static const struct opt manual_opts[] = {
-	OPT_FLAG(0, "json", struct manual_args, json, "all commands and options for programs"),
-	OPT_END
-};
+static const struct opt manual_opts[] = { OPT_FLAG(0, "json", struct manual_args, json,
+						  "all commands and options for programs"),
+	OPT_END };
 
 static int manual_run(struct cmd_call *call, struct err *e)
 {

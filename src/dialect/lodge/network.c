@@ -51,7 +51,8 @@ static int create_opt(const char *word, char **parent, int64_t *mtu, struct err 
 	return 0;
 }
 
-static int fill(const struct create_args *a, const char *name, struct network_record *n, struct err *e)
+static int fill(
+	const struct create_args *a, const char *name, struct network_record *n, struct err *e)
 {
 	json_t *labels = json_object();
 	int64_t mtu = a->mtu;
@@ -106,7 +107,8 @@ static const struct cmd network_create = {
 	.args_size = sizeof(struct create_args),
 	.brief = "make a network",
 	.synopsis = "[OPTIONS] NAME",
-	.examples = "lodge network create --subnet 10.20.0.0/24 back   # guests in it find each other by name\n",
+	.examples = "lodge network create --subnet 10.20.0.0/24 back   # guests in it find each "
+		    "other by name\n",
 	.min_operands = 1,
 	.max_operands = 1,
 };
@@ -122,22 +124,26 @@ struct ls_args {
 static const struct opt ls_opts[] = {
 	OPT_LIST('f', "filter", struct ls_args, filter, "KEY=VALUE", complete_none,
 		"only those: name, id, driver, label, type, dangling"),
-	OPT_STRING(0, "format", struct ls_args, format, "FORMAT", complete_none, "table, json, or a template"),
+	OPT_STRING(0, "format", struct ls_args, format, "FORMAT", complete_none,
+		"table, json, or a template"),
 	OPT_FLAG(0, "no-trunc", struct ls_args, no_trunc, "do not cut ids"),
-	OPT_FLAG('q', "quiet", struct ls_args, quiet, "only ids"),
-	OPT_END
+	OPT_FLAG('q', "quiet", struct ls_args, quiet, "only ids"), OPT_END
 };
 
 static const char *const ls_keys[] = { "dangling", "driver", "id", "label", "name", "type", NULL };
 
 static const struct tab_column ls_columns[] = {
-	{ "NETWORK ID", "ID" }, { "NAME", "Name" }, { "DRIVER", "Driver" }, { "SUBNET", "Subnet" },
+	{ "NETWORK ID", "ID" },
+	{ "NAME", "Name" },
+	{ "DRIVER", "Driver" },
+	{ "SUBNET", "Subnet" },
 	{ NULL, NULL },
 };
 
 static json_t *labels_in(const char *doc)
 {
-	json_t *j = json_loads(doc ?: "{}", 0, NULL), *labels = json_incref(json_object_get(j, "labels"));
+	json_t *j = json_loads(doc ?: "{}", 0, NULL),
+	       *labels = json_incref(json_object_get(j, "labels"));
 
 	json_decref(j);
 	return labels ?: json_object();
@@ -148,8 +154,8 @@ static json_t *row_of(const struct network_record *n, const json_t *labels, bool
 	g_autofree char *id = no_trunc ? g_strdup(n->id) : short_id(n->id);
 	g_autofree char *words = labels_text(labels), *created = units_show_time(n->created);
 
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "ID", id, "Name", n->name, "Driver",
-		n->driver, "Subnet", n->subnet ?: "", "Scope", "local", "Internal",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "ID", id, "Name", n->name,
+		"Driver", n->driver, "Subnet", n->subnet ?: "", "Scope", "local", "Internal",
 		n->internal ? "true" : "false", "Labels", words, "CreatedAt", created);
 }
 
@@ -173,9 +179,11 @@ static bool match(const struct filters *f, struct store *s, const struct network
 
 	for (; id && *id; id++)
 		is |= g_str_has_prefix(n->id, *id);
-	return is && filters_match_text(f, "name", n->name) && filters_match(f, "driver", n->driver) &&
+	return is && filters_match_text(f, "name", n->name) &&
+	       filters_match(f, "driver", n->driver) &&
 	       filters_match(f, "type", is_builtin(n) ? "builtin" : "custom") &&
-	       filters_match_labels(f, "label", labels) && (dangling < 0 || dangling != is_used(s, n));
+	       filters_match_labels(f, "label", labels) &&
+	       (dangling < 0 || dangling != is_used(s, n));
 }
 
 static int ls_run(struct cmd_call *call, struct err *e)
@@ -228,11 +236,9 @@ struct inspect_args {
 	char *format;
 };
 
-static const struct opt inspect_opts[] = {
-	OPT_STRING('f', "format", struct inspect_args, format, "FORMAT", complete_none,
-		"json, or a template"),
-	OPT_END
-};
+static const struct opt inspect_opts[] = { OPT_STRING('f', "format", struct inspect_args, format,
+						   "FORMAT", complete_none, "json, or a template"),
+	OPT_END };
 
 static int find(struct ctx *c, const char *ref, struct network_record **ret, struct err *e)
 {
@@ -251,7 +257,8 @@ static json_t *containers(struct ctx *c, const struct network_record *n)
 	g_autoptr(GPtrArray) users = NULL;
 	struct store *s;
 
-	if (store_get_existing(c, &s, NULL) < 0 || store_users(s, "network", n->name, &users, NULL) < 0)
+	if (store_get_existing(c, &s, NULL) < 0 ||
+		store_users(s, "network", n->name, &users, NULL) < 0)
 		return o;
 	for (guint i = 0; i < users->len; i++) {
 		_cleanup_(guest_freep) struct guest *g = NULL;
@@ -261,16 +268,18 @@ static json_t *containers(struct ctx *c, const struct network_record *n)
 		if (guest_get(c, NULL, users->pdata[i], &g, NULL) < 0)
 			continue;
 		net = guest_net(c, g);
-		json_array_foreach(json_object_get(net, "networks"), k, one)
-		{
+		json_array_foreach(json_object_get(net, "networks"), k, one) {
 			const char *name = json_string_value(json_object_get(one, "network"));
 
 			if (!name || !g_str_equal(name, n->name))
 				continue;
 			json_object_set_new(o, g->rec->id,
-				json_pack("{s:s, s:s*, s:s*, s:s*}", "Name", g->rec->name, "MacAddress",
-					json_string_value(json_object_get(one, "mac")), "IPv4Address",
-					json_string_value(json_object_get(one, "address")), "IPv6Address",
+				json_pack("{s:s, s:s*, s:s*, s:s*}", "Name", g->rec->name,
+					"MacAddress",
+					json_string_value(json_object_get(one, "mac")),
+					"IPv4Address",
+					json_string_value(json_object_get(one, "address")),
+					"IPv6Address",
 					json_string_value(json_object_get(one, "address6"))));
 		}
 		json_decref(net);
@@ -296,11 +305,12 @@ static int inspect_one(struct ctx *c, const char *ref, json_t **ret, struct err 
 	if (n->subnet6)
 		json_array_append_new(config,
 			json_pack("{s:s, s:s*}", "Subnet", n->subnet6, "Gateway", n->gateway6));
-	*ret = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:{s:s, s:o}, s:o, s:o, s:s*, s:s*, s:i}", "Name",
-		n->name, "Id", n->id, "Created", created, "Scope", "local", "Driver", n->driver, "EnableIPv6",
-		n->subnet6 != NULL, "Internal", n->internal, "IPAM", "Driver", "default", "Config", config,
-		"Containers", containers(c, n), "Labels", labels_in(n->doc), "Bridge", n->bridge, "Parent",
-		n->parent, "MTU", n->mtu);
+	*ret = json_pack(
+		"{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:{s:s, s:o}, s:o, s:o, s:s*, s:s*, s:i}",
+		"Name", n->name, "Id", n->id, "Created", created, "Scope", "local", "Driver",
+		n->driver, "EnableIPv6", n->subnet6 != NULL, "Internal", n->internal, "IPAM",
+		"Driver", "default", "Config", config, "Containers", containers(c, n), "Labels",
+		labels_in(n->doc), "Bridge", n->bridge, "Parent", n->parent, "MTU", n->mtu);
 	return 0;
 }
 
@@ -374,11 +384,11 @@ struct prune_args {
 	char **filter;
 };
 
-static const struct opt prune_opts[] = {
-	OPT_FLAG('f', "force", struct prune_args, force, "do not ask"),
-	OPT_LIST(0, "filter", struct prune_args, filter, "KEY=VALUE", complete_none, "only those: label"),
-	OPT_END
-};
+static const struct opt prune_opts[] = { OPT_FLAG('f', "force", struct prune_args, force,
+						 "do not ask"),
+	OPT_LIST(0, "filter", struct prune_args, filter, "KEY=VALUE", complete_none,
+		"only those: label"),
+	OPT_END };
 
 static const char *const prune_keys[] = { "label", NULL };
 
@@ -422,7 +432,8 @@ static int prune_run(struct cmd_call *call, struct err *e)
 
 	if (r < 0)
 		return r;
-	if (!confirm(a->force || call->c->explain, "This removes all networks that no guest is in."))
+	if (!confirm(
+		    a->force || call->c->explain, "This removes all networks that no guest is in."))
 		return 0;
 	return networks_prune(call->c, f, &n, e);
 }
@@ -438,7 +449,12 @@ static const struct cmd network_prune = {
 };
 
 static const struct cmd *const network_sub[] = {
-	&network_create, &network_inspect, &network_ls, &network_prune, &network_rm, NULL,
+	&network_create,
+	&network_inspect,
+	&network_ls,
+	&network_prune,
+	&network_rm,
+	NULL,
 };
 
 const struct cmd lodge_network = {

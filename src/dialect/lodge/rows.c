@@ -70,7 +70,8 @@ char *labels_text(const json_t *labels)
 	json_t *v;
 
 	json_object_foreach((json_t *)labels, key, v)
-		g_string_append_printf(s, "%s%s=%s", s->len ? "," : "", key, json_string_value(v) ?: "");
+		g_string_append_printf(
+			s, "%s%s=%s", s->len ? "," : "", key, json_string_value(v) ?: "");
 	return g_string_free(s, FALSE);
 }
 
@@ -91,8 +92,8 @@ static int one_port(const json_t *p, const char *address, port_cb cb, void *data
 		char from[32], to[96];
 
 		(void)g_snprintf(from, sizeof(from), "%d/%s", int_of(p, "guest") + i, proto);
-		(void)g_snprintf(to, sizeof(to), v6 ? "[%s]:%d" : "%s:%d", address,
-			int_of(p, "host") + i);
+		(void)g_snprintf(
+			to, sizeof(to), v6 ? "[%s]:%d" : "%s:%d", address, int_of(p, "host") + i);
 		r = cb(from, to, data);
 	}
 	return r;
@@ -104,8 +105,7 @@ int each_port(struct ctx *c, const struct guest *g, port_cb cb, void *data)
 	size_t i;
 	int r = 0;
 
-	json_array_foreach(ports, i, p)
-	{
+	json_array_foreach(ports, i, p) {
 		const char *address = json_string_value(json_object_get(p, "host_addr"));
 
 		if (r == 0)
@@ -122,8 +122,8 @@ static void add_range(GString *s, const json_t *p, const char *address)
 	bool v6 = strchr(address, ':') != NULL;
 	int n = int_of(p, "count"), host = int_of(p, "host"), guest = int_of(p, "guest");
 
-	g_string_append_printf(s, "%s%s%s%s:%d", s->len ? ", " : "", v6 ? "[" : "", address, v6 ? "]" : "",
-		host);
+	g_string_append_printf(
+		s, "%s%s%s%s:%d", s->len ? ", " : "", v6 ? "[" : "", address, v6 ? "]" : "", host);
 	if (n > 1)
 		g_string_append_printf(s, "-%d", host + n - 1);
 	g_string_append_printf(s, "->%d", guest);
@@ -158,16 +158,16 @@ char *guest_ports_text(struct ctx *c, const struct guest *g, const json_t *doc)
 		return g_string_free(s, FALSE);
 	if (g->spec->ports->len)
 		net = guest_net(c, g);
-	json_array_foreach(json_object_get(net, "ports"), i, p)
-	{
+	json_array_foreach(json_object_get(net, "ports"), i, p) {
 		const char *address = json_string_value(json_object_get(p, "host_addr"));
 
 		add_range(s, p, address ?: "0.0.0.0");
 		if (!address)
 			add_range(s, p, "::");
 	}
-	json_object_foreach(json_object_get((json_t *)doc, "exposed"), key, v) if (!is_published(g, key))
-		g_string_append_printf(s, "%s%s", s->len ? ", " : "", key);
+	json_object_foreach(json_object_get((json_t *)doc, "exposed"), key, v)
+		if (!is_published(g, key))
+			g_string_append_printf(s, "%s%s", s->len ? ", " : "", key);
 	json_decref(net);
 	return g_string_free(s, FALSE);
 }
@@ -200,8 +200,7 @@ static int print_templates(const json_t *all, const char *format, struct err *e)
 	size_t i;
 	int r = tmpl_parse(format, &t, e);
 
-	json_array_foreach((json_t *)all, i, one)
-	{
+	json_array_foreach((json_t *)all, i, one) {
 		g_autoptr(GString) out = g_string_new(NULL);
 
 		if (r >= 0)

@@ -39,7 +39,8 @@ static char **take_strings(GPtrArray *a)
 
 /* --- process ------------------------------------------------------------------------------------------- */
 
-static int read_pairs(const char *file, const char *(*lookup)(const char *), GPtrArray *out, struct err *e)
+static int read_pairs(
+	const char *file, const char *(*lookup)(const char *), GPtrArray *out, struct err *e)
 {
 	g_autoptr(GError) ge = NULL;
 	g_autofree char *text = NULL;
@@ -190,7 +191,8 @@ static int add_addresses(struct fill *f, struct spec_attach *first, struct err *
 		return 0;
 	if (!first)
 		return err_set(e, -E_USAGE,
-			"--ip, --ip6, --mac-address and --network-alias need a network of the guest's own");
+			"--ip, --ip6, --mac-address and --network-alias need a network of the "
+			"guest's own");
 	if (a->ip && !parse_is_ip(a->ip, AF_INET))
 		return err_set(e, -E_USAGE, "invalid IPv4 address '%s'", a->ip);
 	if (a->ip6 && !parse_is_ip(a->ip6, AF_INET6))
@@ -266,7 +268,9 @@ static int check_hostname(const char *name, const char *what, struct err *e)
 {
 	size_t n = strlen(name);
 
-	if (n == 0 || n > 64 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") != n)
+	if (n == 0 || n > 64 ||
+		strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") !=
+			n)
 		return err_set(e, -E_USAGE, "invalid %s '%s'", what, name);
 	return 0;
 }
@@ -353,19 +357,24 @@ static int fill_limits(struct fill *f, struct err *e)
 	if (r >= 0 && (a->memory < 0 || a->memory_reservation < 0))
 		r = err_set(e, -E_USAGE, "invalid memory: negative");
 	if (r >= 0 && a->memory_swap)
-		r = parse_memory_swap(a->memory_swap, &l->memory_swap, e) < 0 ?
-			    err_prefix(e, "memory-swap") :
-			    0;
+		r = parse_memory_swap(a->memory_swap, &l->memory_swap, e) < 0
+			    ? err_prefix(e, "memory-swap")
+			    : 0;
 	if (r >= 0 && l->memory_swap > 0 && l->memory == 0)
 		r = err_set(e, -E_USAGE, "--memory-swap needs --memory");
 	if (r >= 0 && l->memory_swap > 0 && l->memory_swap < l->memory)
-		r = err_set(e, -E_USAGE, "memory-swap is memory and swap together: it can't be below memory");
+		r = err_set(e, -E_USAGE,
+			"memory-swap is memory and swap together: it can't be below memory");
 	if (r >= 0 && a->swappiness != -1 && (a->swappiness < 0 || a->swappiness > 100))
 		r = err_set(e, -E_USAGE, "invalid memory-swappiness: it is between 0 and 100");
 	FOREACH_WORD(w, a->read_bps) if (r >= 0) r = parse_device_rate(*w, "rbps", true, f->s, e);
 	FOREACH_WORD(w, a->write_bps) if (r >= 0) r = parse_device_rate(*w, "wbps", true, f->s, e);
-	FOREACH_WORD(w, a->read_iops) if (r >= 0) r = parse_device_rate(*w, "riops", false, f->s, e);
-	FOREACH_WORD(w, a->write_iops) if (r >= 0) r = parse_device_rate(*w, "wiops", false, f->s, e);
+	FOREACH_WORD(w, a->read_iops)
+	if (r >= 0)
+		r = parse_device_rate(*w, "riops", false, f->s, e);
+	FOREACH_WORD(w, a->write_iops)
+	if (r >= 0)
+		r = parse_device_rate(*w, "wiops", false, f->s, e);
 	FOREACH_WORD(w, a->ulimit) if (r >= 0) r = parse_ulimit(*w, f->s, e);
 	f->s->cgroup_parent = g_strdup(a->cgroup_parent);
 	return r;
@@ -373,7 +382,8 @@ static int fill_limits(struct fill *f, struct err *e)
 
 /* --- isolation ------------------------------------------------------------------------------------------------ */
 
-static int set_ns(struct fill *f, enum spec_ns_kind kind, const char *opt, const char *word, struct err *e)
+static int set_ns(
+	struct fill *f, enum spec_ns_kind kind, const char *opt, const char *word, struct err *e)
 {
 	struct spec_ns *ns = &f->s->ns[kind];
 
@@ -411,7 +421,8 @@ static bool sub_range(const char *file, uint32_t *first, uint32_t *count)
 	for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
 		for (char **l = lines; *l; l++)
 			if (g_str_has_prefix(*l, names[i]) &&
-				sscanf(*l + strlen(names[i]), "%u:%u", first, count) == 2 && *count > 0)
+				sscanf(*l + strlen(names[i]), "%u:%u", first, count) == 2 &&
+				*count > 0)
 				return true;
 	return false;
 }
@@ -429,8 +440,8 @@ static int fill_userns(struct fill *f, struct err *e)
 		return 0;
 	p = g_strsplit(word, ":", -1);
 	if (!g_str_equal(p[0], "private") || g_strv_length(p) > 3)
-		return err_set(e, -E_USAGE, "invalid userns '%s': not host or private[:FIRST[:COUNT]]",
-			word);
+		return err_set(e, -E_USAGE,
+			"invalid userns '%s': not host or private[:FIRST[:COUNT]]", word);
 	(void)sub_range("/etc/subuid", &u.outside, &u.count);
 	(void)sub_range("/etc/subgid", &g.outside, &g.count);
 	if (p[1]) {
@@ -543,7 +554,8 @@ static int fill_isolation(struct fill *f, struct err *e)
 	if (r >= 0)
 		r = set_ns(f, NS_CGROUP, "cgroupns", a->cgroupns, e);
 	if (r >= 0 && s->ns[NS_UTS].mode != NS_PRIVATE && (a->hostname || a->domainname))
-		r = err_set(e, -E_USAGE, "hostname and domainname need a uts namespace of the guest's own");
+		r = err_set(e, -E_USAGE,
+			"hostname and domainname need a uts namespace of the guest's own");
 	s->seccomp = g_strdup(a->privileged ? "unconfined" : "default");
 	FOREACH_WORD(w, a->security_opt) if (r >= 0) r = set_security(f, *w, e);
 	FOREACH_WORD(w, a->sysctl)
@@ -572,8 +584,8 @@ void run_request_clear(struct run_request *r)
 	g_free(r->image);
 }
 
-int run_request_fill(struct ctx *c, const struct run_args *a, char **operands, struct run_request *ret,
-	struct err *e)
+int run_request_fill(struct ctx *c, const struct run_args *a, char **operands,
+	struct run_request *ret, struct err *e)
 {
 	g_autofree char *cwd = g_get_current_dir();
 	struct fill f = { .c = c, .a = a, .s = spec_new(), .doc = json_object(), .cwd = cwd };

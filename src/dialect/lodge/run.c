@@ -174,12 +174,15 @@ const struct cmd lodge_run = {
 	.defaults = run_defaults,
 	.brief = "make a guest from an image and start it",
 	.synopsis = "[OPTIONS] IMAGE [COMMAND [ARGUMENT...]]",
-	.details = "Without --detach the guest's output comes here and its exit status is ours; 125 says "
-		   "that lodge failed, 126 and 127 that the command can't be executed or isn't there, 128 + N "
+	.details = "Without --detach the guest's output comes here and its exit status is ours; "
+		   "125 says "
+		   "that lodge failed, 126 and 127 that the command can't be executed or isn't "
+		   "there, 128 + N "
 		   "that signal N ended it.",
 	.examples = "lodge run --rm debian:12 cat /etc/os-release   # one command, then gone\n"
 		    "lodge run -d --name web -p 8080:80 nginx   # a server, reached at port 8080\n"
-		    "lodge run -it --rm -v \"$PWD:/src\" -w /src debian:12 bash   # a shell in this folder\n",
+		    "lodge run -it --rm -v \"$PWD:/src\" -w /src debian:12 bash   # a shell in "
+		    "this folder\n",
 	.min_operands = 1,
 	.max_operands = -1,
 	.flags = CMD_STOP_AT_OPERAND,
@@ -195,7 +198,8 @@ const struct cmd lodge_create = {
 	.defaults = run_defaults,
 	.brief = "make a guest from an image without starting it",
 	.synopsis = "[OPTIONS] IMAGE [COMMAND [ARGUMENT...]]",
-	.examples = "lodge create --name db -v data:/var/lib/db debian:12 db-server   # start it later\n",
+	.examples = "lodge create --name db -v data:/var/lib/db debian:12 db-server   # start it "
+		    "later\n",
 	.min_operands = 1,
 	.max_operands = -1,
 	.flags = CMD_STOP_AT_OPERAND,

@@ -20,22 +20,21 @@ static int top_run(struct cmd_call *call, struct err *e)
 
 	r = guest_get(call->c, NULL, call->operands[0], &g, e);
 	if (r >= 0)
-		r = guest_top(call->c, g, call->n_operands > 1 ? call->operands + 1 : NULL, &top, e);
+		r = guest_top(
+			call->c, g, call->n_operands > 1 ? call->operands + 1 : NULL, &top, e);
 	if (r < 0)
 		return r;
-	json_array_foreach(json_object_get(top, "Titles"), i, title)
-	{
+	json_array_foreach(json_object_get(top, "Titles"), i, title) {
 		struct tab_column c = { json_string_value(title), json_string_value(title), false };
 
 		g_array_append_val(columns, c);
 	}
 	rows = json_array();
-	json_array_foreach(json_object_get(top, "Processes"), i, process)
-	{
+	json_array_foreach(json_object_get(top, "Processes"), i, process) {
 		json_t *row = json_object();
 
-		json_array_foreach(process, k, v) json_object_set(row,
-			g_array_index(columns, struct tab_column, k).field, v);
+		json_array_foreach(process, k, v)
+			json_object_set(row, g_array_index(columns, struct tab_column, k).field, v);
 		json_array_append_new(rows, row);
 	}
 	r = tab_print(stdout, (struct tab_column *)(void *)columns->data, rows, NULL, e);
@@ -64,19 +63,24 @@ struct stats_args {
 	char *format;
 };
 
-static const struct opt stats_opts[] = {
-	OPT_FLAG('a', "all", struct stats_args, all, "those that do not run, too"),
+static const struct opt stats_opts[] = { OPT_FLAG('a', "all", struct stats_args, all,
+						 "those that do not run, too"),
 	OPT_FLAG(0, "no-stream", struct stats_args, no_stream, "one sample"),
 	OPT_FLAG(0, "no-trunc", struct stats_args, no_trunc, "do not cut ids"),
 	OPT_STRING(0, "format", struct stats_args, format, "FORMAT", complete_none,
 		"table, json, or a template"),
-	OPT_END
-};
+	OPT_END };
 
 static const struct tab_column stats_columns[] = {
-	{ "CONTAINER ID", "ID" }, { "NAME", "Name" },	     { "CPU %", "CPUPerc" },
-	{ "MEM USAGE / LIMIT", "MemUsage" }, { "MEM %", "MemPerc" }, { "NET I/O", "NetIO" },
-	{ "BLOCK I/O", "BlockIO" }, { "PIDS", "PIDs" },	     { NULL, NULL },
+	{ "CONTAINER ID", "ID" },
+	{ "NAME", "Name" },
+	{ "CPU %", "CPUPerc" },
+	{ "MEM USAGE / LIMIT", "MemUsage" },
+	{ "MEM %", "MemPerc" },
+	{ "NET I/O", "NetIO" },
+	{ "BLOCK I/O", "BlockIO" },
+	{ "PIDS", "PIDs" },
+	{ NULL, NULL },
 };
 
 #define SAMPLE_NS 1000000000
@@ -130,16 +134,15 @@ static void put_network(json_t *row, const json_t *s)
 	const char *name;
 	json_t *n;
 
-	json_object_foreach(json_object_get((json_t *)s, "networks"), name, n)
-	{
+	json_object_foreach(json_object_get((json_t *)s, "networks"), name, n) {
 		rx += number(n, "rx_bytes");
 		tx += number(n, "tx_bytes");
 	}
 	put(row, "NetIO", two_sizes(rx, tx));
 }
 
-static json_t *stats_row(const struct stats_args *a, const struct guest *g, const struct sample *before,
-	const struct sample *now)
+static json_t *stats_row(const struct stats_args *a, const struct guest *g,
+	const struct sample *before, const struct sample *now)
 {
 	json_t *row = json_object();
 	double cpu = 0;
@@ -148,8 +151,8 @@ static json_t *stats_row(const struct stats_args *a, const struct guest *g, cons
 	put(row, "Container", a->no_trunc ? g_strdup(g->rec->id) : short_id(g->rec->id));
 	put(row, "Name", g_strdup(g->rec->name));
 	if (!now->stats) {
-		static const char *const none[] = { "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO",
-						    "PIDs" };
+		static const char *const none[] = { "CPUPerc", "MemUsage", "MemPerc", "NetIO",
+			"BlockIO", "PIDs" };
 
 		for (size_t i = 0; i < G_N_ELEMENTS(none); i++)
 			put(row, none[i], g_strdup("--"));
@@ -161,7 +164,8 @@ static json_t *stats_row(const struct stats_args *a, const struct guest *g, cons
 	put(row, "CPUPerc", g_strdup_printf("%.2f%%", MAX(cpu, 0.0)));
 	put_memory(row, now->stats);
 	put_network(row, now->stats);
-	put(row, "BlockIO", two_sizes(number(now->stats, "read_bytes"), number(now->stats, "write_bytes")));
+	put(row, "BlockIO",
+		two_sizes(number(now->stats, "read_bytes"), number(now->stats, "write_bytes")));
 	put(row, "PIDs", g_strdup_printf("%" G_GINT64_FORMAT, number(now->stats, "pids")));
 	return row;
 }
@@ -209,17 +213,18 @@ static void take_samples(struct ctx *c, GPtrArray *guests, GArray *samples)
 	}
 }
 
-static int print_samples(struct cmd_call *call, GPtrArray *guests, GArray *before, GArray *now,
-	struct err *e)
+static int print_samples(
+	struct cmd_call *call, GPtrArray *guests, GArray *before, GArray *now, struct err *e)
 {
 	const struct stats_args *a = call->args;
 	json_t *rows = json_array();
 	int r;
 
 	for (guint i = 0; i < guests->len; i++)
-		json_array_append_new(rows, stats_row(a, guests->pdata[i],
-						   i < before->len ? &g_array_index(before, struct sample, i) : NULL,
-						   &g_array_index(now, struct sample, i)));
+		json_array_append_new(rows,
+			stats_row(a, guests->pdata[i],
+				i < before->len ? &g_array_index(before, struct sample, i) : NULL,
+				&g_array_index(now, struct sample, i)));
 	r = print_rows(stats_columns, rows, false, "ID", a->format, e);
 	(void)fflush(stdout);
 	return r;
@@ -306,7 +311,8 @@ static int port_run(struct cmd_call *call, struct err *e)
 	}
 	(void)each_port(call->c, g, print_port, &w);
 	if (key && !w.found)
-		return err_set(e, -E_NOTFOUND, "port '%s' of guest '%s' is not published", key, g->rec->name);
+		return err_set(e, -E_NOTFOUND, "port '%s' of guest '%s' is not published", key,
+			g->rec->name);
 	return 0;
 }
 
@@ -329,15 +335,15 @@ struct events_args {
 	char **filter;
 };
 
-static const struct opt events_opts[] = {
-	OPT_STRING(0, "since", struct events_args, since, "TIME", complete_none,
-		"begin with what happened then: a time, or 10m"),
+static const struct opt events_opts[] = { OPT_STRING(0, "since", struct events_args, since, "TIME",
+						  complete_none,
+						  "begin with what happened then: a time, or 10m"),
 	OPT_STRING(0, "until", struct events_args, until, "TIME", complete_none, "end then"),
 	OPT_LIST('f', "filter", struct events_args, filter, "KEY=VALUE", complete_none,
 		"only those: type, event, container, image, label"),
-	OPT_STRING(0, "format", struct events_args, format, "FORMAT", complete_none, "json, or a template"),
-	OPT_END
-};
+	OPT_STRING(0, "format", struct events_args, format, "FORMAT", complete_none,
+		"json, or a template"),
+	OPT_END };
 
 static const char *const event_keys[] = { "container", "event", "image", "label", "type", NULL };
 
@@ -357,9 +363,10 @@ static json_t *event_row(const json_t *ev)
 	json_t *attributes = json_incref(json_object_get(ev, "attributes")) ?: json_object();
 
 	return json_pack("{s:s, s:O, s:O?, s:{s:O, s:o}, s:s, s:I, s:I}", "Type",
-		g_str_equal(type, "guest") ? "container" : type, "Action", json_object_get(ev, "action"), "ID",
-		json_object_get(ev, "id"), "Actor", "ID", json_object_get(ev, "id"), "Attributes", attributes,
-		"scope", "local", "time", (json_int_t)(t / 1000000000), "timeNano", (json_int_t)t);
+		g_str_equal(type, "guest") ? "container" : type, "Action",
+		json_object_get(ev, "action"), "ID", json_object_get(ev, "id"), "Actor", "ID",
+		json_object_get(ev, "id"), "Attributes", attributes, "scope", "local", "time",
+		(json_int_t)(t / 1000000000), "timeNano", (json_int_t)t);
 }
 
 static bool event_matches(const struct show *s, const json_t *row)
@@ -387,14 +394,13 @@ static void print_event(const json_t *row)
 	const char *key;
 	json_t *v;
 
-	json_object_foreach((json_t *)a, key, v)
-	{
+	json_object_foreach((json_t *)a, key, v) {
 		if (json_is_integer(v))
-			g_string_append_printf(s, "%s%s=%" JSON_INTEGER_FORMAT, s->len ? ", " : "", key,
-				json_integer_value(v));
+			g_string_append_printf(s, "%s%s=%" JSON_INTEGER_FORMAT, s->len ? ", " : "",
+				key, json_integer_value(v));
 		else
-			g_string_append_printf(s, "%s%s=%s", s->len ? ", " : "", key,
-				json_string_value(v) ?: "");
+			g_string_append_printf(
+				s, "%s%s=%s", s->len ? ", " : "", key, json_string_value(v) ?: "");
 	}
 	attributes = g_string_free(s, FALSE);
 	printf("%s %s %s %s (%s)\n", t, json_string_value(json_object_get(row, "Type")),
@@ -435,9 +441,11 @@ static int events_run(struct cmd_call *call, struct err *e)
 	int r = 0;
 
 	if (a->since && units_parse_moment(a->since, now, &since) < 0)
-		return err_set(e, -E_INVALID, "invalid value for --since: '%s' is not a time", a->since);
+		return err_set(
+			e, -E_INVALID, "invalid value for --since: '%s' is not a time", a->since);
 	if (a->until && units_parse_moment(a->until, now, &until) < 0)
-		return err_set(e, -E_INVALID, "invalid value for --until: '%s' is not a time", a->until);
+		return err_set(
+			e, -E_INVALID, "invalid value for --until: '%s' is not a time", a->until);
 	r = filters_parse(a->filter, event_keys, &f, e);
 	if (r < 0)
 		return r;

@@ -14,16 +14,19 @@ struct df_args {
 	char *format;
 };
 
-static const struct opt df_opts[] = {
-	OPT_FLAG('v', "verbose", struct df_args, verbose, "each image, guest and volume"),
-	OPT_STRING(0, "format", struct df_args, format, "FORMAT", complete_none, "table, json, or a template"),
-	OPT_END
-};
+static const struct opt df_opts[] = { OPT_FLAG('v', "verbose", struct df_args, verbose,
+					      "each image, guest and volume"),
+	OPT_STRING(0, "format", struct df_args, format, "FORMAT", complete_none,
+		"table, json, or a template"),
+	OPT_END };
 
 static const struct tab_column df_columns[] = {
-	{ "TYPE", "Type", false },	     { "TOTAL", "TotalCount", true },
-	{ "ACTIVE", "Active", true },	     { "SIZE", "Size", true },
-	{ "RECLAIMABLE", "Reclaimable", false }, { NULL, NULL, false },
+	{ "TYPE", "Type", false },
+	{ "TOTAL", "TotalCount", true },
+	{ "ACTIVE", "Active", true },
+	{ "SIZE", "Size", true },
+	{ "RECLAIMABLE", "Reclaimable", false },
+	{ NULL, NULL, false },
 };
 
 static const struct tab_column df_item_columns[] = {
@@ -37,10 +40,8 @@ static const struct tab_column df_item_columns[] = {
 static const char *df_title(const char *kind)
 {
 	static const char *const titles[][2] = { { "images", "Images" },
-						 { "containers", "Containers" },
-						 { "volumes", "Local Volumes" },
-						 { "cache", "Build Cache" },
-						 { "other", "Records" } };
+		{ "containers", "Containers" }, { "volumes", "Local Volumes" },
+		{ "cache", "Build Cache" }, { "other", "Records" } };
 
 	for (size_t i = 0; i < G_N_ELEMENTS(titles); i++)
 		if (g_str_equal(titles[i][0], kind))
@@ -53,17 +54,18 @@ static json_t *df_row(const json_t *k)
 	int64_t bytes = json_integer_value(json_object_get(k, "bytes"));
 	int64_t free_ = json_integer_value(json_object_get(k, "reclaimable"));
 	g_autofree char *size = units_show_size(bytes), *left = units_show_size(free_);
-	g_autofree char *share = bytes > 0 ? g_strdup_printf("%s (%d%%)", left, (int)(100 * free_ / bytes)) :
-					     g_strdup(left);
-	g_autofree char *count = g_strdup_printf("%" JSON_INTEGER_FORMAT,
-		json_integer_value(json_object_get(k, "count")));
-	g_autofree char *active = g_strdup_printf("%" JSON_INTEGER_FORMAT,
-		json_integer_value(json_object_get(k, "active")));
+	g_autofree char *share =
+		bytes > 0 ? g_strdup_printf("%s (%d%%)", left, (int)(100 * free_ / bytes))
+			  : g_strdup(left);
+	g_autofree char *count = g_strdup_printf(
+		"%" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(k, "count")));
+	g_autofree char *active = g_strdup_printf(
+		"%" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(k, "active")));
 
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "Type",
-		df_title(json_string_value(json_object_get(k, "kind"))), "TotalCount", count, "Active", active,
-		"Size", size, "Reclaimable", share, "Bytes", (json_int_t)bytes, "ReclaimableBytes",
-		(json_int_t)free_);
+		df_title(json_string_value(json_object_get(k, "kind"))), "TotalCount", count,
+		"Active", active, "Size", size, "Reclaimable", share, "Bytes", (json_int_t)bytes,
+		"ReclaimableBytes", (json_int_t)free_);
 }
 
 static void add_items(json_t *rows, const json_t *k)
@@ -72,18 +74,20 @@ static void add_items(json_t *rows, const json_t *k)
 	json_t *one;
 	size_t i;
 
-	json_array_foreach(json_object_get(k, "items"), i, one)
-	{
+	json_array_foreach(json_object_get(k, "items"), i, one) {
 		const char *name = json_string_value(json_object_get(one, "name"));
 		const char *id = json_string_value(json_object_get(one, "id"));
 		int64_t bytes = json_integer_value(json_object_get(one, "bytes"));
 		g_autofree char *cut = id ? short_id(id) : NULL, *size = units_show_size(bytes);
 
-		json_array_append_new(rows,
-			json_pack("{s:s, s:s, s:s, s:s, s:I}", "Type", df_title(kind), "Name",
-				name ? name : cut ? cut : "", "Active",
-				json_is_true(json_object_get(one, "active")) ? "yes" : "no", "Size", size,
-				"Bytes", (json_int_t)bytes));
+		json_array_append_new(
+			rows, json_pack("{s:s, s:s, s:s, s:s, s:I}", "Type", df_title(kind), "Name",
+				      name  ? name
+				      : cut ? cut
+					    : "",
+				      "Active",
+				      json_is_true(json_object_get(one, "active")) ? "yes" : "no",
+				      "Size", size, "Bytes", (json_int_t)bytes));
 	}
 }
 
@@ -104,8 +108,7 @@ static int df_run(struct cmd_call *call, struct err *e)
 		json_decref(rows);
 		return r;
 	}
-	json_array_foreach(all, i, k)
-	{
+	json_array_foreach(all, i, k) {
 		if (a->verbose)
 			add_items(rows, k);
 		else
@@ -132,12 +135,10 @@ struct prune_args {
 	bool all, force, volumes;
 };
 
-static const struct opt prune_opts[] = {
-	OPT_FLAG('a', "all", struct prune_args, all, "named images, too, if no guest has them"),
+static const struct opt prune_opts[] = { OPT_FLAG('a', "all", struct prune_args, all,
+						 "named images, too, if no guest has them"),
 	OPT_FLAG('f', "force", struct prune_args, force, "do not ask"),
-	OPT_FLAG(0, "volumes", struct prune_args, volumes, "anonymous volumes, too"),
-	OPT_END
-};
+	OPT_FLAG(0, "volumes", struct prune_args, volumes, "anonymous volumes, too"), OPT_END };
 
 static int prune_guests(struct ctx *c, struct err *e)
 {
@@ -171,9 +172,9 @@ static int prune_run(struct cmd_call *call, struct err *e)
 	size_t i;
 	int n, r;
 
-	if (!confirm(a->force || c->explain,
-		    "This removes all guests that do not run, networks that no guest is in, and images "
-		    "that no guest has."))
+	if (!confirm(a->force || c->explain, "This removes all guests that do not run, networks "
+					     "that no guest is in, and images "
+					     "that no guest has."))
 		return 0;
 	r = prune_guests(c, e);
 	if (r >= 0)
@@ -184,8 +185,10 @@ static int prune_run(struct cmd_call *call, struct err *e)
 		r = image_prune(c, &q, &list, &bytes, e);
 	if (r < 0)
 		return r;
-	json_array_foreach(list, i, one) json_object_foreach(one, key, v) if (!c->explain)
-		printf("%s: %s\n", key, json_string_value(v));
+	json_array_foreach(list, i, one)
+		json_object_foreach(one, key, v)
+			if (!c->explain)
+				printf("%s: %s\n", key, json_string_value(v));
 	json_decref(list);
 	if (c->explain)
 		return 0;
@@ -223,8 +226,7 @@ struct fsck_args {
 };
 
 static const struct opt fsck_opts[] = {
-	OPT_FLAG(0, "repair", struct fsck_args, repair, "mend what is found"),
-	OPT_END
+	OPT_FLAG(0, "repair", struct fsck_args, repair, "mend what is found"), OPT_END
 };
 
 static int fsck_run(struct cmd_call *call, struct err *e)

@@ -17,11 +17,10 @@ struct create_args {
 	char **label;
 };
 
-static const struct opt create_opts[] = {
-	OPT_STRING('d', "driver", struct create_args, driver, "DRIVER", complete_none, "local"),
+static const struct opt create_opts[] = { OPT_STRING('d', "driver", struct create_args, driver,
+						  "DRIVER", complete_none, "local"),
 	OPT_LIST(0, "label", struct create_args, label, "KEY[=VALUE]", complete_none, "label"),
-	OPT_END
-};
+	OPT_END };
 
 static int labels_of(char *const *words, json_t **ret, struct err *e)
 {
@@ -42,7 +41,8 @@ static int labels_of(char *const *words, json_t **ret, struct err *e)
 	return 0;
 }
 
-static int make_volume(struct ctx *c, const char *name, const char *doc, bool anonymous, struct err *e)
+static int make_volume(
+	struct ctx *c, const char *name, const char *doc, bool anonymous, struct err *e)
 {
 	_cleanup_(plan_freep) struct plan *p = plan_new();
 	g_autofree char *path = store_path(c, "volumes/%s", name);
@@ -69,8 +69,8 @@ static int create_run(struct cmd_call *call, struct err *e)
 	int r;
 
 	if (a->driver && !g_str_equal(a->driver, "local"))
-		return err_set(e, -E_UNSUPPORTED, "cannot make volume '%s': no such driver '%s'", name ?: "",
-			a->driver);
+		return err_set(e, -E_UNSUPPORTED, "cannot make volume '%s': no such driver '%s'",
+			name ?: "", a->driver);
 	if (name && !parse_is_name(name))
 		return err_set(e, -E_INVALID, "invalid volume name '%s': %s", name, name_rule);
 	r = labels_of(a->label, &j, e);
@@ -112,13 +112,12 @@ struct ls_args {
 	char *format;
 };
 
-static const struct opt ls_opts[] = {
-	OPT_LIST('f', "filter", struct ls_args, filter, "KEY=VALUE", complete_none,
-		"only those: name, label, dangling, driver"),
-	OPT_STRING(0, "format", struct ls_args, format, "FORMAT", complete_none, "table, json, or a template"),
-	OPT_FLAG('q', "quiet", struct ls_args, quiet, "only names"),
-	OPT_END
-};
+static const struct opt ls_opts[] = { OPT_LIST('f', "filter", struct ls_args, filter, "KEY=VALUE",
+					      complete_none,
+					      "only those: name, label, dangling, driver"),
+	OPT_STRING(0, "format", struct ls_args, format, "FORMAT", complete_none,
+		"table, json, or a template"),
+	OPT_FLAG('q', "quiet", struct ls_args, quiet, "only names"), OPT_END };
 
 static const char *const ls_keys[] = { "dangling", "driver", "label", "name", NULL };
 
@@ -130,7 +129,8 @@ static const struct tab_column ls_columns[] = {
 
 static json_t *labels_in(const char *doc)
 {
-	json_t *j = json_loads(doc ?: "{}", 0, NULL), *labels = json_incref(json_object_get(j, "labels"));
+	json_t *j = json_loads(doc ?: "{}", 0, NULL),
+	       *labels = json_incref(json_object_get(j, "labels"));
 
 	json_decref(j);
 	return labels ?: json_object();
@@ -142,8 +142,9 @@ static json_t *volume_row(struct ctx *c, const struct volume_record *v, json_t *
 	g_autofree char *path = store_path(c, "volumes/%s", v->name);
 	g_autofree char *created = units_show_time(v->created);
 	g_autofree char *words = labels_text(labels);
-	json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "CreatedAt", created, "Driver", v->driver,
-		"Mountpoint", path, "Name", v->name, "Scope", "local", "Anonymous", v->anonymous);
+	json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "CreatedAt", created, "Driver",
+		v->driver, "Mountpoint", path, "Name", v->name, "Scope", "local", "Anonymous",
+		v->anonymous);
 
 	if (text) {
 		json_object_set_new(row, "Labels", json_string(words));
@@ -185,7 +186,8 @@ static int ls_run(struct cmd_call *call, struct err *e)
 		const struct volume_record *v = all->pdata[i];
 		json_t *labels = labels_in(v->doc);
 
-		if (filters_match_text(f, "name", v->name) && filters_match(f, "driver", v->driver) &&
+		if (filters_match_text(f, "name", v->name) &&
+			filters_match(f, "driver", v->driver) &&
 			filters_match_labels(f, "label", labels) &&
 			(dangling < 0 || dangling != is_used(s, v->name)))
 			json_array_append_new(rows, volume_row(call->c, v, labels, true));
@@ -215,11 +217,9 @@ struct inspect_args {
 	char *format;
 };
 
-static const struct opt inspect_opts[] = {
-	OPT_STRING('f', "format", struct inspect_args, format, "FORMAT", complete_none,
-		"json, or a template"),
-	OPT_END
-};
+static const struct opt inspect_opts[] = { OPT_STRING('f', "format", struct inspect_args, format,
+						   "FORMAT", complete_none, "json, or a template"),
+	OPT_END };
 
 static int find(struct ctx *c, const char *name, struct volume_record **ret, struct err *e)
 {
@@ -269,8 +269,7 @@ struct rm_args {
 };
 
 static const struct opt rm_opts[] = {
-	OPT_FLAG('f', "force", struct rm_args, force, "one that is not there is no error"),
-	OPT_END
+	OPT_FLAG('f', "force", struct rm_args, force, "one that is not there is no error"), OPT_END
 };
 
 static int remove_volume(struct ctx *c, const char *name, struct err *e)
@@ -338,12 +337,12 @@ struct prune_args {
 	char **filter;
 };
 
-static const struct opt prune_opts[] = {
-	OPT_FLAG('a', "all", struct prune_args, all, "named ones, too"),
+static const struct opt prune_opts[] = { OPT_FLAG('a', "all", struct prune_args, all,
+						 "named ones, too"),
 	OPT_FLAG('f', "force", struct prune_args, force, "do not ask"),
-	OPT_LIST(0, "filter", struct prune_args, filter, "KEY=VALUE", complete_none, "only those: label"),
-	OPT_END
-};
+	OPT_LIST(0, "filter", struct prune_args, filter, "KEY=VALUE", complete_none,
+		"only those: label"),
+	OPT_END };
 
 static const char *const prune_keys[] = { "label", NULL };
 
@@ -388,8 +387,8 @@ static int prune_run(struct cmd_call *call, struct err *e)
 	if (r < 0)
 		return r;
 	if (!confirm(a->force || call->c->explain,
-		    a->all ? "This removes all volumes that no guest uses." :
-			     "This removes all anonymous volumes that no guest uses."))
+		    a->all ? "This removes all volumes that no guest uses."
+			   : "This removes all anonymous volumes that no guest uses."))
 		return 0;
 	return volumes_prune(call->c, a->all, f, &n, e);
 }
@@ -405,7 +404,12 @@ static const struct cmd volume_prune = {
 };
 
 static const struct cmd *const volume_sub[] = {
-	&volume_create, &volume_inspect, &volume_ls, &volume_prune, &volume_rm, NULL,
+	&volume_create,
+	&volume_inspect,
+	&volume_ls,
+	&volume_prune,
+	&volume_rm,
+	NULL,
 };
 
 const struct cmd lodge_volume = {
