@@ -220,9 +220,10 @@ int cmd_main(struct ctx *c, const struct cmd *root, const struct opt_policy *pol
 		r = 0;
 	}
 	status = r < 0 ? print_error(&w, exit_status, r, &e) : r;
-	if ((fflush(stdout) != 0 || ferror(stdout)) && status == 0) {
-		err_set(&e, -EIO, "cannot write to standard output");
-		status = print_error(&w, exit_status, -EIO, &e);
+	r = fflush(stdout) != 0 ? -errno : ferror(stdout) ? -EIO : 0;
+	if (r < 0 && status == 0) {
+		err_sys(&e, r, "cannot write to standard output");
+		status = print_error(&w, exit_status, r, &e);
 	}
 	g_string_free(w.full_name, TRUE);
 	return status;
