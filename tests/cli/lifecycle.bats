@@ -131,7 +131,7 @@ polite() {
 	[[ $(lodge ls --format 'table {{.Names}}\t{{.Status}}') == NAMES*STATUS* ]]
 	fails 1 nosuch lodge ls --filter nosuch=1
 	fails 1 template lodge ls --format '{{.Names'
-	equal "$(lodge ls -a)" "$(lodge ps -a)"
+	equal "$(lodge ls -aq)" "$(lodge ps -aq)"
 }
 
 @test "inspect: JSON and templates" {
