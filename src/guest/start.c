@@ -39,7 +39,6 @@ static void resolve_volumes(struct ctx *c, struct spec *spec)
 		char *path = store_path(c, "volumes/%s", m->source);
 		g_free(m->source);
 		m->source = path;
-		m->kind = MOUNT_BIND;
 		m->create = false;
 	}
 }

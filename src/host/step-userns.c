@@ -9,11 +9,15 @@
 
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <linux/securebits.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -130,3 +134,42 @@ const struct step_ops step_idmapped = { .name = "idmapped",
 	.run = idmapped_run,
 	.undo = idmapped_undo,
 	.show = idmapped_show };
+
+/* --- mapped-overlay --- */
+
+/*
+ * Overlay acts on its upper layer as whoever mounted it, and that must be somebody whom the map of the upper
+ * mount knows: the guest's root. Capabilities stay (SECBIT_NO_SETUID_FIXUP, capabilities(7)).
+ */
+static int mapped_overlay_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	int bits = prctl(PR_GET_SECUREBITS), code;
+
+	if (bits < 0 || prctl(PR_SET_SECUREBITS, bits | SECBIT_NO_SETUID_FIXUP) < 0)
+		return -errno;
+	(void)setfsgid((gid_t)strtoul(s->arg[6], NULL, 10));
+	(void)setfsuid((uid_t)strtoul(s->arg[5], NULL, 10));
+	code = step_overlay.run(r, s, e);
+	(void)setfsuid(geteuid());
+	(void)setfsgid(getegid());
+	(void)prctl(PR_SET_SECUREBITS, bits);
+	return code;
+}
+
+static int mapped_overlay_undo(struct step_run *r, const struct step *s, struct err *e)
+{
+	return step_overlay.undo(r, s, e);
+}
+
+static void mapped_overlay_show(const struct step *s, struct text *t)
+{
+	text_addf(t, "setpriv --securebits +no_setuid_fixup --reuid %s --regid %s --keep-groups ",
+		s->arg[5], s->arg[6]);
+	step_overlay.show(s, t);
+}
+
+const struct step_ops step_mapped_overlay = { .name = "mapped-overlay",
+	.args = "target lower upper work options uid gid",
+	.run = mapped_overlay_run,
+	.undo = mapped_overlay_undo,
+	.show = mapped_overlay_show };

@@ -7,7 +7,7 @@ step_table host_steps = {
 	&step_env, &step_user, &step_cwd, &step_umask, &step_close_fds, &step_exec,
 	&step_layer, &step_private, &step_overlay, &step_mount, &step_mount_in, &step_bind,
 	&step_pivot, &step_mask, &step_readonly, &step_remount_ro, &step_device, &step_dev_links,
-	&step_console, &step_userns, &step_own_mounts, &step_idmapped,
+	&step_console, &step_userns, &step_own_mounts, &step_idmapped, &step_mapped_overlay,
 	&step_cgroup_create, &step_cgroup_set, &step_cgroup_join, &step_cgroup_devices, &step_cgroup_ns,
 	&step_freeze, &step_thaw,
 	&step_hostname, &step_domainname, &step_sysctl, &step_rlimit, &step_oom_score, &step_scheduling,

@@ -43,6 +43,7 @@ extern const struct step_ops step_close_fds; /* (none): close_range(2) from 3 on
 extern const struct step_ops step_userns;     /* uid-map gid-map: as idmap has them */
 extern const struct step_ops step_own_mounts; /* (none): the executor gets a mount namespace of its own */
 extern const struct step_ops step_idmapped;   /* source target: one mount through the map of "userns" */
+extern const struct step_ops step_mapped_overlay; /* as overlay, and uid gid: the guest's root, as the host sees it */
 
 /* step-mount.c */
 extern const struct step_ops step_layer;     /* image target: mounts a layer's EROFS file, on the host, once */

@@ -266,6 +266,9 @@ void session_input(struct monitor *m, struct conn *c, const char *data, size_t s
 	if (s->is_main && !(c->attached & ATTACH_INPUT))
 		return;
 	if (size == 0) {
+		/* one client of several has no more to say: the guest's input ends with stdin_once only */
+		if (s->is_main && !m->stdin_once)
+			return;
 		c->input_end = true;
 		if (!c->input && flush_input(m, c, s))
 			return;

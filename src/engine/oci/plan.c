@@ -138,6 +138,18 @@ static const char *mapped(struct build *b, const char *source)
 	return target;
 }
 
+/* What the guest's 0 is on the host; a map without a 0 gives its first. */
+static uint32_t outside_of_root(const GArray *map)
+{
+	for (guint i = 0; i < map->len; i++) {
+		const struct spec_idmap *m = &g_array_index(map, struct spec_idmap, i);
+
+		if (m->inside == 0)
+			return m->outside;
+	}
+	return g_array_index(map, struct spec_idmap, 0).outside;
+}
+
 /* With a user namespace the root is stacked on the host's side, of mounts with mapped ids. */
 static void plan_mapped_root(struct build *b, const char *lower)
 {
@@ -155,8 +167,11 @@ static void plan_mapped_root(struct build *b, const char *lower)
 	for (char **l = layers; *l; l++)
 		g_string_append_printf(stack, "%s%s", stack->len ? ":" : "", mapped(b, *l));
 	own = mapped(b, b->s->dir);
-	plan_add(b->p, AT_HOST, &step_overlay, b->root, stack->str, plan_str(b->p, "%s/upper", own),
-		plan_str(b->p, "%s/work", own), b->spec->auto_remove ? "volatile" : "");
+	plan_add(b->p, AT_HOST, &step_mapped_overlay, b->root, stack->str,
+		plan_str(b->p, "%s/upper", own), plan_str(b->p, "%s/work", own),
+		b->spec->auto_remove ? "volatile" : "",
+		plan_str(b->p, "%u", outside_of_root(b->spec->uid_map)),
+		plan_str(b->p, "%u", outside_of_root(b->spec->gid_map)));
 }
 
 /* Files that the host writes and the guest sees at /etc. */
