@@ -261,8 +261,8 @@ static void test_cpu(void)
 	g_assert_cmpstr(cpus, ==, "0");
 	begin = g_get_monotonic_time();
 	g_assert_cmpint(status_of(spawn(burner)), ==, 0);
-	/* three periods' share: two whole ones go by */
-	g_assert_cmpint(g_get_monotonic_time() - begin, >, 150000);
+	/* three periods' share: one whole one goes by at least, and parts of two */
+	g_assert_cmpint(g_get_monotonic_time() - begin, >, 100000);
 	g_assert_cmpint(cgroup_stats(path, &s), ==, 0);
 	g_assert_cmpuint(s.cpu_ns, >=, 50000000);
 	g_assert_cmpuint(s.throttled, >, 0);
