@@ -67,7 +67,8 @@ static void box_start(struct box *b, const char *script, const char *more)
 	args[n++] = run;
 	args[n++] = (char *)"attach=3";
 	args[n++] = (char *)"log-files=2";
-	args[n++] = (char *)"stdin-once=1"; /* the end of a client's input is the end of the guest's */
+	args[n++] =
+		(char *)"stdin-once=1"; /* the end of a client's input is the end of the guest's */
 	if (more)
 		args[n++] = (char *)more;
 	args[n] = NULL;
