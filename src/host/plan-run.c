@@ -175,12 +175,18 @@ static int run_step(struct step_run *r, unsigned i, struct err *e)
 	return code;
 }
 
+/* Whether this executor runs the step at that place; a machine's are lodge-init's. */
+static bool is_at(const struct step *s, enum step_at at)
+{
+	return s->at == at && !(s->flags & STEP_MACHINE);
+}
+
 int plan_run_at(struct step_run *r, enum step_at at, struct err *e)
 {
 	int code;
 
 	for (unsigned i = 0; i < plan_len(r->plan); i++) {
-		if (plan_step(r->plan, i)->at != at)
+		if (!is_at(plan_step(r->plan, i), at))
 			continue;
 		code = run_step(r, i, e);
 		if (code < 0)
@@ -201,7 +207,8 @@ static int undo_all(struct step_run *r, const bool *done, enum undo_why why, str
 		struct err own = { 0 };
 		int code;
 
-		if (!s->op->undo || s->at == AT_CHILD || (done && !done[n]))
+		if (!s->op->undo || s->at == AT_CHILD || (s->flags & STEP_MACHINE) ||
+			(done && !done[n]))
 			continue;
 		if (why == UNDO_RESTART && (s->flags & STEP_HOLD))
 			continue;
@@ -284,7 +291,7 @@ static _Noreturn void child_main(struct step_run *r, unsigned from)
 	for (unsigned i = from; code >= 0 && i < plan_len(r->plan); i++) {
 		const struct step *s = plan_step(r->plan, i);
 
-		if (s->at != AT_CHILD)
+		if (!is_at(s, AT_CHILD))
 			continue;
 		if (s->op == &step_exec) {
 			rep.type = REPORT_EXEC;
@@ -382,7 +389,7 @@ static int run_clone(struct step_run *r, unsigned i, bool *done, struct err *e)
 	closep(&theirs);
 	theirs = -1;
 	for (unsigned k = i + 1; k < plan_len(r->plan); k++) {
-		if (plan_step(r->plan, k)->at != AT_PARENT)
+		if (!is_at(plan_step(r->plan, k), AT_PARENT))
 			continue;
 		code = run_step(r, k, e);
 		if (code < 0)
@@ -406,11 +413,11 @@ int plan_run(struct step_run *r, struct err *e)
 		abort();
 	r->keep_fd = keep_fd_here;
 	for (unsigned i = 0; i < plan_len(r->plan) && code >= 0; i++) {
-		enum step_at at = plan_step(r->plan, i)->at;
+		const struct step *s = plan_step(r->plan, i);
 
-		if (at == AT_CLONE)
+		if (is_at(s, AT_CLONE))
 			code = run_clone(r, i, done, e);
-		else if (at == AT_HOST)
+		else if (is_at(s, AT_HOST))
 			code = run_step(r, i, e);
 		else
 			continue;

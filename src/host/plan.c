@@ -164,6 +164,20 @@ const struct step *plan_step(const struct plan *p, unsigned i)
 	return &p->steps[i];
 }
 
+struct plan *plan_of_machine(const struct plan *p)
+{
+	struct plan *ret = plan_new();
+
+	for (unsigned i = 0; i < p->n; i++) {
+		const struct step *s = &p->steps[i];
+
+		if (s->flags & STEP_MACHINE)
+			append(ret, s->at, s->flags & ~(unsigned)STEP_MACHINE, s->op, s->n)->arg =
+				s->arg;
+	}
+	return ret;
+}
+
 /* --- storing --- */
 
 int plan_encode(const struct plan *p, char **ret, size_t *ret_size)
@@ -266,7 +280,13 @@ void plan_show(const struct plan *p, FILE *f)
 		[AT_PARENT] = "# on the host, while the first process ($pid) waits",
 		[AT_CHILD] = "# in the guest",
 	};
-	int last = -1;
+	static const char *const in_machine[_AT_MAX] = {
+		[AT_HOST] = "# in the machine",
+		[AT_CLONE] = "# in the machine: the command's process",
+		[AT_PARENT] = "# in the machine, while that process waits",
+		[AT_CHILD] = "# in the machine, in that process",
+	};
+	const char *last = NULL;
 
 	for (unsigned i = 0; i < p->n; i++) {
 		const struct step *s = &p->steps[i];
@@ -274,9 +294,10 @@ void plan_show(const struct plan *p, FILE *f)
 		struct text t = TEXT_ON(line);
 
 		line[0] = '\0';
-		if ((int)s->at != last)
-			fprintf(f, "%s\n", heading[s->at]);
-		last = (int)s->at;
+		if (s->flags & STEP_MACHINE ? in_machine[s->at] != last : heading[s->at] != last)
+			fprintf(f, "%s\n",
+				s->flags & STEP_MACHINE ? in_machine[s->at] : heading[s->at]);
+		last = s->flags & STEP_MACHINE ? in_machine[s->at] : heading[s->at];
 		s->op->show(s, &t);
 		fprintf(f, "%s%s\n", line, t.cut ? " ..." : "");
 	}

@@ -48,6 +48,9 @@ enum {
 		1
 		<< 1, /* stays over a restart of the guest, and its run accepts that: an address */
 	STEP_STAY = 1 << 2, /* undone when the plan fails only: a file in the guest's own folder */
+	STEP_MACHINE =
+		1
+		<< 3, /* of the machine's own plan (see plan_of_machine): its place is meant in there */
 };
 
 struct step_ops {
@@ -89,6 +92,14 @@ const char *plan_str(struct plan *p, const char *fmt, ...) _printf_(2, 3);
 
 unsigned plan_len(const struct plan *p);
 const struct step *plan_step(const struct plan *p, unsigned i);
+
+/*
+ * The steps with STEP_MACHINE, without that flag: the plan that lodge-init runs in a virtual machine, with
+ * the same operations and the same executor. The host's executor passes them over. They stand in the
+ * plan of the host so that one object is shown, kept and sent. Its strings are those of p, which must live
+ * as long. plan_free() it.
+ */
+struct plan *plan_of_machine(const struct plan *p);
 
 /* --- storing ------------------------------------------------------------------------------------- */
 
