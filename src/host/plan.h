@@ -132,7 +132,7 @@ struct step_run {
 	int child_fd;	/* pidfd of it, or -1 */
 	int cgroup_fd;	/* where clone puts it (CLONE_INTO_CGROUP), or -1; set by cgroup-create */
 	int userns_fd;	/* whose map "idmapped" uses; set by step "userns"; or -1 */
-	int kept_fd[4]; /* what steps of the child left with the executor: see enum kept_fd */
+	int kept_fd[6]; /* what steps of the child left with the executor: see enum kept_fd */
 	/* In the child: hands fd to the executor's kept_fd[which]. The child keeps its own copy. */
 	int (*keep_fd)(struct step_run *r, unsigned which, int fd);
 	int sync_fd;		 /* between executor and child */
@@ -153,9 +153,12 @@ struct step_run {
 enum kept_fd {
 	KEPT_DNS,     /* a UDP socket bound in the guest's network namespace (127.0.0.11:53) */
 	KEPT_CONSOLE, /* the terminal's master, opened in the guest's devpts */
+	KEPT_MACHINE, /* what a machine's lodge-init is talked to by (wire/machine.h) */
+	KEPT_QMP,     /* QEMU's monitor */
+	KEPT_SERIAL,  /* a machine's serial port */
 	_KEPT_MAX,
 };
-_Static_assert(_KEPT_MAX <= 4, "kept_fd holds them");
+_Static_assert(_KEPT_MAX <= 6, "kept_fd holds them");
 
 void step_run_init(struct step_run *r, const struct plan *p);
 void step_run_done(struct step_run *r);

@@ -87,6 +87,16 @@ extern const struct step_ops step_selinux;    /* label: for the exec */
 extern const struct step_ops step_cgroup_ns;  /* (none): unshare(CLONE_NEWCGROUP), after cgroup-join */
 extern const struct step_ops step_time_offset; /* clock("monotonic"|"boottime") seconds nanoseconds: AT_HOST; makes the time namespace that clone enters, so clone isn't told "time" */
 
+/* step-vm.c: what a virtual machine's process works with; the AT_CHILD ones come after close-fds. fd: the
+ * number at which the program finds it, above all that the executor has open (100 and more). */
+extern const struct step_ops step_channel;    /* fd which("machine"|"qmp"|"serial"): AT_CHILD, leaves KEPT_* with the executor */
+extern const struct step_ops step_open;	      /* fd path mode("r"|"rw"): AT_CHILD */
+extern const struct step_ops step_connect;    /* fd path: AT_CHILD, a connection to a Unix socket */
+extern const struct step_ops step_tap;	      /* IF bridge mtu hairpin("1" or ""): AT_HOST, a persistent device */
+extern const struct step_ops step_tap_open;   /* fd IF: AT_CHILD */
+extern const struct step_ops step_blank_disk; /* path size throwaway("1" or ""): a new sparse file with an empty ext4 */
+extern const struct step_ops step_helper;     /* pidfile socket argv...: AT_HOST, a program that serves the machine at the socket */
+
 /* step-net.c: netlink. IF names an interface; addresses are "10.88.0.2/16". A bridge and the elements of
  * its network belong to the network, not to a guest: they have no undo and stay until the network goes. */
 extern const struct step_ops step_bridge;     /* IF addresses(by ',') mtu: made when not there */

@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Steps that give a virtual machine's process (QEMU) what it works with. It has no right to open anything
+ * itself: files, sockets and network devices are opened here, by the child while it is still privileged,
+ * and are found at numbers that its command line names. They come after "close-fds".
+ */
+#include "host/steps.h"
+
+#include <fcntl.h>
+#include <linux/if_bridge.h>
+#include <linux/if_link.h>
+#include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "host/netlink.h"
+
+#define HELPER_WAIT_NS INT64_C(5000000000)
+
+/* Puts fd at the number, over execve(2), and closes the other one. */
+static int put_at(int fd, const char *number)
+{
+	int at = (int)strtol(number, NULL, 10), r;
+
+	if (fd < 0)
+		return -errno;
+	if (at < 3)
+		r = -EINVAL;
+	else
+		r = RET_NERRNO(dup2(fd, at));
+	(void)close(fd);
+	return r < 0 ? r : 0;
+}
+
+/* --- channel --- */
+
+static const char *const channels[] = { [KEPT_MACHINE] = "machine",
+	[KEPT_QMP] = "qmp",
+	[KEPT_SERIAL] = "serial" };
+
+static int channel_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	int sv[2], code;
+
+	for (unsigned i = KEPT_MACHINE; i < ELEMENTSOF(channels); i++) {
+		if (strcmp(channels[i], s->arg[1]) != 0)
+			continue;
+		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
+			return -errno;
+		code = r->keep_fd(r, i, sv[1]);
+		(void)close(sv[1]);
+		if (code < 0)
+			(void)close(sv[0]);
+		return code < 0 ? code : put_at(sv[0], s->arg[0]);
+	}
+	return -EINVAL;
+}
+
+static void channel_show(const struct step *s, struct text *t)
+{
+	text_addf(t, "exec %s<>... # a socket whose other end the monitor has: %s", s->arg[0],
+		s->arg[1]);
+}
+
+const struct step_ops step_channel = {
+	.name = "channel", .args = "fd which", .run = channel_run, .show = channel_show
+};
+
+/* --- open --- */
+
+static int open_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	bool write = strcmp(s->arg[2], "rw") == 0;
+	int fd = open(s->arg[1], (write ? O_RDWR : O_RDONLY) | O_CLOEXEC), code;
+
+	if (fd < 0)
+		return err_sys(e, -errno, "cannot open '%s'", s->arg[1]);
+	code = put_at(fd, s->arg[0]);
+	return code;
+}
+
+static void open_show(const struct step *s, struct text *t)
+{
+	text_addf(t, "exec %s%s", s->arg[0], strcmp(s->arg[2], "rw") == 0 ? "<>" : "<");
+	text_add_word(t, s->arg[1]);
+}
+
+const struct step_ops step_open = {
+	.name = "open", .args = "fd path mode", .run = open_run, .show = open_show
+};
+
+/* --- connect --- */
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	_cleanup_close_ int at = open(path, O_PATH | O_CLOEXEC), fd = -1;
+
+	if (at < 0)
+		return -errno;
+	/* the path may be longer than an address takes */
+	(void)snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d", at);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+static int connect_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	int fd = connect_to(s->arg[1]);
+
+	if (fd < 0)
+		return err_sys(e, fd, "cannot connect to '%s'", s->arg[1]);
+	return put_at(fd, s->arg[0]);
+}
+
+static void connect_show(const struct step *s, struct text *t)
+{
+	text_addf(t, "exec %s<>... # a connection to ", s->arg[0]);
+	text_add_word(t, s->arg[1]);
+}
+
+const struct step_ops step_connect = {
+	.name = "connect", .args = "fd path", .run = connect_run, .show = connect_show
+};
+
+/* --- tap, tap-open --- */
+
+static int tun_open(const char *name)
+{
+	struct ifreq q = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	_cleanup_close_ int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (strlen(name) >= sizeof(q.ifr_name))
+		return -EINVAL;
+	memcpy(q.ifr_name, name, strlen(name) + 1);
+	if (ioctl(fd, TUNSETIFF, &q) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+static void begin(struct nl_buf *b, uint16_t type, int index, bool up)
+{
+	struct ifinfomsg m = { .ifi_index = index,
+		.ifi_flags = up ? IFF_UP : 0,
+		.ifi_change = up ? IFF_UP : 0 };
+
+	nl_begin(b, type, NLM_F_ACK, &m, sizeof(m));
+}
+
+static int tap_join(const struct step *s, int index, int bridge)
+{
+	char space[512];
+	struct nl_buf b = NL_BUF_ON(space);
+	uint8_t on = 1;
+
+	if (s->arg[2][0]) {
+		begin(&b, RTM_NEWLINK, index, false);
+		nl_put_u32(&b, IFLA_MTU, (uint32_t)strtoul(s->arg[2], NULL, 10));
+	}
+	begin(&b, RTM_NEWLINK, index, true);
+	if (bridge)
+		nl_put_u32(&b, IFLA_MASTER, (uint32_t)bridge);
+	/* as step "veth": a guest that reaches itself by a published port */
+	if (bridge && s->arg[3][0]) {
+		size_t info, data;
+
+		begin(&b, RTM_NEWLINK, index, false);
+		info = nl_open_nest(&b, IFLA_LINKINFO);
+		nl_put(&b, IFLA_INFO_SLAVE_KIND, "bridge", 7);
+		data = nl_open_nest(&b, IFLA_INFO_SLAVE_DATA);
+		nl_put(&b, IFLA_BRPORT_MODE, &on, sizeof(on));
+		nl_close_nest(&b, data);
+		nl_close_nest(&b, info);
+	}
+	return nl_once(NETLINK_ROUTE, &b, NULL, NULL, NULL);
+}
+
+/* The device stays without an owner until tap-open takes it: it is persistent. */
+static int tap_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	_cleanup_close_ int fd = tun_open(s->arg[0]);
+	int bridge = 0, index, code;
+
+	if (fd == -ENOENT || fd == -ENODEV) {
+		err_set(e, -E_UNSUPPORTED, "tap '%s': this host has no /dev/net/tun", s->arg[0]);
+		err_mend(e, "modprobe tun, or use --network none");
+		return -E_UNSUPPORTED;
+	}
+	if (fd < 0)
+		return fd;
+	if (s->arg[1][0]) {
+		bridge = (int)if_nametoindex(s->arg[1]);
+		if (!bridge)
+			return err_set(e, -ENODEV, "no interface '%s'", s->arg[1]);
+	}
+	if (ioctl(fd, TUNSETPERSIST, 1) < 0)
+		return -errno;
+	index = (int)if_nametoindex(s->arg[0]);
+	code = index ? tap_join(s, index, bridge) : -ENODEV;
+	if (code < 0)
+		(void)ioctl(fd, TUNSETPERSIST, 0);
+	return code;
+}
+
+static int tap_undo(struct step_run *r, const struct step *s, struct err *e)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (!if_nametoindex(s->arg[0]))
+		return 0;
+	fd = tun_open(s->arg[0]);
+	/* whoever has it open is about to end, and takes it along */
+	if (fd < 0)
+		return fd == -EBUSY ? step_link_delete.run(r, s, e) : fd;
+	return RET_NERRNO(ioctl(fd, TUNSETPERSIST, 0));
+}
+
+static void tap_show(const struct step *s, struct text *t)
+{
+	text_addf(t, "ip tuntap add dev %s mode tap vnet_hdr", s->arg[0]);
+	if (s->arg[2][0])
+		text_addf(t, "; ip link set %s mtu %s", s->arg[0], s->arg[2]);
+	text_addf(t, "; ip link set %s up", s->arg[0]);
+	if (s->arg[1][0])
+		text_addf(t, " master %s", s->arg[1]);
+	if (s->arg[3][0])
+		text_addf(t, "; bridge link set dev %s hairpin on", s->arg[0]);
+}
+
+const struct step_ops step_tap = { .name = "tap",
+	.args = "IF bridge mtu hairpin",
+	.run = tap_run,
+	.undo = tap_undo,
+	.show = tap_show };
+
+static int tap_open_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	int fd = tun_open(s->arg[1]);
+
+	return fd < 0 ? fd : put_at(fd, s->arg[0]);
+}
+
+static void tap_open_show(const struct step *s, struct text *t)
+{
+	text_addf(t, "exec %s<>/dev/net/tun # TUNSETIFF %s", s->arg[0], s->arg[1]);
+}
+
+const struct step_ops step_tap_open = {
+	.name = "tap-open", .args = "fd IF", .run = tap_open_run, .show = tap_open_show
+};
+
+/* --- blank-disk --- */
+
+static int run_quietly(const char *const argv[], int *ret_status)
+{
+	pid_t pid = vfork();
+
+	if (pid == 0) {
+		/* stdout is dropped, stderr is the caller's */
+		int null = open("/dev/null", O_RDWR);
+
+		if (null >= 0)
+			(void)dup2(null, 1);
+		(void)execvp(argv[0], (char *const *)(uintptr_t)argv);
+		_exit(127);
+	}
+	if (pid < 0)
+		return -errno;
+	while (waitpid(pid, ret_status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+/* A sparse file with an empty ext4. The tables are left to the machine's kernel: no megabyte is written. */
+static int blank_disk_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	static const char *const folders[] = { "/sbin:/usr/sbin:/bin:/usr/bin" };
+	const char *const argv[] = { "mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-E",
+		"lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0,packed_meta_blocks=1",
+		"-O", s->arg[2][0] ? "^resize_inode,^has_journal" : "^resize_inode", s->arg[0],
+		NULL };
+	int fd, status = 0, code;
+
+	if (access("/sbin/mke2fs", X_OK) < 0 && access("/usr/sbin/mke2fs", X_OK) < 0) {
+		err_set(e, -ENOENT, "cannot format '%s': there is no mke2fs in %s", s->arg[0],
+			folders[0]);
+		err_mend(e, "install e2fsprogs");
+		return -ENOENT;
+	}
+	fd = open(s->arg[0], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	code = RET_NERRNO(ftruncate(fd, (off_t)strtoll(s->arg[1], NULL, 10)));
+	(void)close(fd);
+	if (code >= 0)
+		code = run_quietly(argv, &status);
+	if (code >= 0 && status != 0)
+		code = err_set(e, -EIO, "cannot format '%s': mke2fs failed", s->arg[0]);
+	if (code < 0)
+		(void)unlink(s->arg[0]);
+	return code;
+}
+
+static int blank_disk_undo(struct step_run *r, const struct step *s, struct err *e)
+{
+	int code = RET_NERRNO(unlink(s->arg[0]));
+
+	return code == -ENOENT ? 0 : code;
+}
+
+static void blank_disk_show(const struct step *s, struct text *t)
+{
+	text_addf(t, "truncate -s %s ", s->arg[1]);
+	text_add_word(t, s->arg[0]);
+	text_addf(t, " && mke2fs -q -F -t ext4 -m 0 -O ^resize_inode%s ",
+		s->arg[2][0] ? ",^has_journal" : "");
+	text_add_word(t, s->arg[0]);
+}
+
+const struct step_ops step_blank_disk = { .name = "blank-disk",
+	.args = "path size throwaway",
+	.run = blank_disk_run,
+	.undo = blank_disk_undo,
+	.show = blank_disk_show };
+
+/* --- helper --- */
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+/* The process that the helper's file names, if it is still that one: "PID START\n". 0: none. */
+static pid_t helper_pid(const char *file)
+{
+	char text[64], stat[512], path[64], *p;
+	unsigned long long start = 0;
+	_cleanup_close_ int fd = -1, proc = -1;
+	ssize_t n;
+	long pid;
+
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	pid = strtol(text, &p, 10);
+	start = strtoull(p, NULL, 10);
+	(void)snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
+	proc = open(path, O_RDONLY | O_CLOEXEC);
+	n = pid <= 0 || proc < 0 ? -1 : read(proc, stat, sizeof(stat) - 1);
+	if (n <= 0)
+		return 0;
+	stat[n] = '\0';
+	p = strrchr(stat, ')');
+	for (int field = 2; p && field < 22; field++)
+		p = strchr(p + 1, ' ');
+	return p && strtoull(p, NULL, 10) == start ? (pid_t)pid : 0;
+}
+
+static int helper_note(const char *file, pid_t pid)
+{
+	char path[64], stat[512], *p;
+	_cleanup_close_ int fd = -1, to = -1;
+	ssize_t n;
+	int k;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, stat, sizeof(stat) - 1);
+	if (n <= 0)
+		return -ESRCH;
+	stat[n] = '\0';
+	p = strrchr(stat, ')');
+	for (int field = 2; p && field < 22; field++)
+		p = strchr(p + 1, ' ');
+	to = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (to < 0)
+		return -errno;
+	k = snprintf(path, sizeof(path), "%d %llu\n", (int)pid, p ? strtoull(p, NULL, 10) : 0);
+	return write(to, path, (size_t)k) == k ? 0 : -EIO;
+}
+
+/*
+ * A program that serves the machine over a socket and ends with it (virtiofsd). It is a child of the
+ * executor, which is the machine's monitor, and dies with that too.
+ */
+static int helper_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	const char *file = s->arg[0], *socket_path = s->arg[1];
+	int64_t until = now_ns() + HELPER_WAIT_NS;
+	pid_t pid;
+	int code;
+
+	(void)unlink(socket_path);
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		sigset_t none;
+
+		(void)sigemptyset(&none);
+		(void)sigprocmask(SIG_SETMASK, &none, NULL);
+		(void)execvp(s->arg[2], (char *const *)(uintptr_t)(s->arg + 2));
+		_exit(127);
+	}
+	code = helper_note(file, pid);
+	while (code >= 0 && access(socket_path, F_OK) < 0) {
+		if (waitpid(pid, NULL, WNOHANG) == pid || now_ns() > until) {
+			code = err_set(e, -ECHILD, "'%s' did not come up", s->arg[2]);
+			break;
+		}
+		(void)nanosleep(&(const struct timespec){ .tv_nsec = 500000 }, NULL);
+	}
+	if (code < 0) {
+		(void)kill(pid, SIGKILL);
+		(void)waitpid(pid, NULL, 0);
+		(void)unlink(file);
+	}
+	return code;
+}
+
+static int helper_undo(struct step_run *r, const struct step *s, struct err *e)
+{
+	pid_t pid = helper_pid(s->arg[0]);
+
+	if (pid > 0)
+		(void)kill(pid, SIGKILL);
+	(void)unlink(s->arg[0]);
+	(void)unlink(s->arg[1]);
+	return 0;
+}
+
+static void helper_show(const struct step *s, struct text *t)
+{
+	for (unsigned i = 2; i < s->n; i++) {
+		text_add(t, i > 2 ? " " : "");
+		text_add_word(t, s->arg[i]);
+	}
+	text_add(t, " & echo $! >");
+	text_add_word(t, s->arg[0]);
+}
+
+const struct step_ops step_helper = { .name = "helper",
+	.args = "pidfile socket argv...",
+	.run = helper_run,
+	.undo = helper_undo,
+	.show = helper_show };
