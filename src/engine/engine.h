@@ -34,8 +34,14 @@ struct engine_exec {
 	bool tty, privileged;
 };
 
+enum {
+	ENGINE_CARRIED = 1
+};
+
 struct engine_ops {
 	const char *name;
+	/* Adds to s->plan what a new guest's own folder, s->dir, is made of. Pure. */
+	int (*plan_create)(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e);
 	/* Adds to s->plan all that starts the guest. Pure: explain calls it without root. */
 	int (*plan_start)(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e);
 	/* Runs s->plan under a monitor of its own and returns when the guest's command runs: a connection
@@ -43,7 +49,8 @@ struct engine_ops {
 	 * byte, so that no output is lost. The caller closes it; while it is open the monitor of an
 	 * auto_remove guest leaves the removal to the caller. A failed start is undone. */
 	int (*start)(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e);
-	/* Plans a further command in a running guest: AT_CHILD steps, for the monitor or for show. */
+	/* Plans a further command in a running guest: AT_CHILD steps, for the monitor or for show. Returns
+	 * ENGINE_CARRIED where the command can't have the caller's own descriptors. */
 	int (*plan_exec)(struct ctx *c, const struct engine_start *s, const struct engine_exec *x,
 		struct plan *p, uint32_t flags, struct err *e);
 	int (*pause)(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e);
@@ -60,6 +67,7 @@ struct engine_ops {
 };
 
 extern const struct engine_ops oci_engine;  /* namespaces: engine/oci */
+extern const struct engine_ops vm_engine;   /* QEMU: engine/vm */
 extern const struct engine_ops test_engine; /* in memory, no root: engine/test */
 
 #endif

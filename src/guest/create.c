@@ -393,8 +393,8 @@ static void make_record(struct create *k, const char *id)
 	g->id = g_strdup(id);
 	g->realm = g_strdup(k->q->realm);
 	g->name = k->q->name ? g_strdup(k->q->name) : NULL;
-	g->kind = g_strdup("container");
-	g->engine = g_strdup(k->c->engine);
+	g->kind = g_strdup(k->q->machine ? "vm" : "container");
+	g->engine = g_strdup(k->q->machine && !g_str_equal(k->c->engine, "test") ? "vm" : k->c->engine);
 	g->image = k->image ? g_strdup(k->image->id) : NULL;
 	g->image_name = g_strdup(k->q->image ?: k->spec->rootfs);
 	g->spec = g_strdup(text);
@@ -438,11 +438,11 @@ static void plan_record(const struct create *k, struct plan *p)
 	plan_addv(p, AT_HOST, 0, &step_record_guest, (const char *const *)argv->pdata, argv->len);
 }
 
-static void plan_folders(const struct create *k, struct plan *p)
+static int plan_folders(const struct create *k, struct plan *p, struct err *e)
 {
-	static const struct {
-		const char *name, *mode;
-	} folders[] = { { "upper", "755" }, { "work", "755" }, { "root", "755" } };
+	const struct engine_ops *ops;
+	struct engine_start s = { .id = k->rec->id, .name = k->rec->name, .spec = k->spec, .plan = p };
+	int r = guest_engine(k->rec->engine, &ops, e);
 	const char *dir = plan_str(p, "%s/guests/%s", k->c->root, k->rec->id);
 
 	for (guint i = 0; i < k->new_volumes->len; i++) {
@@ -455,9 +455,8 @@ static void plan_folders(const struct create *k, struct plan *p)
 			plan_str(p, "%" G_GINT64_FORMAT, k->rec->created), anonymous ? "1" : "0");
 	}
 	plan_add(p, AT_HOST, &step_tree, dir, "711");
-	for (size_t i = 0; i < ELEMENTSOF(folders); i++)
-		plan_add(p, AT_HOST, &step_mkdir, plan_str(p, "%s/%s", dir, folders[i].name),
-			folders[i].mode);
+	s.dir = dir;
+	return r >= 0 && ops->plan_create ? ops->plan_create(k->c, &s, 0, e) : r;
 }
 
 /* Runs the plan; a name that was made up and is taken is made up again. */
@@ -472,7 +471,9 @@ static int run_plan(struct create *k, struct err *e)
 			g_free(k->rec->name);
 			k->rec->name = name_make(i);
 		}
-		plan_folders(k, p);
+		r = plan_folders(k, p, e);
+		if (r < 0)
+			return r;
 		plan_record(k, p);
 		r = journal_run(k->c, p, e);
 		if (k->q->name)

@@ -34,7 +34,7 @@ char *guest_run_dir(struct ctx *c, const struct guest *g)
 
 int guest_engine(const char *name, const struct engine_ops **ret, struct err *e)
 {
-	static const struct engine_ops *const engines[] = { &oci_engine, &test_engine };
+	static const struct engine_ops *const engines[] = { &oci_engine, &vm_engine, &test_engine };
 
 	for (size_t i = 0; i < ELEMENTSOF(engines); i++)
 		if (g_str_equal(engines[i]->name, name)) {

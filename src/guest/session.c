@@ -446,7 +446,7 @@ int guest_exec(struct ctx *c, struct guest *g, const struct engine_exec *x, bool
 	_cleanup_close_ int fd = -1;
 	unsigned flags;
 	size_t n;
-	int r;
+	int r, carried;
 
 	r = guest_must_run(g, e);
 	if (r >= 0 && g->state == GUEST_PAUSED) {
@@ -457,6 +457,7 @@ int guest_exec(struct ctx *c, struct guest *g, const struct engine_exec *x, bool
 		r = plan_the_exec(c, g, x, p, e);
 	if (r < 0)
 		return r;
+	carried = r;
 	if (c->explain) {
 		plan_show(p, stdout);
 		return 0;
@@ -468,7 +469,7 @@ int guest_exec(struct ctx *c, struct guest *g, const struct engine_exec *x, bool
 	if (fd < 0)
 		return fd;
 	flags = (x->tty ? EXEC_TTY : 0) | (detach ? EXEC_DETACH : 0);
-	if (!x->tty && !detach && may_pass(io->in) && may_pass(io->out) && may_pass(io->err))
+	if (!(carried & ENGINE_CARRIED) && !x->tty && !detach && may_pass(io->in) && may_pass(io->out) && may_pass(io->err))
 		flags |= EXEC_FDS;
 	r = send_exec(fd, flags, data, n, io, e);
 	if (r >= 0)

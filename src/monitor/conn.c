@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "monitor/machine.h"
 #include "monitor/monitor.h"
 
 #include <fcntl.h>
@@ -85,6 +86,8 @@ void conn_close(struct monitor *m, struct conn *c)
 		*p = c->next;
 	source_close(m, &c->src);
 	session_conn_gone(m, c);
+	guest_conn_gone(m, c);
+	qmp_conn_gone(m, c);
 	free(c->input);
 	free(c);
 }
@@ -139,7 +142,9 @@ static void resize(struct monitor *m, struct conn *c, uint32_t value)
 	struct winsize w = { .ws_row = (unsigned short)(value >> 16),
 		.ws_col = (unsigned short)value };
 
-	if (s->tty && s->out.fd >= 0)
+	if (s->remote)
+		machine_resize(m, s, value);
+	else if (s->tty && s->out.fd >= 0)
 		(void)ioctl(s->out.fd, TIOCSWINSZ, &w);
 }
 
@@ -155,7 +160,9 @@ static void send_signal(struct monitor *m, struct conn *c, int sig)
 {
 	if (sig <= 0 || sig >= NSIG)
 		return;
-	if (c->session) {
+	if (c->session && c->session->remote) {
+		(void)machine_signal(m, c->session, sig);
+	} else if (c->session) {
 		if (c->session->pid > 0 && !c->session->exited)
 			(void)kill(c->session->pid, sig);
 	} else
@@ -194,6 +201,15 @@ static void handle(struct monitor *m, struct conn *c, const struct msg *head, co
 		break;
 	case MSG_EXEC:
 		exec_start(m, c, data, size, head->flags, fds);
+		break;
+	case MSG_SERVE:
+		exec_serve(m, c, data, size, head->flags);
+		break;
+	case MSG_QMP:
+		qmp_ask(m, c, data, size, fds);
+		break;
+	case MSG_QMP_EVENTS:
+		c->qmp_events = true;
 		break;
 	case MSG_WAIT:
 		if (head->flags & WAIT_NEXT)

@@ -48,6 +48,7 @@ struct pending {
 
 struct dns_server {
 	int guest, epoll;
+	bool framed;
 	const char *names, *upstreams;
 	unsigned turn;	  /* the next of several addresses of a name comes first */
 	unsigned current; /* the upstream that answered last */
@@ -279,8 +280,21 @@ static bool find_pointer(const struct dns_server *d, const char *arpa, char out[
 
 /* --- answering ------------------------------------------------------------------------------------------ */
 
+/* The asker's address of a framed message: address and port, as they lie in memory. */
+#define FRAME_SIZE 6
+
 static void reply(struct dns_server *d, const struct sockaddr_in *to, const uint8_t *p, size_t n)
 {
+	uint8_t frame[FRAME_SIZE];
+	struct iovec v[2] = { { frame, sizeof(frame) }, { (void *)(uintptr_t)p, n } };
+	struct msghdr h = { .msg_iov = v, .msg_iovlen = 2 };
+
+	if (d->framed) {
+		memcpy(frame, &to->sin_addr, 4);
+		memcpy(frame + 4, &to->sin_port, 2);
+		(void)sendmsg(d->guest, &h, MSG_DONTWAIT | MSG_NOSIGNAL);
+		return;
+	}
 	(void)sendto(d->guest, p, n, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)to,
 		sizeof(*to));
 }
@@ -438,17 +452,37 @@ static void pass_on(struct dns_server *d, const struct sockaddr_in *client,
 		ask_next(d, p);
 }
 
+/* A message and who asks; its size, or -1. */
+static ssize_t receive(struct dns_server *d, uint8_t *in, size_t size, struct sockaddr_in *client)
+{
+	socklen_t k = sizeof(*client);
+	uint8_t frame[FRAME_SIZE];
+	struct iovec v[2] = { { frame, sizeof(frame) }, { in, size } };
+	struct msghdr h = { .msg_iov = v, .msg_iovlen = 2 };
+	ssize_t n;
+
+	if (!d->framed) {
+		n = recvfrom(d->guest, in, size, MSG_DONTWAIT, (struct sockaddr *)client, &k);
+		return k == sizeof(*client) ? n : -1;
+	}
+	n = recvmsg(d->guest, &h, MSG_DONTWAIT);
+	if (n < FRAME_SIZE)
+		return -1;
+	*client = (struct sockaddr_in){ .sin_family = AF_INET };
+	memcpy(&client->sin_addr, frame, 4);
+	memcpy(&client->sin_port, frame + 4, 2);
+	return n - FRAME_SIZE;
+}
+
 static void from_guest(struct dns_server *d, int64_t now)
 {
 	uint8_t in[DNS_MESSAGE_MAX] UNCLEARED;
 	struct sockaddr_in client;
-	socklen_t size = sizeof(client);
 	struct dns_query q;
-	ssize_t n =
-		recvfrom(d->guest, in, sizeof(in), MSG_DONTWAIT, (struct sockaddr *)&client, &size);
+	ssize_t n = receive(d, in, sizeof(in), &client);
 	int r;
 
-	if (n < 0 || size != sizeof(client))
+	if (n < 0)
 		return;
 	r = dns_parse_query(in, (size_t)n, &q);
 	if (r == -EINVAL || r == -ENOSYS)
@@ -486,7 +520,7 @@ static void from_upstream(struct dns_server *d, struct pending *p)
 
 /* --- the server ----------------------------------------------------------------------------------------- */
 
-struct dns_server *dns_server_new(int fd, const char *names, const char *upstreams)
+struct dns_server *dns_server_new(int fd, const char *names, const char *upstreams, bool framed)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.u32 = 0 };
 	struct dns_server *d = calloc(1, sizeof(*d));
@@ -494,6 +528,7 @@ struct dns_server *dns_server_new(int fd, const char *names, const char *upstrea
 	if (!d)
 		return NULL;
 	d->guest = fd;
+	d->framed = framed;
 	d->epoll = epoll_create1(EPOLL_CLOEXEC);
 	d->names = strdup(names);
 	d->upstreams = strdup(upstreams);

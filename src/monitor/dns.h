@@ -11,15 +11,17 @@
  * Nothing is allocated for a question, and nothing is kept of an answer.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct dns_server;
 
 /* Takes fd over. names: folders by ',', "RUN/networks/NET/names"; a guest of NET is "NAME" and
  * "NAME.NET". upstreams: addresses by ',', or the path of a resolv.conf(5), which is read again when it
- * changes; empty: nothing is passed on. NULL: no memory or descriptors, and fd stays the
+ * changes; empty: nothing is passed on. framed: fd isn't the guest's UDP socket but a packet socket to
+ * whoever has that; before each message stand the asker's address and port, 6 bytes. NULL: no memory or descriptors, and fd stays the
  * caller's. */
-struct dns_server *dns_server_new(int fd, const char *names, const char *upstreams);
+struct dns_server *dns_server_new(int fd, const char *names, const char *upstreams, bool framed);
 void dns_server_free(struct dns_server *d);
 
 /* Descriptors to wait on for input; returns how many it wrote. They don't change. */

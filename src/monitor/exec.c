@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "monitor/machine.h"
 #include "monitor/monitor.h"
 
 #include <signal.h>
@@ -25,7 +26,7 @@ static int exec_in_child(struct step_run *r, struct err *e)
 	return 0;
 }
 
-static void exec_free(struct monitor *m, struct session *s)
+void exec_free(struct monitor *m, struct session *s)
 {
 	struct session **p = &m->execs;
 
@@ -80,29 +81,91 @@ static int exec_streams(
 	return session_pipes(s, true, theirs, e);
 }
 
+static int exec_check(struct monitor *m, const struct conn *c, struct err *e)
+{
+	unsigned count = 0;
+
+	for (struct session *x = m->execs; x; x = x->next)
+		count++;
+	if (m->state != STATE_RUNNING || m->step_run.child_fd < 0)
+		return err_set(e, -E_STATE, "the guest isn't running");
+	if (c->session)
+		return err_set(e, -E_INVALID, "this connection has its command already");
+	if (count >= EXECS_MAX)
+		return err_set(e, -E_LIMIT, "more than %d commands in one guest", EXECS_MAX);
+	return 0;
+}
+
+static void exec_add(struct monitor *m, struct session *s, struct conn *c, unsigned flags)
+{
+	s->next = m->execs;
+	m->execs = s;
+	if (flags & EXEC_DETACH)
+		return;
+	s->owner = c;
+	c->session = s;
+}
+
+/* In a machine: its init makes the process and says what becomes of it. */
+static void exec_in_machine(struct monitor *m, struct conn *c, enum machine_type type,
+	const char *data, size_t size, unsigned flags)
+{
+	struct err e = { 0 };
+	struct session *s;
+	int code = exec_check(m, c, &e);
+
+	if (code == 0 && m->machine->full)
+		code = err_set(&e, -E_UNSUPPORTED, "this machine boots a system of its own");
+	if (code == 0 && (flags & EXEC_FDS))
+		code = err_set(&e, -E_UNSUPPORTED, "a machine can't use the host's descriptors");
+	if (code < 0) {
+		conn_send_err(c, &e);
+		return;
+	}
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return;
+	s->in.fd = s->out.fd = s->err.fd = -1;
+	s->tty = flags & EXEC_TTY;
+	s->remote = true;
+	/* detached ones too: the caller is told whether it runs */
+	exec_add(m, s, c, 0);
+	s->detached = flags & EXEC_DETACH;
+	machine_exec(m, s, type, flags & EXEC_TTY ? MACHINE_TTY : 0, data, size);
+}
+
+void exec_serve(struct monitor *m, struct conn *c, const char *words, size_t size, unsigned flags)
+{
+	struct err e = { 0 };
+
+	if (m->machine) {
+		exec_in_machine(m, c, MACHINE_SERVE, words, size, flags);
+		return;
+	}
+	err_set(&e, -E_UNSUPPORTED, "this guest is not a machine");
+	conn_send_err(c, &e);
+}
+
 void exec_start(struct monitor *m, struct conn *c, const char *plan, size_t size, unsigned flags,
 	const int fds[3])
 {
 	static const step_table *const tables[] = { &host_steps, NULL };
 	_cleanup_(plan_freep) struct plan *p = NULL;
-	struct session *s = calloc(1, sizeof(*s));
-	int theirs[3] = { -1, -1, -1 }, code = 0;
+	struct session *s;
+	int theirs[3] = { -1, -1, -1 }, code;
 	struct err e = { 0 };
-	unsigned count = 0;
 
-	for (struct session *x = m->execs; x; x = x->next)
-		count++;
+	if (m->machine) {
+		exec_in_machine(m, c, MACHINE_EXEC, plan, size, flags);
+		return;
+	}
+	s = calloc(1, sizeof(*s));
 	if (!s)
 		return;
 	s->in.fd = s->out.fd = s->err.fd = -1;
 	s->tty = flags & EXEC_TTY;
-	if (m->state != STATE_RUNNING || m->step_run.child_fd < 0)
-		code = err_set(&e, -E_STATE, "the guest isn't running");
-	else if (c->session)
-		code = err_set(&e, -E_INVALID, "this connection has its command already");
-	else if (count >= EXECS_MAX)
-		code = err_set(&e, -E_LIMIT, "more than %d commands in one guest", EXECS_MAX);
-	else if (plan_decode(plan, size, tables, &p) < 0)
+	code = exec_check(m, c, &e);
+	if (code == 0 && plan_decode(plan, size, tables, &p) < 0)
 		code = err_set(&e, -E_CORRUPT,
 			"the monitor doesn't understand the plan; restart the guest");
 	if (code == 0)
@@ -117,29 +180,28 @@ void exec_start(struct monitor *m, struct conn *c, const char *plan, size_t size
 		exec_free(m, s);
 		return;
 	}
-	s->next = m->execs;
-	m->execs = s;
-	if (!(flags & EXEC_DETACH)) {
-		s->owner = c;
-		c->session = s;
-	}
+	exec_add(m, s, c, flags);
 	(void)conn_send(c, MSG_STARTED, 0, (uint32_t)s->pid, NULL, 0);
 	session_watch(m, s);
 }
 
+void exec_ended(struct monitor *m, struct session *s, int code)
+{
+	s->exited = true;
+	s->exit_code = code;
+	(void)session_drain(m, s);
+	if (s->owner)
+		(void)conn_send(s->owner, MSG_EXIT, 0, (uint32_t)code, NULL, 0);
+	exec_free(m, s);
+}
+
 void exec_reap(struct monitor *m, pid_t pid, int code)
 {
-	for (struct session *s = m->execs; s; s = s->next) {
-		if (s->pid != pid)
-			continue;
-		s->exited = true;
-		s->exit_code = code;
-		(void)session_drain(m, s);
-		if (s->owner)
-			(void)conn_send(s->owner, MSG_EXIT, 0, (uint32_t)code, NULL, 0);
-		exec_free(m, s);
-		return;
-	}
+	for (struct session *s = m->execs; s; s = s->next)
+		if (s->pid == pid && !s->remote) {
+			exec_ended(m, s, code);
+			return;
+		}
 }
 
 void exec_end_all(struct monitor *m)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "monitor/machine.h"
 #include "monitor/monitor.h"
 
 #include <fcntl.h>
@@ -24,6 +25,7 @@
 #define BACKOFF_FORGET (10 * SECOND) /* a run of this length starts the back-off anew */
 #define DRAIN_MAX      (10 * SECOND) /* how long an end waits for a client that doesn't read */
 #define PLAN_MAX       (4 * 1024 * 1024)
+#define CUT_AFTER      (3 * SECOND) /* how long a machine has to end when its command is killed */
 
 static int64_t clock_ns(clockid_t id)
 {
@@ -77,7 +79,7 @@ int guest_status_text(const struct monitor *m, char *buf, size_t size)
 	text_addf(&t, "state %s\n", name[m->state]);
 	if (m->state != STATE_EXITED)
 		text_addf(&t, "monitor %d %llu\n", (int)getpid(), (unsigned long long)m->my_start);
-	if (m->main.pid > 0 && m->state == STATE_RUNNING)
+	if (m->main.pid > 0 && (m->state == STATE_RUNNING || m->state == STATE_STARTING))
 		text_addf(
 			&t, "pid %d %llu\n", (int)m->main.pid, (unsigned long long)m->child_start);
 	text_addf(&t, "started %lld\nfinished %lld\nexit %d\noom %d\nrestarts %d\n",
@@ -179,31 +181,45 @@ static void dns_ready(struct monitor *m, struct source *s, uint32_t events)
 	dns_server_ready(m->dns, s->fd, monotonic_ns());
 }
 
-/* The steps of the network left a socket in the guest; what it needs stands in the step's arguments. */
+static const struct step *dns_step(const struct monitor *m)
+{
+	for (unsigned i = 0; i < plan_len(m->plan); i++)
+		if (plan_step(m->plan, i)->op == &step_dns_socket)
+			return plan_step(m->plan, i);
+	return NULL;
+}
+
+bool guest_wants_dns(const struct monitor *m)
+{
+	return dns_step(m);
+}
+
+/* What the server needs stands in the arguments of the step that made the guest's socket. */
+bool guest_begin_dns(struct monitor *m, int fd, bool framed)
+{
+	const struct step *s = dns_step(m);
+	int fds[ELEMENTSOF(m->dns_source)];
+
+	m->dns = s ? dns_server_new(fd, s->arg[1], s->arg[2], framed) : NULL;
+	if (!m->dns) {
+		(void)close(fd);
+		return false;
+	}
+	m->n_dns = dns_server_fds(m->dns, fds, ELEMENTSOF(fds));
+	for (unsigned k = 0; k < m->n_dns; k++) {
+		source_init(&m->dns_source[k], fds[k], dns_ready);
+		(void)source_watch(m, &m->dns_source[k], EPOLLIN);
+	}
+	return true;
+}
+
 static void start_dns(struct monitor *m)
 {
 	int fd = m->step_run.kept_fd[KEPT_DNS];
 
-	if (fd < 0)
-		return;
 	m->step_run.kept_fd[KEPT_DNS] = -1;
-	for (unsigned i = 0; i < plan_len(m->plan); i++) {
-		const struct step *s = plan_step(m->plan, i);
-		int fds[ELEMENTSOF(m->dns_source)];
-
-		if (s->op != &step_dns_socket)
-			continue;
-		m->dns = dns_server_new(fd, s->arg[1], s->arg[2]);
-		if (!m->dns)
-			break;
-		m->n_dns = dns_server_fds(m->dns, fds, ELEMENTSOF(fds));
-		for (unsigned k = 0; k < m->n_dns; k++) {
-			source_init(&m->dns_source[k], fds[k], dns_ready);
-			(void)source_watch(m, &m->dns_source[k], EPOLLIN);
-		}
-		return;
-	}
-	(void)close(fd);
+	if (fd >= 0)
+		(void)guest_begin_dns(m, fd, false);
 }
 
 static void stop_dns(struct monitor *m)
@@ -224,6 +240,21 @@ static void find_cgroup(struct monitor *m)
 			m->cgroup = strdup(plan_step(m->plan, i)->arg[0]);
 }
 
+static void guest_kill_now(struct monitor *m)
+{
+	if (m->step_run.child_fd >= 0)
+		(void)pidfd_kill(m->step_run.child_fd, SIGKILL);
+}
+
+static void run_begins(struct monitor *m)
+{
+	m->started = realtime_ns();
+	m->run_since = monotonic_ns();
+	m->error[0] = '\0';
+	set_state(m, STATE_RUNNING);
+	session_watch(m, &m->main);
+}
+
 int guest_start(struct monitor *m, struct err *e)
 {
 	int theirs[3] = { -1, -1, -1 }, r;
@@ -239,7 +270,7 @@ int guest_start(struct monitor *m, struct err *e)
 	m->step_run.data = &x;
 	m->main.exited = m->main.wide = false;
 	m->main.in.fd = m->main.out.fd = m->main.err.fd = -1;
-	if (!m->tty) {
+	if (!m->tty && !m->machine) {
 		r = session_pipes(&m->main, m->open_stdin, theirs, e);
 		if (r < 0)
 			return r;
@@ -256,27 +287,67 @@ int guest_start(struct monitor *m, struct err *e)
 	}
 	m->main.pid = m->step_run.child;
 	m->child_start = start_time(m->main.pid);
+	find_cgroup(m);
+	if (m->machine) {
+		r = machine_begin(m, e);
+		drop_plan(m);
+		if (r < 0) {
+			m->machine->failed = true;
+			m->start_error = *e;
+			guest_kill_now(m);
+		} else if (r == 0) {
+			guest_up(m);
+		} else {
+			set_state(m, STATE_STARTING); /* with its process, for who cleans up after us */
+		}
+		return 1;
+	}
 	if (m->tty) {
 		m->main.out.fd = m->step_run.kept_fd[KEPT_CONSOLE];
 		m->step_run.kept_fd[KEPT_CONSOLE] = -1;
 	}
-	find_cgroup(m);
 	start_dns(m);
 	drop_plan(m);
-	m->started = realtime_ns();
-	m->run_since = monotonic_ns();
-	m->error[0] = '\0';
-	set_state(m, STATE_RUNNING);
-	session_watch(m, &m->main);
+	run_begins(m);
 	return 0;
+}
+
+/* --- a machine's start, which takes its time --- */
+
+void guest_up(struct monitor *m)
+{
+	run_begins(m);
+	if (m->starter)
+		(void)conn_send(m->starter, MSG_STARTED, 0, (uint32_t)m->main.pid, NULL, 0);
+	else if (m->restarts > 0)
+		event_write(m, "start", -1);
+	m->starter = NULL;
+	m->never_up = false;
+}
+
+void guest_conn_gone(struct monitor *m, struct conn *c)
+{
+	if (m->starter != c)
+		return;
+	m->starter = NULL;
+	if (m->first_attach && m->state == STATE_STARTING)
+		guest_kill_now(m);
 }
 
 /* --- stop --- */
 
 void guest_kill(struct monitor *m, int sig)
 {
-	if (m->step_run.child_fd >= 0 && !m->main.exited)
-		(void)syscall(SYS_pidfd_send_signal, m->step_run.child_fd, sig, NULL, 0);
+	if (m->step_run.child_fd < 0 || m->main.exited)
+		return;
+	if (!m->machine)
+		(void)pidfd_kill(m->step_run.child_fd, sig);
+	else if (m->machine->full && sig != SIGKILL)
+		qmp_say(m, "system_powerdown");
+	else if (m->machine->full || !machine_signal(m, &m->main, sig))
+		guest_kill_now(m);
+	else if (sig == SIGKILL) /* its init syncs what was written; but it has no say in the end */
+		m->cut_at = monotonic_ns() + CUT_AFTER;
 }
 
 static void end_for_good(struct monitor *m);
@@ -286,6 +357,10 @@ void guest_stop(struct monitor *m, int sig, int seconds)
 	if (m->state == STATE_RESTARTING) {
 		m->restart_at = 0;
 		end_for_good(m);
+		return;
+	}
+	if (m->state == STATE_STARTING && m->machine) {
+		guest_kill_now(m);
 		return;
 	}
 	if (m->main.exited || m->state != STATE_RUNNING)
@@ -337,14 +412,36 @@ static void end_for_good(struct monitor *m)
 	conn_tell_exit(m, m->main.exit_code, true);
 }
 
+/* The first start has no second try; of a restart the policy says so. */
+static void restart_failed(struct monitor *m, const struct err *e)
+{
+	if (m->never_up) {
+		if (m->starter)
+			conn_send_err(m->starter, e);
+		guest_never_started(m);
+		m->finished = true;
+		return;
+	}
+	(void)snprintf(m->error, sizeof(m->error), "%s", e->text);
+	m->main.exit_code = 125;
+	if (!wants_restart(m)) {
+		m->state = STATE_RESTARTING; /* what the plan holds over a restart goes too */
+		end_for_good(m);
+		return;
+	}
+	m->backoff = m->backoff * 2 > BACKOFF_MAX ? BACKOFF_MAX : m->backoff * 2;
+	m->restart_at = monotonic_ns() + m->backoff;
+	set_state(m, STATE_RESTARTING);
+}
+
 /* The guest has ended and its output is delivered. */
 static void finish_run(struct monitor *m)
 {
 	int trace = m->step_run.trace_fd;
-	bool again = wants_restart(m);
+	bool again = wants_restart(m) && !m->never_up;
 
-	m->drain_until = m->kill_at = 0;
-	if (m->cgroup)
+	m->drain_until = m->kill_at = m->cut_at = 0;
+	if (m->cgroup && !m->machine)
 		m->oom = cgroup_oom_kills(m->cgroup) > 0;
 	exec_end_all(m);
 	stop_dns(m);
@@ -354,6 +451,10 @@ static void finish_run(struct monitor *m)
 	step_run_done(&m->step_run);
 	m->step_run.trace_fd = trace;
 	m->main.pid = 0;
+	if (m->machine && m->machine->failed) {
+		restart_failed(m, &m->start_error);
+		return;
+	}
 	m->finished_at = realtime_ns();
 	if (m->oom)
 		event_write(m, "oom", -1);
@@ -374,22 +475,15 @@ static void finish_run(struct monitor *m)
 static void restart(struct monitor *m)
 {
 	struct err e = { 0 };
+	int r;
 
 	m->restart_at = 0;
 	m->restarts++;
-	if (guest_start(m, &e) >= 0) {
+	r = guest_start(m, &e);
+	if (r == 0)
 		event_write(m, "start", -1);
-		return;
-	}
-	(void)snprintf(m->error, sizeof(m->error), "%s", e.text);
-	m->main.exit_code = 125;
-	if (!wants_restart(m)) {
-		end_for_good(m);
-		return;
-	}
-	m->backoff = m->backoff * 2 > BACKOFF_MAX ? BACKOFF_MAX : m->backoff * 2;
-	m->restart_at = monotonic_ns() + m->backoff;
-	set_state(m, STATE_RESTARTING);
+	else if (r < 0)
+		restart_failed(m, &e);
 }
 
 void guest_reap(struct monitor *m)
@@ -405,7 +499,7 @@ void guest_reap(struct monitor *m)
 			continue;
 		}
 		m->main.exited = true;
-		m->main.exit_code = code;
+		m->main.exit_code = m->machine ? machine_end(m, code) : code;
 		m->drain_until = monotonic_ns() + DRAIN_MAX;
 	}
 	if (m->main.exited && m->main.pid > 0 && session_drain(m, &m->main))
@@ -416,7 +510,8 @@ void guest_reap(struct monitor *m)
 
 int64_t guest_next_timer(const struct monitor *m)
 {
-	int64_t next = 0, t[] = { m->kill_at, m->restart_at, m->drain_until };
+	int64_t next = 0, t[] = { m->kill_at, m->restart_at, m->drain_until, m->cut_at,
+		machine_next_timer(m) };
 
 	for (unsigned i = 0; i < ELEMENTSOF(t); i++)
 		if (t[i] && (!next || t[i] < next))
@@ -433,6 +528,11 @@ void guest_tick(struct monitor *m, int64_t now)
 		if (m->cgroup)
 			(void)cgroup_freeze(m->cgroup, false, NULL);
 	}
+	if (m->cut_at && now >= m->cut_at) {
+		m->cut_at = 0;
+		guest_kill_now(m);
+	}
+	machine_tick(m, now);
 	if (m->restart_at && now >= m->restart_at)
 		restart(m);
 	if (m->main.exited && m->main.pid > 0 &&

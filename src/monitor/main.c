@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "monitor/machine.h"
 #include "monitor/monitor.h"
 
 #include <fcntl.h>
@@ -12,7 +13,8 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 
-#define FIRST_CONN 3 /* the descriptor that the starter left for us */
+#define FIRST_CONN   3	 /* the descriptor that the starter left for us */
+#define BOOT_TIMEOUT 180 /* seconds: a hundred emulated machines at once boot slowly */
 
 /* --- sources --- */
 
@@ -88,7 +90,13 @@ static int set(struct monitor *m, const char *key, const char *value)
 		m->events = value;
 	else if (strcmp(key, "attributes") == 0)
 		m->attributes = value;
-	else if (strcmp(key, "restart") == 0) {
+	else if (strcmp(key, "machine") == 0) {
+		m->machine = calloc(1, sizeof(*m->machine));
+		if (!m->machine)
+			return -ENOMEM;
+		m->machine->full = strcmp(value, "full") == 0;
+		m->machine->boot_timeout = BOOT_TIMEOUT;
+	} else if (strcmp(key, "restart") == 0) {
 		for (unsigned i = 0; i < ELEMENTSOF(restarts); i++)
 			if (strcmp(value, restarts[i]) == 0) {
 				m->restart = i;
@@ -210,6 +218,8 @@ static int begin(struct monitor *m, struct conn *first, struct err *e)
 		first->waits = true;
 	}
 	guest_starting(m);
+	m->never_up = m->machine;
+	m->starter = m->machine ? first : NULL;
 	r = guest_start(m, e);
 	if (r < 0)
 		guest_never_started(m);
@@ -233,6 +243,7 @@ int main(int argc, char **argv)
 	static struct monitor m;
 	struct err e = { 0 };
 	struct conn *first;
+	int r;
 
 	m.stop_signal = SIGTERM;
 	m.stop_timeout = 10;
@@ -249,16 +260,17 @@ int main(int argc, char **argv)
 	if (set_up(&m, &e) < 0)
 		return 1;
 	first = conn_add(&m, FIRST_CONN);
-	if (begin(&m, first, &e) < 0) {
+	r = begin(&m, first, &e);
+	if (r < 0) {
 		if (first)
 			conn_send_err(first, &e);
 		return 1;
 	}
-	if (first)
+	if (r == 0 && first)
 		(void)conn_send(first, MSG_STARTED, 0, (uint32_t)m.main.pid, NULL, 0);
 	guest_reap(&m); /* SIGCHLD of a command that is over already */
 	loop(&m);
-	if (m.remove_with && !conn_waited_for(&m))
+	if (m.remove_with && !m.never_up && !conn_waited_for(&m))
 		remove_guest(&m);
 	return 0;
 }

@@ -17,16 +17,19 @@
  *   exec.c    further commands in the guest
  *   dns.c     names for the guest
  *   event.c   what is told to RUN/events
+ *   machine.c a guest that is a virtual machine; qmp.c QEMU's own monitor
  */
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include "base/err.h"
 #include "host/plan.h"
 #include "monitor/proto.h"
 
 struct monitor;
+struct machine;
 
 /* Something epoll watches. ready() may free the object that the source is in; the loop doesn't touch
  * it afterwards. */
@@ -54,13 +57,18 @@ struct session {
 	size_t stalled_size;
 	int64_t last_read; /* monotonic ns */
 	bool wide;	   /* its pipe */
+	/* Of a machine's: without descriptors here, see machine.h. */
+	bool remote, detached;
+	uint32_t number, window, uncredited;
+	char *backlog; /* output that came while `stalled`: u8 stream, u32 size, bytes */
+	size_t backlog_n;
 };
 
 struct conn {
 	struct conn *next;
 	struct source src;
 	unsigned attached; /* ATTACH_* of the main session */
-	bool hello, waits, waits_next, behind;
+	bool hello, waits, waits_next, behind, qmp_events;
 	struct session *session; /* the exec that was made through this connection */
 	char *input;		 /* what the session's standard input couldn't take yet */
 	size_t input_size;
@@ -99,6 +107,9 @@ struct monitor {
 
 	struct step_run step_run; /* of the guest's start */
 	struct plan *plan;
+	struct machine *machine; /* NULL: a container */
+	struct conn *starter;	 /* waits for MSG_STARTED of a machine's first start */
+	struct err start_error;	 /* why a machine didn't come up */
 	char *cgroup;		/* path for the oom counter, or NULL */
 	struct dns_server *dns; /* NULL: the guest has no network of ours */
 	struct source dns_source[8];
@@ -112,12 +123,14 @@ struct monitor {
 	} state;
 	bool stop_asked; /* by a user: no restart */
 	bool finished;
+	bool never_up; /* a machine in its first start */
 	bool oom;
 	int restarts;
 	int64_t started, finished_at;		  /* ns since 1970 */
 	int64_t run_since;			  /* monotonic ns */
 	int64_t backoff;			  /* ns, of the next restart */
-	int64_t kill_at, restart_at, drain_until; /* monotonic ns; 0: not set */
+	/* monotonic ns; 0: not set. cut_at: when a machine whose command was killed is switched off */
+	int64_t kill_at, restart_at, drain_until, cut_at;
 	uint64_t my_start;			  /* clock ticks, from /proc/self/stat */
 	uint64_t child_start;
 	char error[ERR_TEXT_MAX];
@@ -127,7 +140,11 @@ int64_t monotonic_ns(void);
 int64_t realtime_ns(void);
 
 /* guest.c */
+/* 1: a machine's, goes on with guest_up() or its end. */
 int guest_start(struct monitor *m, struct err *e);
+void guest_up(struct monitor *m); /* the machine's command runs */
+/* Nobody waits any more for a machine that is starting in the foreground: it is given up. */
+void guest_conn_gone(struct monitor *m, struct conn *c);
 void guest_starting(struct monitor *m);	     /* says so in the status file, before the plan runs */
 void guest_never_started(struct monitor *m); /* and takes it back */
 void guest_reap(struct monitor *m);	     /* after SIGCHLD */
@@ -135,7 +152,15 @@ void guest_tick(struct monitor *m, int64_t now);	  /* timers */
 int64_t guest_next_timer(const struct monitor *m);	  /* monotonic ns, 0: none */
 void guest_stop(struct monitor *m, int sig, int seconds); /* seconds < 0: for ever */
 void guest_kill(struct monitor *m, int sig);
+/* The plan has a DNS socket; a server on fd, which is taken over (and closed after a failure). */
+bool guest_wants_dns(const struct monitor *m);
+bool guest_begin_dns(struct monitor *m, int fd, bool framed);
 int guest_status_text(const struct monitor *m, char *buf, size_t size);
+
+static inline int pidfd_kill(int pidfd, int sig)
+{
+	return (int)syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0);
+}
 
 /* stream.c */
 int session_pipes(struct session *s, bool with_input, int theirs[3], struct err *e);
@@ -147,6 +172,8 @@ bool session_drained(const struct session *s);
 void session_client_ready(struct monitor *m, struct conn *c);
 void session_input(struct monitor *m, struct conn *c, const char *data, size_t size);
 void session_conn_gone(struct monitor *m, struct conn *c);
+void session_output(struct monitor *m, struct session *s, int stream, const char *data, size_t size);
+void session_room(struct monitor *m, struct session *s); /* of a machine: it takes input again */
 
 /* log.c */
 int log_open(struct log *l, const char *path, int64_t max_size, int max_files);
@@ -174,5 +201,9 @@ void exec_start(struct monitor *m, struct conn *c, const char *plan, size_t size
 	const int fds[3]);
 void exec_reap(struct monitor *m, pid_t pid, int code);
 void exec_end_all(struct monitor *m);
+void exec_ended(struct monitor *m, struct session *s, int code);
+void exec_free(struct monitor *m, struct session *s);
+/* A service of a machine's lodge-init. */
+void exec_serve(struct monitor *m, struct conn *c, const char *words, size_t size, unsigned flags);
 
 #endif

@@ -25,12 +25,19 @@ enum msg_type {
 	MSG_EXEC, /* payload: an encoded plan of AT_CHILD steps; flags: EXEC_*; with EXEC_FDS three
 			 * descriptors (SCM_RIGHTS) are its standard streams */
 	MSG_WAIT, /* answered with MSG_EXIT when the guest ends for good (flags WAIT_NEXT: at the next exit) */
+	MSG_QMP, /* payload: a QMP command, JSON without an id, for a machine; with up to three descriptors
+		  * (SCM_RIGHTS) that getfd and add-fd take; answered with MSG_QMP_REPLY */
+	MSG_QMP_EVENTS, /* MSG_QMP_EVENT follows for each of QEMU's events */
+	MSG_SERVE, /* payload: the words of a service of the machine's lodge-init (wire/machine.h); then as
+		    * MSG_EXEC */
 	/* from the monitor */
 	MSG_STATUS = 64, /* payload: the text of the status file */
 	MSG_STARTED,	 /* value: process id (host's) of the exec */
 	MSG_OUTPUT,	 /* flags: 1 standard output, 2 standard error; payload */
 	MSG_EXIT,	 /* value: wait status as exit code (128+n for a signal); flags: EXIT_* */
 	MSG_ERROR,	 /* value: a code (struct err); payload: "text\0mend" */
+	MSG_QMP_REPLY,	 /* payload: QEMU's line */
+	MSG_QMP_EVENT,	 /* payload: QEMU's line */
 };
 
 enum {

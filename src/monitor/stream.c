@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "monitor/machine.h"
 #include "monitor/monitor.h"
 
 #include <fcntl.h>
@@ -88,6 +89,62 @@ static void deliver(struct monitor *m, struct session *s, int stream, const char
 	hold(m, s, true);
 }
 
+/* --- output of a machine's session ---
+ * It can't be left in a pipe, so what comes while a client is behind is kept: at most a window's worth, since
+ * only what was delivered is credited. */
+
+#define RECORD_HEAD 5 /* u8 stream, u32 size */
+
+static void keep_record(struct session *s, int stream, const char *data, uint32_t size)
+{
+	char *p = realloc(s->backlog, s->backlog_n + RECORD_HEAD + size);
+
+	if (!p)
+		return;
+	s->backlog = p;
+	p += s->backlog_n;
+	p[0] = (char)stream;
+	memcpy(p + 1, &size, sizeof(size));
+	memcpy(p + RECORD_HEAD, data, size);
+	s->backlog_n += RECORD_HEAD + size;
+}
+
+void session_output(struct monitor *m, struct session *s, int stream, const char *data, size_t size)
+{
+	/* a guest that sends more than it may is not worth our memory */
+	if (size == 0 || s->backlog_n > 2 * MACHINE_WINDOW)
+		return;
+	if (s->stalled) {
+		keep_record(s, stream, data, (uint32_t)size);
+		return;
+	}
+	deliver(m, s, stream, data, size);
+	if (!s->stalled)
+		machine_delivered(m, s, size);
+}
+
+static void deliver_kept(struct monitor *m, struct session *s)
+{
+	size_t at = 0;
+
+	while (!s->stalled && at < s->backlog_n) {
+		const char *p = s->backlog + at;
+		uint32_t size;
+
+		memcpy(&size, p + 1, sizeof(size));
+		deliver(m, s, p[0], p + RECORD_HEAD, size);
+		if (!s->stalled)
+			machine_delivered(m, s, size);
+		at += RECORD_HEAD + size;
+	}
+	memmove(s->backlog, s->backlog + at, s->backlog_n - at);
+	s->backlog_n -= at;
+	if (s->backlog_n > 0)
+		return;
+	free(s->backlog);
+	s->backlog = NULL;
+}
+
 /* Forgets the kept message once nobody lacks it. */
 static void unstall(struct monitor *m, struct session *s)
 {
@@ -98,6 +155,12 @@ static void unstall(struct monitor *m, struct session *s)
 			return;
 	free(s->stalled);
 	s->stalled = NULL;
+	if (s->remote) {
+		machine_delivered(m, s, s->stalled_size);
+		if (s->backlog)
+			deliver_kept(m, s);
+		return;
+	}
 	hold(m, s, false);
 }
 
@@ -199,7 +262,9 @@ static int input_fd(const struct session *s)
 
 static void close_input(struct monitor *m, struct session *s)
 {
-	if (!s->tty)
+	if (s->remote)
+		machine_input_end(m, s);
+	else if (!s->tty)
 		source_close(m, &s->in);
 }
 
@@ -208,7 +273,9 @@ static bool flush_input(struct monitor *m, struct conn *c, struct session *s)
 {
 	size_t done = 0;
 
-	while (done < c->input_size && input_fd(s) >= 0) {
+	if (s->remote)
+		done = machine_input(m, s, c->input, c->input_size);
+	while (!s->remote && done < c->input_size && input_fd(s) >= 0) {
 		ssize_t n = write(input_fd(s), c->input + done, c->input_size - done);
 
 		if (n < 0 && errno == EINTR)
@@ -220,7 +287,7 @@ static bool flush_input(struct monitor *m, struct conn *c, struct session *s)
 		else
 			done += (size_t)n;
 	}
-	if (input_fd(s) < 0)
+	if (!s->remote && input_fd(s) < 0)
 		done = c->input_size;
 	if (done < c->input_size) {
 		memmove(c->input, c->input + done, c->input_size - done);
@@ -235,6 +302,13 @@ static bool flush_input(struct monitor *m, struct conn *c, struct session *s)
 		close_input(m, s);
 	}
 	return true;
+}
+
+void session_room(struct monitor *m, struct session *s)
+{
+	for (struct conn *c = m->conns; c; c = c->next)
+		if ((c->session ? c->session : &m->main) == s && c->input && flush_input(m, c, s))
+			conn_watch(m, c);
 }
 
 static void in_ready(struct monitor *m, struct source *src, uint32_t events)
@@ -283,6 +357,8 @@ void session_input(struct monitor *m, struct conn *c, const char *data, size_t s
 		return;
 	/* hold this client's messages until the guest has read */
 	conn_watch(m, c);
+	if (s->remote)
+		return;
 	if (s->tty)
 		(void)source_watch(m, &s->out, EPOLLIN | EPOLLOUT);
 	else
@@ -324,6 +400,8 @@ void session_conn_gone(struct monitor *m, struct conn *c)
 
 void session_watch(struct monitor *m, struct session *s)
 {
+	if (s->remote)
+		return;
 	if (s->tty) {
 		(void)fcntl(s->out.fd, F_SETFL, O_NONBLOCK);
 		source_init(&s->out, s->out.fd, tty_ready);
@@ -371,5 +449,7 @@ void session_done(struct monitor *m, struct session *s)
 	source_close(m, &s->out);
 	source_close(m, &s->err);
 	free(s->stalled);
-	s->stalled = NULL;
+	free(s->backlog);
+	s->stalled = s->backlog = NULL;
+	s->backlog_n = 0;
 }

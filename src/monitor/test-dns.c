@@ -166,7 +166,7 @@ static struct dns_server *make_server(const char *upstreams)
 	struct dns_server *d;
 
 	guest_socket = bound("127.0.0.11", 53);
-	d = dns_server_new(guest_socket, names, upstreams);
+	d = dns_server_new(guest_socket, names, upstreams, false);
 	g_assert_nonnull(d);
 	return d;
 }

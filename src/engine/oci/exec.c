@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A further command in a running guest, as a plan for its monitor. */
+#include "engine/common.h"
 #include "engine/oci/oci.h"
 
 #include <string.h>
@@ -47,7 +48,7 @@ int oci_plan_exec(struct ctx *c, const struct engine_start *s, const struct engi
 	struct plan *p, uint32_t flags, struct err *e)
 {
 	const struct spec *spec = s->spec;
-	g_autofree char *cgroup = oci_cgroup(s), *groups = NULL;
+	g_autofree char *cgroup = engine_cgroup(s), *groups = NULL;
 	g_auto(GStrv) env = merged(spec->env, x->env);
 	const char *cwd = x->cwd ? x->cwd : spec->cwd;
 	int r;

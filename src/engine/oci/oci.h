@@ -7,13 +7,6 @@
 #include "base/ctx.h"
 #include "engine/engine.h"
 
-/* limits.c: the keys and values of a spec's limits as cgroup_set() takes them (host/cgroup.h). The list
- * is of struct spec_pair; caller frees with g_ptr_array_unref. */
-GPtrArray *oci_limits(const struct spec *s);
-
-/* The guest's cgroup: "lodge/ID", or below the parent that the spec names. Caller frees. */
-char *oci_cgroup(const struct engine_start *s);
-
 /* secure.c: steps that take privileges away, in two halves: before and after the user is set. `exec` is
  * NULL for the guest's own command. */
 int oci_plan_secure_first(
@@ -28,6 +21,5 @@ char **oci_device_rules(const struct spec *s, struct err *e);
 int oci_plan_start(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e);
 int oci_plan_exec(struct ctx *c, const struct engine_start *s, const struct engine_exec *x,
 	struct plan *p, uint32_t flags, struct err *e);
-int oci_start(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A spec as a plan: everything that makes a container. Pure: nothing of the host is changed here. */
+#include "engine/common.h"
 #include "engine/oci/oci.h"
 
 #include <string.h>
@@ -83,7 +84,7 @@ static int plan_layers(struct build *b, const char **ret_lower, struct err *e)
 
 static int plan_cgroup(struct build *b, struct err *e)
 {
-	g_autoptr(GPtrArray) limits = oci_limits(b->spec);
+	g_autoptr(GPtrArray) limits = engine_limits(b->spec);
 	g_autofree const char **keys = g_new0(const char *, limits->len + 1);
 	g_auto(GStrv) rules = NULL;
 	int r;
@@ -606,7 +607,7 @@ static void plan_mapped_volumes(struct build *b)
 
 int oci_plan_start(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e)
 {
-	g_autofree char *cgroup = oci_cgroup(s), *root = g_build_filename(s->dir, "root", NULL);
+	g_autofree char *cgroup = engine_cgroup(s), *root = g_build_filename(s->dir, "root", NULL);
 	struct build b = {
 		.c = c, .s = s, .spec = s->spec, .p = s->plan, .cgroup = cgroup, .root = root
 	};

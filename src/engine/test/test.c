@@ -149,8 +149,15 @@ static int test_pids(struct ctx *c, const struct engine_start *s, pid_t **ret, s
 	return 0;
 }
 
+static int test_plan_create(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e)
+{
+	plan_add(s->plan, AT_HOST, &step_mkdir, plan_str(s->plan, "%s/upper", s->dir), "755");
+	return 0;
+}
+
 const struct engine_ops test_engine = {
 	.name = "test",
+	.plan_create = test_plan_create,
 	.plan_start = test_plan_start,
 	.start = test_start,
 	.plan_exec = test_plan_exec,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "engine/oci/oci.h"
+#include "engine/common.h"
 
 #include <string.h>
 
@@ -60,7 +60,7 @@ static void pair_free(gpointer data)
 	g_free(p);
 }
 
-GPtrArray *oci_limits(const struct spec *s)
+GPtrArray *engine_limits(const struct spec *s)
 {
 	const struct spec_limits *l = &s->limits;
 	GPtrArray *list = g_ptr_array_new_with_free_func(pair_free);
@@ -76,7 +76,7 @@ GPtrArray *oci_limits(const struct spec *s)
 	return list;
 }
 
-char *oci_cgroup(const struct engine_start *s)
+char *engine_cgroup(const struct engine_start *s)
 {
 	const char *parent = s->spec->cgroup_parent ? s->spec->cgroup_parent : "lodge";
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The stored plan and the monitor that runs it. */
-#include "engine/oci/oci.h"
+#include "engine/common.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -53,7 +53,8 @@ static int signal_number(const char *s)
 	return SIGTERM;
 }
 
-static char **monitor_argv(struct ctx *c, const struct engine_start *s, uint32_t flags)
+static char **monitor_argv(
+	struct ctx *c, const struct engine_start *s, const char *const *extra, uint32_t flags)
 {
 	static const char *const restarts[_RESTART_MAX] = { "no", "on-failure", "always",
 		"unless-stopped" };
@@ -75,6 +76,8 @@ static char **monitor_argv(struct ctx *c, const struct engine_start *s, uint32_t
 	g_ptr_array_add(a, g_strdup_printf("log-size=%" G_GINT64_FORMAT, p->log_max_size));
 	g_ptr_array_add(a, g_strdup_printf("log-files=%d", p->log_max_files));
 	g_ptr_array_add(a, g_strdup_printf("attach=%u", flags));
+	for (; extra && *extra; extra++)
+		g_ptr_array_add(a, g_strdup(*extra));
 	if (s->events && s->attributes) {
 		g_ptr_array_add(a, g_strdup_printf("events=%s", s->events));
 		g_ptr_array_add(a, g_strdup_printf("attributes=%s", s->attributes));
@@ -119,7 +122,8 @@ static int first_word(int fd, struct err *e)
 	return (int)head.value;
 }
 
-int oci_start(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e)
+int engine_launch(struct ctx *c, const struct engine_start *s, const char *const *extra, uint32_t flags,
+	struct err *e)
 {
 	g_autofree char *path = ctx_program(c, "lodge-monitor");
 	g_auto(GStrv) argv = NULL;
@@ -135,7 +139,7 @@ int oci_start(struct ctx *c, const struct engine_start *s, uint32_t flags, struc
 		return err_sys(e, r, "cannot make a socket pair");
 	ours = sv[0];
 	theirs = sv[1];
-	argv = monitor_argv(c, s, flags);
+	argv = monitor_argv(c, s, extra, flags);
 	pid = spawn_protected(path, argv, theirs, c->trace_fd, e);
 	if (pid < 0)
 		return pid;

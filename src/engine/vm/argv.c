@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/vm/argv.h"
+
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "engine/common.h"
+#include "host/cgroup.h"
+#include "host/probe.h"
+#include "host/steps.h"
+#include "store/store.h"
+
+/* Above all that the child has open while it sets itself up. */
+#define FIRST_FD 100
+/* Behind the ranges that systemd's UIDS-GIDS documents for anything else. */
+#define FIRST_UID 0x70000000u
+
+void vm_build_init(struct vm_build *b, struct ctx *c, const struct engine_start *s)
+{
+	*b = (struct vm_build){
+		.c = c,
+		.s = s,
+		.spec = s->spec,
+		.p = s->plan,
+		.opened = plan_new(),
+		.argv = g_ptr_array_new_with_free_func(g_free),
+		.fd = FIRST_FD,
+	};
+}
+
+void vm_build_done(struct vm_build *b)
+{
+	plan_free(b->opened);
+	g_ptr_array_unref(b->argv);
+}
+
+/* --- words ------------------------------------------------------------------------------------------------ */
+
+void vm_args(struct vm_build *b, ...)
+{
+	const char *word;
+	va_list ap;
+
+	va_start(ap, b);
+	while ((word = va_arg(ap, const char *)) != NULL)
+		g_ptr_array_add(b->argv, g_strdup(word));
+	va_end(ap);
+}
+
+void vm_argf(struct vm_build *b, const char *option, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	g_ptr_array_add(b->argv, g_strdup(option));
+	g_ptr_array_add(b->argv, g_strdup_vprintf(fmt, ap));
+	va_end(ap);
+}
+
+const char *vm_escape(struct vm_build *b, const char *text)
+{
+	g_auto(GStrv) parts = g_strsplit(text, ",", 0);
+	g_autofree char *joined = g_strjoinv(",,", parts);
+
+	return plan_str(b->p, "%s", joined);
+}
+
+/* --- descriptors -------------------------------------------------------------------------------------------- */
+
+static const char *next_fd(struct vm_build *b, unsigned *ret)
+{
+	*ret = b->fd++;
+	return plan_str(b->p, "%u", *ret);
+}
+
+unsigned vm_fd_open(struct vm_build *b, const char *path, bool write)
+{
+	unsigned fd;
+	const char *number = next_fd(b, &fd);
+
+	plan_add(b->opened, AT_CHILD, &step_open, number, path, write ? "rw" : "r");
+	return fd;
+}
+
+unsigned vm_fd_channel(struct vm_build *b, const char *which)
+{
+	unsigned fd;
+	const char *number = next_fd(b, &fd);
+
+	plan_add(b->opened, AT_CHILD, &step_channel, number, which);
+	return fd;
+}
+
+unsigned vm_fd_connect(struct vm_build *b, const char *path)
+{
+	unsigned fd;
+	const char *number = next_fd(b, &fd);
+
+	plan_add(b->opened, AT_CHILD, &step_connect, number, path);
+	return fd;
+}
+
+unsigned vm_fd_tap(struct vm_build *b, const char *ifname)
+{
+	unsigned fd;
+	const char *number = next_fd(b, &fd);
+
+	plan_add(b->opened, AT_CHILD, &step_tap_open, number, ifname);
+	return fd;
+}
+
+const char *vm_file(struct vm_build *b, const char *path, bool write)
+{
+	unsigned fd = vm_fd_open(b, path, write), set = ++b->set;
+
+	vm_argf(b, "-add-fd", "fd=%u,set=%u", fd, set);
+	return plan_str(b->p, "/dev/fdset/%u", set);
+}
+
+/* --- networks ----------------------------------------------------------------------------------------------- */
+
+int vm_networks(struct vm_build *b, GPtrArray *ret_mac, struct err *e)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; b->s->net && i < plan_len(b->s->net); i++) {
+		const struct step *s = plan_step(b->s->net, i);
+
+		if (s->at != AT_PARENT)
+			continue;
+		if (s->op != &step_veth)
+			return err_set(e, -E_UNSUPPORTED,
+				"a machine can't be in a network of driver '%s' yet", s->op->name);
+		/* IF peer bridge mac mtu hairpin sharers */
+		plan_add(b->p, AT_HOST, &step_tap, s->arg[0], s->arg[2], s->arg[4], s->arg[5]);
+		vm_argf(b, "-netdev", "tap,id=n%u,fd=%u", n++, vm_fd_tap(b, s->arg[0]));
+		g_ptr_array_add(ret_mac, (char *)(uintptr_t)plan_str(b->p, "%s", s->arg[3]));
+	}
+	return (int)n;
+}
+
+/* --- the process ------------------------------------------------------------------------------------------------ */
+
+unsigned vm_uid(const char *id)
+{
+	char digits[7] = { 0 };
+
+	(void)g_strlcpy(digits, id, sizeof(digits));
+	return FIRST_UID + (unsigned)g_ascii_strtoull(digits, NULL, 16);
+}
+
+/* Limits of memory are the machine's, not those of the program that plays it. */
+static bool is_for_program(const char *key)
+{
+	return !g_str_has_prefix(key, "memory") && strcmp(key, "swappiness") != 0 &&
+	       strcmp(key, "oom-kill-disable") != 0 && strcmp(key, "pids") != 0 &&
+	       !g_str_has_prefix(key, "hugetlb");
+}
+
+static int plan_cgroup(struct vm_build *b, struct err *e)
+{
+	g_autoptr(GPtrArray) limits = engine_limits(b->spec);
+	g_autofree const char **keys = g_new0(const char *, limits->len + 1);
+	char controllers[CGROUP_PATH_MAX];
+	unsigned n = 0;
+
+	for (guint i = 0; i < limits->len; i++) {
+		const struct spec_pair *l = g_ptr_array_index(limits, i);
+		int r = cgroup_check(cgroup_host(), l->key, l->value, e);
+
+		if (r < 0)
+			return r;
+		if (is_for_program(l->key))
+			keys[n++] = l->key;
+	}
+	cgroup_controllers_for(cgroup_host(), keys, n, controllers);
+	plan_add(b->p, AT_HOST, &step_cgroup_create, b->cgroup, controllers);
+	for (guint i = 0; i < limits->len; i++) {
+		const struct spec_pair *l = g_ptr_array_index(limits, i);
+
+		if (is_for_program(l->key))
+			plan_add(b->p, AT_HOST, &step_cgroup_set, b->cgroup, l->key, l->value);
+	}
+	return 0;
+}
+
+/* /dev/kvm is the group's, and the machine's user is in no other. */
+static const char *groups(struct vm_build *b)
+{
+	struct stat st;
+
+	if (!b->kvm || stat("/dev/kvm", &st) < 0)
+		return "";
+	return plan_str(b->p, "%u", (unsigned)st.st_gid);
+}
+
+int vm_plan_process(struct vm_build *b, struct err *e)
+{
+	g_autofree char *cgroup = engine_cgroup(b->s);
+	const char *user = plan_str(b->p, "%u:%u", vm_uid(b->s->id), vm_uid(b->s->id));
+	struct plan *p = b->p;
+	int r;
+
+	b->cgroup = cgroup;
+	r = plan_cgroup(b, e);
+	if (r < 0)
+		return r;
+	plan_add(p, AT_CLONE, &step_clone, "mnt,pid,uts,ipc");
+	plan_add(p, AT_CHILD, &step_cgroup_join, cgroup);
+	plan_add(p, AT_CHILD, &step_private, "rprivate");
+	plan_add(p, AT_CHILD, &step_env, "PATH=/usr/bin:/bin", "HOME=/");
+	plan_add(p, AT_CHILD, &step_session, "");
+	plan_add(p, AT_CHILD, &step_umask, "077");
+	plan_add(p, AT_CHILD, &step_cwd, "/");
+	plan_add(p, AT_CHILD, &step_close_fds);
+	for (unsigned i = 0; i < plan_len(b->opened); i++) {
+		const struct step *s = plan_step(b->opened, i);
+
+		plan_addv(p, s->at, s->flags, s->op, s->arg, s->n);
+	}
+	/* the network of the machine is the descriptor that it has; of the host's it sees nothing */
+	plan_add(p, AT_CHILD, &step_unshare, "net");
+	plan_add(p, AT_CHILD, &step_caps_bounding, "0");
+	plan_add(p, AT_CHILD, &step_user, user, groups(b));
+	plan_add(p, AT_CHILD, &step_caps, "0", "0", "0", "0");
+	plan_add(p, AT_CHILD, &step_no_new_privs);
+	plan_addv(p, AT_CHILD, 0, &step_exec, (const char *const *)b->argv->pdata, b->argv->len);
+	return 0;
+}
+
+/* --- the host ---------------------------------------------------------------------------------------------------------- */
+
+#define KVM_TRY_MS  4000
+#define KVM_SLOW_US 100000
+
+bool vm_kvm_works(struct ctx *c, const char **ret_why, bool *ret_first)
+{
+	g_autofree char *file = store_run_path(c, "kvm"), *text = NULL;
+	int64_t us;
+
+	*ret_first = false;
+	*ret_why = "";
+	if (!g_file_get_contents(file, &text, NULL, NULL)) {
+		us = probe_kvm_speed(KVM_TRY_MS);
+		text = g_strdup(us == -ENOENT	   ? "absent"
+				: us == -ETIMEDOUT ? "hangs"
+				: us < 0	   ? "fails"
+				: us > KVM_SLOW_US ? "slow"
+						   : "works");
+		*ret_first = true;
+		/* what couldn't be kept is tried again */
+		if (!c->explain && c->is_root)
+			(void)g_file_set_contents(file, text, -1, NULL);
+	}
+	if (strcmp(text, "works") == 0)
+		return true;
+	*ret_why = strcmp(text, "absent") == 0 ? "this host has no /dev/kvm"
+		 : strcmp(text, "hangs") == 0  ? "64-bit code hangs in this host's /dev/kvm"
+		 : strcmp(text, "slow") == 0   ? "this host's /dev/kvm interprets instruction by instruction"
+					       : "this host's /dev/kvm doesn't work";
+	return false;
+}
+
+int vm_program(const char **ret, struct err *e)
+{
+#if defined(__x86_64__)
+	static const char *const paths[] = { "/usr/bin/qemu-system-x86_64",
+		"/usr/local/bin/qemu-system-x86_64" };
+
+	for (guint i = 0; i < G_N_ELEMENTS(paths); i++)
+		if (access(paths[i], X_OK) == 0) {
+			*ret = paths[i];
+			return 0;
+		}
+	err_set(e, -E_UNSUPPORTED, "there is no QEMU here: '%s' is missing", paths[0]);
+	err_mend(e, "install qemu-system-x86");
+#else
+	err_set(e, -E_UNSUPPORTED, "machines run on x86-64 hosts only");
+#endif
+	return -E_UNSUPPORTED;
+}
