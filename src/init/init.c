@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lodge-init: the first process in a guest that asked for one (--init).
+ * lodge-init: the first process in a container that asked for one (--init), and in every machine.
  *
  *   lodge-init -- COMMAND [ARG...]
+ *   /init
  *
- * Runs COMMAND as its child, passes signals on to it, reaps what is orphaned, and exits with the
+ * The second is how the kernel starts it out of the initramfs: see machine.h. The first runs COMMAND as its child, passes signals on to it, reaps what is orphaned, and exits with the
  * child's status (128+n for a signal). 127 or 126 when COMMAND isn't there or can't be executed.
  */
 #include <errno.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/macros.h"
+#include "init/machine.h"
 
 static void handle_terminal_stops(void (*handler)(int))
 {
@@ -43,6 +45,10 @@ int main(int argc, char **argv)
 	sigset_t all, old;
 	pid_t child;
 
+	/* the kernel may add words of its command line that it doesn't know */
+	if (getpid() == 1 && strcmp(argv[0], "/init") == 0 &&
+		(argc < 2 || strcmp(argv[1], "--") != 0))
+		machine_main();
 	if (argc > 1 && strcmp(argv[1], "--") == 0) {
 		argv++;
 		argc--;

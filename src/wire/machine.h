@@ -56,9 +56,10 @@ enum machine_type {
 };
 
 enum {
-	MACHINE_MORE = 1, /* PLAN, EXEC, SERVE: another part follows */
-	MACHINE_TTY = 2,  /* EXEC: with a terminal */
-	MACHINE_OOM = 1,  /* EXIT: killed for memory */
+	MACHINE_MORE = 1,     /* PLAN, EXEC, SERVE: another part follows */
+	MACHINE_TTY = 2,      /* EXEC: with a terminal */
+	MACHINE_NO_INPUT = 4, /* PLAN, EXEC: standard input is /dev/null; last part's flags count */
+	MACHINE_OOM = 1,      /* EXIT: killed for memory */
 };
 
 /*
