@@ -13,6 +13,7 @@
 
 #define PROTO_VERSION 1
 #define MSG_DATA_MAX  (64 * 1024)
+#define PROTO_FDS_MAX 3
 
 enum msg_type {
 	/* to the monitor */
@@ -25,12 +26,18 @@ enum msg_type {
 	MSG_EXEC, /* payload: an encoded plan of AT_CHILD steps; flags: EXEC_*; with EXEC_FDS three
 			 * descriptors (SCM_RIGHTS) are its standard streams */
 	MSG_WAIT, /* answered with MSG_EXIT when the guest ends for good (flags WAIT_NEXT: at the next exit) */
+	MSG_QMP, /* payload: one command for QEMU's monitor, JSON without an id (wire/qmp.h); up to
+			 * PROTO_FDS_MAX descriptors go to QEMU with it; answered with MSG_QMP_REPLY */
+	MSG_QMP_EVENTS, /* MSG_QMP_EVENT follow, from now on */
 	/* from the monitor */
 	MSG_STATUS = 64, /* payload: the text of the status file */
 	MSG_STARTED,	 /* value: process id (host's) of the exec */
 	MSG_OUTPUT,	 /* flags: 1 standard output, 2 standard error; payload */
 	MSG_EXIT,	 /* value: wait status as exit code (128+n for a signal); flags: EXIT_* */
 	MSG_ERROR,	 /* value: a code (struct err); payload: "text\0mend" */
+	MSG_QMP_REPLY, /* payload: the reply, JSON: "return" or "error"; flags: QMP_MORE. MSG_ERROR instead when
+			 * QEMU is gone or doesn't answer */
+	MSG_QMP_EVENT, /* payload: an event, JSON; flags: QMP_MORE */
 };
 
 enum {
@@ -49,6 +56,10 @@ enum {
 };
 enum {
 	EXIT_OOM = 1
+};
+
+enum {
+	QMP_MORE = 1 /* another part of the same line follows */
 };
 
 struct msg {
