@@ -19,6 +19,7 @@ struct top {
 	int64_t size;
 	GPtrArray *items;
 	GArray *more;
+	struct item *maybe;
 };
 
 static void item_free(void *p);
@@ -40,6 +41,7 @@ static const struct json_field top_fields[] = {
 	JSON_UINT16(struct top, port, "port", 1),
 	JSON_INT64(struct top, size, "size", 0),
 	JSON_LIST(struct top, items, "items", &item_struct),
+	JSON_POINTER(struct top, maybe, struct item, "maybe", &item_struct),
 	JSON_ARRAY(struct top, more, "more", &item_struct),
 	JSON_END
 };

@@ -176,6 +176,8 @@ void json_struct_clear(const struct json_struct *t, void *s)
 
 		if (f->type == JSON_T_STRUCT)
 			json_struct_clear(f->of, p);
+		else if (f->type == JSON_T_POINTER)
+			json_struct_free(f->of, *(void **)p);
 		else if (f->type == JSON_T_STRING)
 			g_free(*(char **)p);
 		else if (f->type == JSON_T_STRINGS)
@@ -300,6 +302,8 @@ static json_t *encode_field(const struct json_field *f, const void *p)
 		return *(const bool *)p ? json_true() : NULL;
 	case JSON_T_STRUCT:
 		return encode_struct(f->of, p);
+	case JSON_T_POINTER:
+		return *(void *const *)p ? json_struct_encode(f->of, *(void *const *)p) : NULL;
 	case JSON_T_LIST:
 		return encode_list(f->of, *(GPtrArray *const *)p);
 	case JSON_T_ARRAY:
@@ -467,6 +471,13 @@ static int decode_list(struct decoder *d, const struct json_field *f, const json
 	return 0;
 }
 
+static int decode_pointer(struct decoder *d, const struct json_field *f, const json_t *j, void **p)
+{
+	*p = g_malloc(f->of->size);
+	json_struct_init(f->of, *p);
+	return decode_struct(d, f->of, j, *p);
+}
+
 static bool is_nothing(const json_t *j)
 {
 	return json_is_false(j) || (json_is_number(j) && json_number_value(j) == 0) ||
@@ -493,6 +504,8 @@ static int decode_field(struct decoder *d, const struct json_field *f, const jso
 		return decode_enum(d, f, j, p);
 	case JSON_T_STRUCT:
 		return decode_struct(d, f->of, j, p);
+	case JSON_T_POINTER:
+		return decode_pointer(d, f, j, p);
 	case JSON_T_LIST:
 	case JSON_T_ARRAY:
 		return decode_list(d, f, j, p);

@@ -41,6 +41,7 @@ enum json_field_type {
 	JSON_T_UINT64,	    /* uint64_t */
 	JSON_T_ENUM,	    /* an enum from 0: its name by `names` */
 	JSON_T_STRUCT,	    /* a struct inside this one */
+	JSON_T_POINTER,	    /* pointer to a struct of its own, or NULL: an object without fields isn't NULL */
 	JSON_T_LIST,	    /* GPtrArray of pointers to structs */
 	JSON_T_ARRAY,	    /* GArray of structs */
 	JSON_T_UNSUPPORTED, /* known, and refused with -E_UNSUPPORTED unless null, false, 0 or empty */
@@ -60,7 +61,7 @@ struct json_field {
 	int64_t absent;		     /* numbers and enums: the value for "not given" */
 	int64_t min, max;	     /* numbers; both 0: what the C type holds */
 	const char *const *names;    /* enums, NULL-terminated */
-	const struct json_struct *of; /* structs, lists, arrays */
+	const struct json_struct *of; /* structs, pointers, lists, arrays */
 	unsigned flags;
 };
 
@@ -83,6 +84,7 @@ struct json_struct {
 #define JSON_UINT64(S, f, n, a) { .name = n, .type = JSON_T_UINT64, .offset = JSON_AT(S, f, uint64_t), .absent = a }
 #define JSON_ENUM(S, f, T, n, nm, a) { .name = n, .type = JSON_T_ENUM, .offset = JSON_AT(S, f, T), .names = nm, .absent = a }
 #define JSON_STRUCT(S, f, T, n, st) { .name = n, .type = JSON_T_STRUCT, .offset = JSON_AT(S, f, T), .of = st }
+#define JSON_POINTER(S, f, T, n, st) { .name = n, .type = JSON_T_POINTER, .offset = JSON_AT(S, f, T *), .of = st }
 #define JSON_LIST(S, f, n, st) { .name = n, .type = JSON_T_LIST, .offset = JSON_AT(S, f, GPtrArray *), .of = st }
 #define JSON_ARRAY(S, f, n, st) { .name = n, .type = JSON_T_ARRAY, .offset = JSON_AT(S, f, GArray *), .of = st }
 #define JSON_UNSUPPORTED(n) { .name = n, .type = JSON_T_UNSUPPORTED }

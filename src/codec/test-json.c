@@ -20,6 +20,7 @@ struct outer {
 	int small;
 	enum colour colour;
 	struct inner inner;
+	struct inner *maybe;
 	GPtrArray *list;
 	GArray *array;
 };
@@ -42,6 +43,7 @@ static const struct json_field outer_fields[] = {
 	{ .name = "small", .type = JSON_T_INT, .offset = offsetof(struct outer, small), .min = 1, .max = 9, .absent = 1 },
 	JSON_ENUM(struct outer, colour, enum colour, "colour", colours, GREEN),
 	{ .name = "inner", .type = JSON_T_STRUCT, .offset = offsetof(struct outer, inner), .of = &inner_struct },
+	JSON_POINTER(struct outer, maybe, struct inner, "maybe", &inner_struct),
 	JSON_LIST(struct outer, list, "list", &inner_struct),
 	JSON_ARRAY(struct outer, array, "array", &inner_struct),
 	JSON_UNSUPPORTED("hooks"),
@@ -123,6 +125,23 @@ static void test_big(void)
 		"{\"big\":\"18446744073709551615\",\"inner\":{\"n\":1,\"name\":\"x\"},\"list\":"
 		"[{\"n\":\"9223372036854775808\",\"name\":\"9223372036854775808\"}]}");
 	json_struct_clear(&outer_struct, &o);
+}
+
+static void test_pointer(void)
+{
+	struct outer o;
+
+	g_assert_cmpint(
+		decode("{\"inner\":{\"name\":\"x\"},\"maybe\":{\"name\":\"y\"}}", 0, &o, NULL), ==,
+		0);
+	g_assert_cmpstr(o.maybe->name, ==, "y");
+	check_encode(&o, "{\"inner\":{\"name\":\"x\"},\"maybe\":{\"name\":\"y\"}}");
+	json_struct_clear(&outer_struct, &o);
+	g_assert_cmpint(decode("{\"inner\":{\"name\":\"x\"},\"maybe\":null}", 0, &o, NULL), ==, 0);
+	g_assert_null(o.maybe);
+	json_struct_clear(&outer_struct, &o);
+	check_error("{\"inner\":{\"name\":\"x\"},\"maybe\":{\"n\":1}}", -E_INVALID,
+		"'maybe.name' is missing");
 }
 
 static void check_value(const char *text, json_type type)
@@ -223,6 +242,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/json/absent", test_absent);
 	g_test_add_func("/json/big", test_big);
+	g_test_add_func("/json/pointer", test_pointer);
 	g_test_add_func("/json/numbers", test_numbers);
 	g_test_add_func("/json/bytes", test_bytes);
 	g_test_add_func("/json/errors", test_errors);

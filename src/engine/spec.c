@@ -2,6 +2,7 @@
 #include "engine/spec.h"
 
 #include "engine/spec-priv.h"
+#include "engine/spec-vm-priv.h"
 
 #define LOG_MAX_SIZE  (10 << 20) /* bytes of one file of a guest's log */
 #define LOG_MAX_FILES 3
@@ -138,6 +139,7 @@ static const struct json_field limits_fields[] = {
 static const struct json_struct limits_struct = { .size = sizeof(struct spec_limits), .fields = limits_fields };
 
 static const struct json_field spec_fields[] = {
+	JSON_POINTER(struct spec, vm, struct spec_vm, "vm", &spec_vm_struct),
 	JSON_STRING(struct spec, hostname, "hostname", 0),
 	JSON_STRING(struct spec, domainname, "domainname", 0),
 	JSON_STRINGS(struct spec, argv, "argv"),

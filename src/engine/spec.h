@@ -14,6 +14,7 @@
 #include <glib.h>
 #include <jansson.h>
 #include "base/err.h"
+#include "engine/spec-vm.h"
 
 enum spec_ns_mode {
 	NS_PRIVATE, /* its own */
@@ -100,6 +101,7 @@ struct spec_limits {
 };
 
 struct spec {
+	struct spec_vm *vm; /* NULL: not a machine */
 	char *hostname, *domainname;
 	char **argv;  /* the whole command, entry point included; NULL-terminated */
 	char **env;   /* NAME=VALUE; NULL-terminated */

@@ -74,6 +74,11 @@ static void fill_field(const struct json_field *f, void *p)
 	case JSON_T_STRUCT:
 		fill(f->of, p);
 		break;
+	case JSON_T_POINTER:
+		*(void **)p = g_malloc(f->of->size);
+		json_struct_init(f->of, *(void **)p);
+		fill(f->of, *(void **)p);
+		break;
 	case JSON_T_LIST:
 		for (n = g_test_rand_int_range(0, 3); n > 0; n--)
 			fill(f->of, json_list_add(f->of, *(GPtrArray **)p));
@@ -139,6 +144,10 @@ static bool same_field(const struct json_field *f, const void *a, const void *b)
 		return memcmp(a, b, 8) == 0;
 	case JSON_T_STRUCT:
 		return same(f->of, a, b);
+	case JSON_T_POINTER:
+		a = *(void *const *)a;
+		b = *(void *const *)b;
+		return a && b ? same(f->of, a, b) : a == b;
 	case JSON_T_LIST:
 		return same_list(f->of, *(GPtrArray *const *)a, *(GPtrArray *const *)b);
 	case JSON_T_ARRAY:
@@ -241,6 +250,35 @@ static void test_full(void)
 	g_assert_cmpuint(g_array_index(copy->uid_map, struct spec_idmap, 0).outside, ==, 100000);
 }
 
+static void test_machine(void)
+{
+	_cleanup_(spec_freep) struct spec *s = spec_new(), *copy = NULL, *none = NULL;
+	g_autofree char *id = NULL;
+	struct spec_disk *d;
+
+	none = through_text(s);
+	g_assert_null(none->vm);
+	s->vm = spec_vm_new();
+	copy = through_text(s);
+	g_assert_nonnull(copy->vm); /* an empty one isn't none */
+	g_assert_cmpuint(copy->vm->disks->len, ==, 0);
+	g_assert_cmpint(copy->vm->machine, ==, VM_Q35);
+	spec_freep(&copy);
+
+	spec_vm_add_disk(s->vm, "disk0", "/a.qcow2", "qcow2");
+	d = spec_vm_add_disk(s->vm, "cd0", NULL, NULL);
+	d->device = DISK_CDROM;
+	s->vm->vcpus_max = 4;
+	id = spec_vm_disk_id(s->vm, "disk");
+	g_assert_cmpstr(id, ==, "disk1");
+	copy = through_text(s);
+	g_assert_true(same(&spec_struct, s, copy));
+	g_assert_cmpstr(spec_vm_disk(copy->vm, "disk0")->format, ==, "qcow2");
+	g_assert_cmpint(spec_vm_disk(copy->vm, "cd0")->device, ==, DISK_CDROM);
+	spec_vm_remove_disk(copy->vm, "disk0");
+	g_assert_null(spec_vm_disk(copy->vm, "disk0"));
+}
+
 static void test_empty(void)
 {
 	_cleanup_(spec_freep) struct spec *s = spec_new(), *copy = through_text(s);
@@ -280,6 +318,8 @@ static void test_errors(void)
 	check_error("{\"ports\":[{\"proto\":\"tcp\",\"host\":65536}]}",
 		"invalid spec: 'ports[0].host' is 65536, not 0 to 65535");
 	check_error("{\"argv\":[\"a\",2]}", "invalid spec: 'argv[1]' is not a string");
+	check_error("{\"vm\":{\"disks\":[{\"id\":\"a\",\"bus\":\"isa\"}]}}",
+		"invalid spec: 'vm.disks[0].bus' has the unknown value 'isa'");
 	check_error("{\"limits\":{\"memory\":\"1g\"}}",
 		"invalid spec: 'limits.memory' is not a whole number");
 	check_error("{\"rlimits\":[{\"name\":\"core\",\"soft\":18446744073709551616}]}",
@@ -361,6 +401,7 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/spec/full", test_full);
+	g_test_add_func("/spec/machine", test_machine);
 	g_test_add_func("/spec/empty", test_empty);
 	g_test_add_func("/spec/random", test_random);
 	g_test_add_func("/spec/errors", test_errors);
