@@ -12,8 +12,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SPEC_VM_VCPUS_MAX 288
+#define SPEC_VM_VCPUS_MAX 255
 #define SPEC_VM_DISKS_MAX 64
+#define SPEC_VM_PORTS	  8  /* places for disks and cards, when nobody says otherwise */
+#define SPEC_VM_PORTS_MAX 64 /* of q35; other machines have 20 */
 
 enum spec_vm_machine {
 	VM_Q35,
@@ -73,6 +75,11 @@ enum spec_disk_cache {
 	_DISK_CACHE_MAX,
 };
 
+/* A file below a disk: what the disk hasn't got itself is read from there. */
+struct spec_backing {
+	char *path, *format; /* as those of a disk */
+};
+
 struct spec_disk {
 	char *id; /* unique in the machine: letters, digits, '-', '_'; the name of its device and nodes */
 	char *path; /* absolute, or relative to the guest's folder; NULL: a drive without a medium */
@@ -85,6 +92,11 @@ struct spec_disk {
 	bool snapshot; /* what is written is gone at the machine's end */
 	char *serial;  /* what the guest reads as the serial number */
 	int boot;      /* the firmware's order, from 1; 0: not in it */
+	int slot;      /* its place on the machine's bus, from 1: kept, so that names inside stay; 0: none */
+	bool own;      /* its file is the machine's: in the guest's folder */
+	/* struct spec_backing, top first. It was read from the file's header once, when the disk was given: a
+	 * machine that broke into its QEMU can write that header, and would be given any file of the host. */
+	GPtrArray *backing;
 };
 
 struct spec_vm {

@@ -156,6 +156,7 @@ enum kept_fd {
 	KEPT_MACHINE, /* what a machine's lodge-init is talked to by (wire/machine.h) */
 	KEPT_QMP,     /* QEMU's monitor */
 	KEPT_SERIAL,  /* a machine's serial port */
+	KEPT_VNC,     /* where QEMU shall listen for VNC: opened on the host */
 	_KEPT_MAX,
 };
 _Static_assert(_KEPT_MAX <= 6, "kept_fd holds them");

@@ -17,6 +17,7 @@ step_table host_steps = {
 	&step_route, &step_macvlan, &step_ipvlan, &step_netns, &step_dns_socket, &step_name, &step_lease, &step_forwarding,
 	&step_nft_base, &step_nft_network, &step_nft_forget, &step_nft_publish,
 	&step_channel, &step_open, &step_connect, &step_tap, &step_tap_open, &step_blank_disk, &step_helper,
+	&step_copy, &step_disk_create, &step_disk_snapshot, &step_listen, &step_vnc_listen, &step_qmp,
 	&step_module, &step_nic, &step_disk_mount, &step_switch_root,
 	NULL,
 };

@@ -97,6 +97,14 @@ extern const struct step_ops step_tap_open;   /* fd IF: AT_CHILD */
 extern const struct step_ops step_blank_disk; /* path size throwaway("1" or ""): a new sparse file with an empty ext4 */
 extern const struct step_ops step_helper;     /* pidfile socket argv...: AT_HOST, a program that serves the machine at the socket */
 
+/* step-disk.c: what else a machine has that boots by itself */
+extern const struct step_ops step_copy;	      /* path source mode: what is there is replaced */
+extern const struct step_ops step_disk_create; /* path format size backing backing-format: qemu-img; size may be empty with a backing file */
+extern const struct step_ops step_disk_snapshot; /* path what("create"|"apply"|"delete") tag: of a qcow2 that no QEMU has; only create has an undo */
+extern const struct step_ops step_listen;     /* fd path: AT_CHILD, a Unix socket that listens */
+extern const struct step_ops step_vnc_listen; /* address(":N" of 127.0.0.1, or a path): AT_HOST, leaves KEPT_VNC in the executor */
+extern const struct step_ops step_qmp;	      /* command fd("vnc" or ""): what the monitor says to QEMU once it answers, with KEPT_VNC */
+
 /* step-net.c: netlink. IF names an interface; addresses are "10.88.0.2/16". A bridge and the elements of
  * its network belong to the network, not to a guest: they have no undo and stay until the network goes. */
 extern const struct step_ops step_bridge;     /* IF addresses(by ',') mtu: made when not there */
