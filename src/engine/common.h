@@ -16,8 +16,8 @@ GPtrArray *engine_limits(const struct spec *s);
 char *engine_cgroup(const struct engine_start *s);
 
 /* launch.c: slot start. extra: further arguments for the monitor, "KEY=VALUE", NULL-terminated; or NULL. */
-int engine_launch(struct ctx *c, const struct engine_start *s, const char *const *extra, uint32_t flags,
-	struct err *e);
+int engine_launch(struct ctx *c, const struct engine_start *s, const char *const *extra,
+	uint32_t flags, struct err *e);
 
 /* process.c: the first process's id, from the status file, if it is still that process; 0. */
 pid_t engine_first_process(const struct engine_start *s);
@@ -28,5 +28,8 @@ int engine_stats(
 	struct ctx *c, const struct engine_start *s, json_t **ret, uint32_t flags, struct err *e);
 int engine_pids(struct ctx *c, const struct engine_start *s, pid_t **ret, size_t *ret_n,
 	uint32_t flags, struct err *e);
+
+/* The guest's environment with an exec's own on top: a name is there once. g_strfreev() it. */
+char **engine_env(char **first, char **second);
 
 #endif

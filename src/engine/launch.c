@@ -122,8 +122,8 @@ static int first_word(int fd, struct err *e)
 	return (int)head.value;
 }
 
-int engine_launch(struct ctx *c, const struct engine_start *s, const char *const *extra, uint32_t flags,
-	struct err *e)
+int engine_launch(struct ctx *c, const struct engine_start *s, const char *const *extra,
+	uint32_t flags, struct err *e)
 {
 	g_autofree char *path = ctx_program(c, "lodge-monitor");
 	g_auto(GStrv) argv = NULL;

@@ -166,3 +166,22 @@ int engine_pids(struct ctx *c, const struct engine_start *s, pid_t **ret, size_t
 
 	return r < 0 ? err_sys(e, r, "cannot list the processes of '%s'", s->name) : r;
 }
+
+char **engine_env(char **first, char **second)
+{
+	g_autoptr(GPtrArray) all = g_ptr_array_new();
+
+	for (char **e = first; e && *e; e++) {
+		size_t n = strcspn(*e, "=");
+		bool replaced = false;
+
+		for (char **o = second; o && *o; o++)
+			replaced |= strcspn(*o, "=") == n && strncmp(*o, *e, n) == 0;
+		if (!replaced)
+			g_ptr_array_add(all, g_strdup(*e));
+	}
+	for (char **o = second; o && *o; o++)
+		g_ptr_array_add(all, g_strdup(*o));
+	g_ptr_array_add(all, NULL);
+	return (char **)g_ptr_array_free(g_steal_pointer(&all), FALSE);
+}

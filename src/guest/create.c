@@ -393,8 +393,9 @@ static void make_record(struct create *k, const char *id)
 	g->id = g_strdup(id);
 	g->realm = g_strdup(k->q->realm);
 	g->name = k->q->name ? g_strdup(k->q->name) : NULL;
-	g->kind = g_strdup(k->q->machine ? "vm" : "container");
-	g->engine = g_strdup(k->q->machine && !g_str_equal(k->c->engine, "test") ? "vm" : k->c->engine);
+	g->kind = g_strdup(k->spec->vm ? "vm" : "container");
+	g->engine =
+		g_strdup(k->spec->vm && !g_str_equal(k->c->engine, "test") ? "vm" : k->c->engine);
 	g->image = k->image ? g_strdup(k->image->id) : NULL;
 	g->image_name = g_strdup(k->q->image ?: k->spec->rootfs);
 	g->spec = g_strdup(text);
@@ -441,7 +442,9 @@ static void plan_record(const struct create *k, struct plan *p)
 static int plan_folders(const struct create *k, struct plan *p, struct err *e)
 {
 	const struct engine_ops *ops;
-	struct engine_start s = { .id = k->rec->id, .name = k->rec->name, .spec = k->spec, .plan = p };
+	struct engine_start s = {
+		.id = k->rec->id, .name = k->rec->name, .spec = k->spec, .plan = p
+	};
 	int r = guest_engine(k->rec->engine, &ops, e);
 	const char *dir = plan_str(p, "%s/guests/%s", k->c->root, k->rec->id);
 

@@ -66,7 +66,6 @@ struct guest_request {
 	char **argv;		  /* the user's command, NULL: the image's */
 	char **entrypoint;	  /* NULL: the image's; an empty list: none */
 	const char *cidfile;
-	bool machine;		  /* as a virtual machine */
 	bool publish_all;	  /* the ports that the image exposes, too */
 };
 

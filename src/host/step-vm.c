@@ -43,9 +43,9 @@ static int put_at(int fd, const char *number)
 
 /* --- channel --- */
 
-static const char *const channels[] = { [KEPT_MACHINE] = "machine",
-	[KEPT_QMP] = "qmp",
-	[KEPT_SERIAL] = "serial" };
+static const char *const channels[] = {
+	[KEPT_MACHINE] = "machine", [KEPT_QMP] = "qmp", [KEPT_SERIAL] = "serial"
+};
 
 static int channel_run(struct step_run *r, const struct step *s, struct err *e)
 {
@@ -153,9 +153,9 @@ static int tun_open(const char *name)
 
 static void begin(struct nl_buf *b, uint16_t type, int index, bool up)
 {
-	struct ifinfomsg m = { .ifi_index = index,
-		.ifi_flags = up ? IFF_UP : 0,
-		.ifi_change = up ? IFF_UP : 0 };
+	struct ifinfomsg m = {
+		.ifi_index = index, .ifi_flags = up ? IFF_UP : 0, .ifi_change = up ? IFF_UP : 0
+	};
 
 	nl_begin(b, type, NLM_F_ACK, &m, sizeof(m));
 }
@@ -290,7 +290,8 @@ static int blank_disk_run(struct step_run *r, const struct step *s, struct err *
 {
 	static const char *const folders[] = { "/sbin:/usr/sbin:/bin:/usr/bin" };
 	const char *const argv[] = { "mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-E",
-		"lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0,packed_meta_blocks=1",
+		"lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0,packed_meta_"
+		"blocks=1",
 		"-O", s->arg[2][0] ? "^resize_inode,^has_journal" : "^resize_inode", s->arg[0],
 		NULL };
 	int fd, status = 0, code;

@@ -270,7 +270,11 @@ int guest_start(struct monitor *m, struct err *e)
 	m->step_run.data = &x;
 	m->main.exited = m->main.wide = false;
 	m->main.in.fd = m->main.out.fd = m->main.err.fd = -1;
-	if (!m->tty && !m->machine) {
+	if (m->machine) {
+		r = machine_pipe(m, theirs, e);
+		if (r < 0)
+			return r;
+	} else if (!m->tty) {
 		r = session_pipes(&m->main, m->open_stdin, theirs, e);
 		if (r < 0)
 			return r;
@@ -280,6 +284,8 @@ int guest_start(struct monitor *m, struct err *e)
 		closep(&theirs[i]);
 	if (r < 0) {
 		session_done(m, &m->main);
+		if (m->machine)
+			(void)machine_end(m, 0);
 		step_run_done(&m->step_run);
 		m->step_run.trace_fd = trace;
 		drop_plan(m);
@@ -298,7 +304,8 @@ int guest_start(struct monitor *m, struct err *e)
 		} else if (r == 0) {
 			guest_up(m);
 		} else {
-			set_state(m, STATE_STARTING); /* with its process, for who cleans up after us */
+			set_state(m,
+				STATE_STARTING); /* with its process, for who cleans up after us */
 		}
 		return 1;
 	}

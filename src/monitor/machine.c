@@ -24,8 +24,8 @@ static void flush_out(struct machine *k)
 	size_t done = 0;
 
 	while (done < k->out_n && k->channel.fd >= 0) {
-		ssize_t n = send(k->channel.fd, k->out + done, k->out_n - done,
-			MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = send(
+			k->channel.fd, k->out + done, k->out_n - done, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -308,7 +308,8 @@ static void handle(struct monitor *m, const struct machine_frame *f)
 	}
 	if (f->type == MACHINE_DNS) {
 		if (m->machine->dns_fd >= 0)
-			(void)send(m->machine->dns_fd, f->data, f->size, MSG_NOSIGNAL | MSG_DONTWAIT);
+			(void)send(
+				m->machine->dns_fd, f->data, f->size, MSG_NOSIGNAL | MSG_DONTWAIT);
 		return;
 	}
 	if (!s)
@@ -411,7 +412,7 @@ static void console_ready(struct monitor *m, struct source *src, uint32_t events
 {
 	struct machine *k = m->machine;
 	char buf[512];
-	ssize_t n = recv(src->fd, buf, sizeof(buf), MSG_DONTWAIT);
+	ssize_t n = read(src->fd, buf, sizeof(buf));
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -482,6 +483,21 @@ static int begin_inside(struct monitor *m, struct err *e)
 	return 1;
 }
 
+int machine_pipe(struct monitor *m, int theirs[3], struct err *e)
+{
+	struct machine *k = m->machine;
+	int p[2];
+
+	k->channel.fd = k->serial.fd = k->qmp.fd = k->dns_source.fd = k->dns_fd = -1;
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return err_sys(e, -errno, "cannot make a pipe");
+	(void)fcntl(p[0], F_SETFL, O_NONBLOCK);
+	source_init(&k->complaints, p[0], console_ready);
+	theirs[1] = p[1];
+	theirs[2] = fcntl(p[1], F_DUPFD_CLOEXEC, 3);
+	return source_watch(m, &k->complaints, EPOLLIN);
+}
+
 int machine_begin(struct monitor *m, struct err *e)
 {
 	struct machine *k = m->machine;
@@ -491,7 +507,6 @@ int machine_begin(struct monitor *m, struct err *e)
 	k->out_n = k->tail_n = 0;
 	k->reader.used = k->reader.taken = 0;
 	k->dns_fd = k->dns_source.fd = -1;
-	k->channel.fd = k->serial.fd = k->qmp.fd = -1;
 	m->main.remote = !k->full;
 	m->main.window = MACHINE_WINDOW;
 	m->main.uncredited = 0;
@@ -506,6 +521,13 @@ int machine_begin(struct monitor *m, struct err *e)
 	return 0;
 }
 
+/* What is there of a machine that is gone; whatever holds the other end open has nothing to say. */
+static void drain(struct monitor *m, struct source *src)
+{
+	for (int i = 0; i < 64 && src->fd >= 0; i++)
+		console_ready(m, src, EPOLLIN);
+}
+
 int machine_end(struct monitor *m, int status_code)
 {
 	struct machine *k = m->machine;
@@ -516,13 +538,15 @@ int machine_end(struct monitor *m, int status_code)
 		code = m->main.exit_code;
 	else if (!k->full && !k->failed) {
 		/* before its command ended: killed, or its kernel gave up */
-		while (k->serial.fd >= 0 && k->serial.events)
-			console_ready(m, &k->serial, EPOLLIN);
+		drain(m, &k->serial);
+		drain(m, &k->complaints);
 		last_words(k, words, sizeof(words));
 		if (!k->up) {
-			err_set(&m->start_error, -ECHILD, "the machine ended before its command ran%s%s",
+			err_set(&m->start_error, -ECHILD,
+				"the machine ended before its command ran%s%s",
 				words[0] ? ": " : "", words);
-			err_mend(&m->start_error, "give it more memory (-m), or see 'lodge doctor'");
+			err_mend(
+				&m->start_error, "give it more memory (-m), or see 'lodge doctor'");
 			k->failed = true;
 		}
 		if (status_code == 0) /* the machine switched itself off */
@@ -532,6 +556,7 @@ int machine_end(struct monitor *m, int status_code)
 	}
 	source_close(m, &k->channel);
 	source_close(m, &k->serial);
+	source_close(m, &k->complaints);
 	source_close(m, &k->dns_source);
 	k->dns_fd = -1;
 	k->boot_until = 0;

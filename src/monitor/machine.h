@@ -18,16 +18,16 @@ struct qmp_relay;
 
 struct machine {
 	bool full; /* boots by itself: no lodge-init */
-	struct source channel, serial, qmp;
+	struct source channel, serial, qmp, complaints;
 	struct machine_reader reader;
 	char *out; /* what the channel couldn't take yet */
 	size_t out_n, out_size;
 	char *plan; /* the machine's own, encoded; sent when it says HELLO */
 	size_t plan_n;
 	uint32_t last_session;
-	bool up;     /* the command runs */
-	bool told;   /* the end came from inside, with m->main.exit_code */
-	bool failed; /* m->error says why */
+	bool up;	    /* the command runs */
+	bool told;	    /* the end came from inside, with m->main.exit_code */
+	bool failed;	    /* m->error says why */
 	int64_t boot_until; /* monotonic ns; 0: it is up */
 	int boot_timeout;   /* seconds */
 	int dns_fd;	    /* our end of the socket that the DNS server reads; -1 */
@@ -37,6 +37,8 @@ struct machine {
 	struct qmp_relay *relay;
 };
 
+/* A pipe for what QEMU itself complains of: theirs[1] and theirs[2]. Before the plan runs. */
+int machine_pipe(struct monitor *m, int theirs[3], struct err *e);
 /* After the plan has run. The state stays "starting" until the machine says that the command runs. */
 int machine_begin(struct monitor *m, struct err *e);
 /* QEMU is gone: the exit code for the guest. Closes everything. */

@@ -110,8 +110,8 @@ struct monitor {
 	struct machine *machine; /* NULL: a container */
 	struct conn *starter;	 /* waits for MSG_STARTED of a machine's first start */
 	struct err start_error;	 /* why a machine didn't come up */
-	char *cgroup;		/* path for the oom counter, or NULL */
-	struct dns_server *dns; /* NULL: the guest has no network of ours */
+	char *cgroup;		 /* path for the oom counter, or NULL */
+	struct dns_server *dns;	 /* NULL: the guest has no network of ours */
 	struct source dns_source[8];
 	unsigned n_dns;
 
@@ -126,12 +126,12 @@ struct monitor {
 	bool never_up; /* a machine in its first start */
 	bool oom;
 	int restarts;
-	int64_t started, finished_at;		  /* ns since 1970 */
-	int64_t run_since;			  /* monotonic ns */
-	int64_t backoff;			  /* ns, of the next restart */
+	int64_t started, finished_at; /* ns since 1970 */
+	int64_t run_since;	      /* monotonic ns */
+	int64_t backoff;	      /* ns, of the next restart */
 	/* monotonic ns; 0: not set. cut_at: when a machine whose command was killed is switched off */
 	int64_t kill_at, restart_at, drain_until, cut_at;
-	uint64_t my_start;			  /* clock ticks, from /proc/self/stat */
+	uint64_t my_start; /* clock ticks, from /proc/self/stat */
 	uint64_t child_start;
 	char error[ERR_TEXT_MAX];
 };
@@ -172,7 +172,8 @@ bool session_drained(const struct session *s);
 void session_client_ready(struct monitor *m, struct conn *c);
 void session_input(struct monitor *m, struct conn *c, const char *data, size_t size);
 void session_conn_gone(struct monitor *m, struct conn *c);
-void session_output(struct monitor *m, struct session *s, int stream, const char *data, size_t size);
+void session_output(
+	struct monitor *m, struct session *s, int stream, const char *data, size_t size);
 void session_room(struct monitor *m, struct session *s); /* of a machine: it takes input again */
 
 /* log.c */

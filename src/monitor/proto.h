@@ -13,6 +13,7 @@
 
 #define PROTO_VERSION 1
 #define MSG_DATA_MAX  (64 * 1024)
+#define PROTO_FDS_MAX 3
 
 enum msg_type {
 	/* to the monitor */
@@ -25,9 +26,9 @@ enum msg_type {
 	MSG_EXEC, /* payload: an encoded plan of AT_CHILD steps; flags: EXEC_*; with EXEC_FDS three
 			 * descriptors (SCM_RIGHTS) are its standard streams */
 	MSG_WAIT, /* answered with MSG_EXIT when the guest ends for good (flags WAIT_NEXT: at the next exit) */
-	MSG_QMP, /* payload: a QMP command, JSON without an id, for a machine; with up to three descriptors
-		  * (SCM_RIGHTS) that getfd and add-fd take; answered with MSG_QMP_REPLY */
-	MSG_QMP_EVENTS, /* MSG_QMP_EVENT follows for each of QEMU's events */
+	MSG_QMP, /* payload: one command for QEMU's monitor, JSON without an id (wire/qmp.h); up to
+			 * PROTO_FDS_MAX descriptors go to QEMU with it; answered with MSG_QMP_REPLY */
+	MSG_QMP_EVENTS, /* MSG_QMP_EVENT follow, from now on */
 	MSG_SERVE, /* payload: the words of a service of the machine's lodge-init (wire/machine.h); then as
 		    * MSG_EXEC */
 	/* from the monitor */
@@ -36,8 +37,9 @@ enum msg_type {
 	MSG_OUTPUT,	 /* flags: 1 standard output, 2 standard error; payload */
 	MSG_EXIT,	 /* value: wait status as exit code (128+n for a signal); flags: EXIT_* */
 	MSG_ERROR,	 /* value: a code (struct err); payload: "text\0mend" */
-	MSG_QMP_REPLY,	 /* payload: QEMU's line */
-	MSG_QMP_EVENT,	 /* payload: QEMU's line */
+	MSG_QMP_REPLY, /* payload: the reply, JSON: "return" or "error"; flags: QMP_MORE. MSG_ERROR instead when
+			 * QEMU is gone or doesn't answer */
+	MSG_QMP_EVENT, /* payload: an event, JSON; flags: QMP_MORE */
 };
 
 enum {
@@ -56,6 +58,10 @@ enum {
 };
 enum {
 	EXIT_OOM = 1
+};
+
+enum {
+	QMP_MORE = 1 /* another part of the same line follows */
 };
 
 struct msg {

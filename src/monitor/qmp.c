@@ -14,7 +14,6 @@
 #include "wire/qmp.h"
 
 #define WAITING_MAX 256
-#define REPLY_MAX   MSG_DATA_MAX
 
 struct ask {
 	struct ask *next;
@@ -111,6 +110,18 @@ static void next_command(struct monitor *m)
 	}
 }
 
+/* In parts. A client that can't take it now waits for nothing else; its socket's buffer holds a schema. */
+static void send_line(struct conn *c, unsigned type, const struct qmp_line *l)
+{
+	const char *p = l->text;
+	size_t left = l->size;
+
+	for (; left > MSG_DATA_MAX; left -= MSG_DATA_MAX, p += MSG_DATA_MAX)
+		if (!conn_send(c, type, QMP_MORE, 0, p, MSG_DATA_MAX))
+			return;
+	(void)conn_send(c, type, 0, 0, p, left);
+}
+
 static void answered(struct monitor *m, const struct qmp_line *l)
 {
 	struct qmp_relay *q = m->machine->relay;
@@ -120,10 +131,8 @@ static void answered(struct monitor *m, const struct qmp_line *l)
 		return; /* that of qmp_capabilities */
 	q->busy = false;
 	a = take_first(q);
-	if (a->conn && l->size > REPLY_MAX)
-		refuse(a->conn, -E_LIMIT, "QEMU's reply is too long");
-	else if (a->conn)
-		(void)conn_send(a->conn, MSG_QMP_REPLY, 0, 0, l->text, l->size);
+	if (a->conn)
+		send_line(a->conn, MSG_QMP_REPLY, l);
 	ask_free(a);
 	next_command(m);
 }
@@ -132,8 +141,8 @@ static void told_event(struct monitor *m, const struct qmp_line *l)
 {
 	for (struct conn *c = m->conns, *next; c; c = next) {
 		next = c->next;
-		if (c->qmp_events && l->size <= REPLY_MAX)
-			(void)conn_send(c, MSG_QMP_EVENT, 0, 0, l->text, l->size);
+		if (c->qmp_events)
+			send_line(c, MSG_QMP_EVENT, l);
 	}
 }
 
@@ -224,7 +233,8 @@ void qmp_ask(struct monitor *m, struct conn *c, const char *data, size_t n, cons
 	char name[QMP_NAME_MAX];
 
 	if (!m->machine || !m->machine->relay || m->machine->qmp.fd < 0)
-		refuse(c, -E_STATE, m->machine ? "the machine isn't running" : "this guest is not a machine");
+		refuse(c, -E_STATE,
+			m->machine ? "the machine isn't running" : "this guest is not a machine");
 	else if (qmp_check_command(data, n, name) < 0)
 		refuse(c, -E_INVALID, "not a QMP command");
 	else if (m->machine->relay->waiting >= WAITING_MAX)

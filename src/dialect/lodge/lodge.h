@@ -65,7 +65,7 @@ struct run_args {
 	bool detach, sig_proxy;
 	char *detach_keys;
 	/* process */
-	bool interactive, tty, init, rm, privileged, read_only, publish_all, rootfs;
+	bool interactive, tty, init, rm, vm, privileged, read_only, publish_all, rootfs;
 	char *name, *workdir, *user, *entrypoint, *cidfile;
 	char **env, **env_file, **label, **label_file, **group_add;
 	char *stop_signal;

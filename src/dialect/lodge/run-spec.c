@@ -97,6 +97,8 @@ static int fill_process(struct fill *f, struct err *e)
 	s->open_stdin = a->interactive;
 	s->stdin_once = a->interactive && !a->detach;
 	s->init = a->init;
+	if (a->vm)
+		s->vm = spec_vm_new();
 	s->auto_remove = a->rm;
 	s->read_only = a->read_only;
 	s->privileged = a->privileged;

@@ -19,6 +19,7 @@
 	OPT_LIST(0, "group-add", A, group_add, "GROUP", complete_none, "further group"), \
 	OPT_STRING(0, "entrypoint", A, entrypoint, "COMMAND", complete_none, "instead of the image's entry point"), \
 	OPT_FLAG(0, "init", A, init, "run a small init as process 1"), \
+	OPT_FLAG(0, "vm", A, vm, "as a virtual machine with a kernel of its own"), \
 	OPT_FLAG(0, "rm", A, rm, "remove the guest when it ends"), \
 	OPT_STRING(0, "restart", A, restart, "POLICY", complete_restart, "no, on-failure[:N], always, unless-stopped"), \
 	OPT_STRING(0, "stop-signal", A, stop_signal, "SIGNAL", complete_signal, "signal that asks it to end"), \

@@ -24,32 +24,12 @@ static const char *kinds(const struct spec *s, struct plan *p)
 	return plan_str(p, "%s", names->str);
 }
 
-/* The guest's environment with the exec's own on top: a name is there once. */
-static char **merged(char **first, char **second)
-{
-	g_autoptr(GPtrArray) all = g_ptr_array_new();
-
-	for (char **e = first; e && *e; e++) {
-		size_t n = strcspn(*e, "=");
-		bool replaced = false;
-
-		for (char **o = second; o && *o; o++)
-			replaced |= strcspn(*o, "=") == n && strncmp(*o, *e, n) == 0;
-		if (!replaced)
-			g_ptr_array_add(all, g_strdup(*e));
-	}
-	for (char **o = second; o && *o; o++)
-		g_ptr_array_add(all, g_strdup(*o));
-	g_ptr_array_add(all, NULL);
-	return (char **)g_ptr_array_free(g_steal_pointer(&all), FALSE);
-}
-
 int oci_plan_exec(struct ctx *c, const struct engine_start *s, const struct engine_exec *x,
 	struct plan *p, uint32_t flags, struct err *e)
 {
 	const struct spec *spec = s->spec;
 	g_autofree char *cgroup = engine_cgroup(s), *groups = NULL;
-	g_auto(GStrv) env = merged(spec->env, x->env);
+	g_auto(GStrv) env = engine_env(spec->env, x->env);
 	const char *cwd = x->cwd ? x->cwd : spec->cwd;
 	int r;
 

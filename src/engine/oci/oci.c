@@ -26,13 +26,14 @@ static int oci_start(struct ctx *c, const struct engine_start *s, uint32_t flags
 }
 
 /* Overlay's folders, and where the root is mounted. */
-static int oci_plan_create(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e)
+static int oci_plan_create(
+	struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e)
 {
 	static const char *const folders[] = { "upper", "work", "root" };
 
 	for (guint i = 0; i < G_N_ELEMENTS(folders); i++)
-		plan_add(s->plan, AT_HOST, &step_mkdir, plan_str(s->plan, "%s/%s", s->dir, folders[i]),
-			"755");
+		plan_add(s->plan, AT_HOST, &step_mkdir,
+			plan_str(s->plan, "%s/%s", s->dir, folders[i]), "755");
 	return 0;
 }
 

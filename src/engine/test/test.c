@@ -149,7 +149,8 @@ static int test_pids(struct ctx *c, const struct engine_start *s, pid_t **ret, s
 	return 0;
 }
 
-static int test_plan_create(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e)
+static int test_plan_create(
+	struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e)
 {
 	plan_add(s->plan, AT_HOST, &step_mkdir, plan_str(s->plan, "%s/upper", s->dir), "755");
 	return 0;

@@ -255,10 +255,11 @@ bool vm_kvm_works(struct ctx *c, const char **ret_why, bool *ret_first)
 	}
 	if (strcmp(text, "works") == 0)
 		return true;
-	*ret_why = strcmp(text, "absent") == 0 ? "this host has no /dev/kvm"
-		 : strcmp(text, "hangs") == 0  ? "64-bit code hangs in this host's /dev/kvm"
-		 : strcmp(text, "slow") == 0   ? "this host's /dev/kvm interprets instruction by instruction"
-					       : "this host's /dev/kvm doesn't work";
+	*ret_why = strcmp(text, "absent") == 0	? "this host has no /dev/kvm"
+		   : strcmp(text, "hangs") == 0 ? "64-bit code hangs in this host's /dev/kvm"
+		   : strcmp(text, "slow") == 0
+			   ? "this host's /dev/kvm interprets instruction by instruction"
+			   : "this host's /dev/kvm doesn't work";
 	return false;
 }
 

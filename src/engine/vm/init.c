@@ -18,13 +18,14 @@
 #define MEMORY_MIN     (INT64_C(64) << 20)
 #define CPUS_MAX       64
 #define SHM_DEFAULT    (INT64_C(64) << 20)
-#define MMIO_SLOTS     20 /* microvm has 24 with its second IOAPIC; some are taken already */
+#define MMIO_SLOTS     20      /* microvm has 24 with its second IOAPIC; some are taken already */
 #define ROOT	       "/root" /* in the initramfs */
 
 struct inside {
 	struct vm_build *b;
 	GPtrArray *features; /* of the kernel: names */
 	bool many;	     /* layers: by SCSI, which has room for them */
+	bool own_mounts;
 };
 
 /* A step of the machine's own plan. */
@@ -34,8 +35,9 @@ struct inside {
 
 static int check_spec(const struct spec *s, struct err *e)
 {
-	static const char *const shared[_NS_MAX] = { [NS_PID] = "--pid", [NS_NET] = "--network",
-		[NS_UTS] = "--uts", [NS_IPC] = "--ipc" };
+	static const char *const shared[_NS_MAX] = {
+		[NS_PID] = "--pid", [NS_NET] = "--network", [NS_UTS] = "--uts", [NS_IPC] = "--ipc"
+	};
 
 	for (int i = 0; i < _NS_MAX; i++)
 		if (shared[i] && s->ns[i].mode != NS_PRIVATE)
@@ -43,13 +45,16 @@ static int check_spec(const struct spec *s, struct err *e)
 				"a machine shares no namespaces with the host or others: %s",
 				shared[i]);
 	if (s->devices->len > 0)
-		return err_set(e, -E_UNSUPPORTED, "a machine can't have the host's devices: --device");
+		return err_set(
+			e, -E_UNSUPPORTED, "a machine can't have the host's devices: --device");
 	if (s->uid_map->len > 0)
 		return err_set(e, -E_UNSUPPORTED, "a machine has ids of its own: --userns");
 	if (s->rootfs)
 		return err_set(e, -E_UNSUPPORTED, "a machine can't start from a folder: --rootfs");
-	if (s->seccomp && strcmp(s->seccomp, "default") != 0 && strcmp(s->seccomp, "unconfined") != 0)
-		return err_set(e, -E_UNSUPPORTED, "a machine has a kernel of its own: seccomp profiles don't apply");
+	if (s->seccomp && strcmp(s->seccomp, "default") != 0 &&
+		strcmp(s->seccomp, "unconfined") != 0)
+		return err_set(e, -E_UNSUPPORTED,
+			"a machine has a kernel of its own: seccomp profiles don't apply");
 	if (s->limits.memory && s->limits.memory < MEMORY_MIN) {
 		err_set(e, -E_LIMIT, "a machine needs at least %d MiB of memory",
 			(int)(MEMORY_MIN >> 20));
@@ -74,8 +79,9 @@ static unsigned cpus(const struct spec *s)
 /* What the kernel needs to be told: no probing for what a machine of ours hasn't got. */
 static const char *kernel_words(struct vm_build *b)
 {
-	GString *w = g_string_new("console=ttyS0 quiet loglevel=0 panic=-1 nokaslr mitigations=off "
-				  "random.trust_cpu=on cryptomgr.notests audit=0 apparmor=0 8250.nr_uarts=1");
+	GString *w = g_string_new(
+		"console=ttyS0 quiet loglevel=0 panic=-1 nokaslr mitigations=off "
+		"random.trust_cpu=on cryptomgr.notests audit=0 apparmor=0 8250.nr_uarts=1");
 	const char *kept;
 
 	if (!b->kvm) {
@@ -85,14 +91,16 @@ static const char *kernel_words(struct vm_build *b)
 
 		if (g_file_get_contents("/proc/cpuinfo", &info, NULL, NULL) &&
 			(mhz = strstr(info, "cpu MHz")) && (mhz = strchr(mhz, ':')))
-			g_string_append_printf(w, " tsc_early_khz=%.0f", g_ascii_strtod(mhz + 1, NULL) * 1000);
+			g_string_append_printf(
+				w, " tsc_early_khz=%.0f", g_ascii_strtod(mhz + 1, NULL) * 1000);
 	}
 	kept = plan_str(b->p, "%s", w->str);
 	g_string_free(w, TRUE);
 	return kept;
 }
 
-static void machine_words(struct vm_build *b, const struct vm_kernel *kernel, int64_t memory, bool shared)
+static void machine_words(
+	struct vm_build *b, const struct vm_kernel *kernel, int64_t memory, bool shared)
 {
 	const struct spec *s = b->spec;
 	unsigned n = cpus(s);
@@ -103,11 +111,14 @@ static void machine_words(struct vm_build *b, const struct vm_kernel *kernel, in
 	if (b->kvm)
 		vm_arg(b, "-accel", "kvm", "-cpu", "host");
 	else
-		vm_arg(b, "-accel", n > 1 ? "tcg,thread=multi" : "tcg,thread=single", "-cpu", "max");
+		vm_arg(b, "-accel", n > 1 ? "tcg,thread=multi" : "tcg,thread=single", "-cpu",
+			"max");
 	vm_argf(b, "-smp", "%u", n);
 	vm_argf(b, "-m", "%" G_GINT64_FORMAT "M", memory >> 20);
 	if (shared)
-		vm_argf(b, "-object", "memory-backend-memfd,id=ram,size=%" G_GINT64_FORMAT "M,share=on", memory >> 20);
+		vm_argf(b, "-object",
+			"memory-backend-memfd,id=ram,size=%" G_GINT64_FORMAT "M,share=on",
+			memory >> 20);
 	vm_arg(b, "-bios", "qboot.rom");
 	vm_argf(b, "-kernel", "/dev/fd/%u", vm_fd_open(b, kernel->vmlinux, false));
 	vm_argf(b, "-initrd", "/dev/fd/%u", vm_fd_open(b, kernel->initrd, false));
@@ -127,11 +138,13 @@ static void disk(struct inside *k, const char *name, const char *path, bool writ
 	const char *file = vm_file(b, path, write);
 
 	vm_argf(b, "-blockdev",
-		"driver=raw,node-name=%s,read-only=%s%s,file.driver=file,file.locking=off,file.filename=%s%s",
+		"driver=raw,node-name=%s,read-only=%s%s,file.driver=file,file.locking=off,file."
+		"filename=%s%s",
 		name, write ? "off" : "on", write ? ",discard=unmap" : "", file,
 		write && b->spec->auto_remove ? ",cache.no-flush=on" : "");
 	vm_argf(b, "-device",
-		k->many ? "scsi-hd,bus=scsi.0,drive=%s,serial=%s" : "virtio-blk-device,drive=%s,serial=%s",
+		k->many ? "scsi-hd,bus=scsi.0,drive=%s,serial=%s"
+			: "virtio-blk-device,drive=%s,serial=%s",
 		name, name);
 }
 
@@ -157,7 +170,8 @@ static int plan_root(struct inside *k, struct err *e)
 		const char *name = plan_str(b->p, "l%u", n), *at = plan_str(b->p, "/l/%u", n);
 
 		if (!b->c->explain && access(file, R_OK) < 0) {
-			err_set(e, -E_UNSUPPORTED, "the layer '%s' is unpacked in a folder here", s->layers[n]);
+			err_set(e, -E_UNSUPPORTED, "the layer '%s' is unpacked in a folder here",
+				s->layers[n]);
 			err_mend(e, "import the image again where EROFS is there");
 			return -E_UNSUPPORTED;
 		}
@@ -178,9 +192,9 @@ static int plan_root(struct inside *k, struct err *e)
 /* What a container has; the kernel is the machine's own, so nothing of it is hidden. */
 static void plan_kernel_files(struct inside *k)
 {
-	static const char *const device[][3] = { { "/dev/null", "1", "3" }, { "/dev/zero", "1", "5" },
-		{ "/dev/full", "1", "7" }, { "/dev/random", "1", "8" }, { "/dev/urandom", "1", "9" },
-		{ "/dev/tty", "5", "0" } };
+	static const char *const device[][3] = { { "/dev/null", "1", "3" },
+		{ "/dev/zero", "1", "5" }, { "/dev/full", "1", "7" }, { "/dev/random", "1", "8" },
+		{ "/dev/urandom", "1", "9" }, { "/dev/tty", "5", "0" } };
 	const struct spec *s = k->b->spec;
 	const char *shm = plan_str(k->b->p, "mode=1777,size=%" G_GINT64_FORMAT,
 		s->shm_size > 0 ? s->shm_size : SHM_DEFAULT);
@@ -196,13 +210,17 @@ static void plan_kernel_files(struct inside *k)
 	}
 	in(k, AT_HOST, &step_mount_in, ROOT, "devpts", "/dev/pts", "devpts", "nosuid,noexec",
 		"newinstance,ptmxmode=0666,mode=0620,gid=5");
-	in(k, AT_HOST, &step_mount_in, ROOT, "shm", "/dev/shm", "tmpfs", "nosuid,nodev,noexec", shm);
-	in(k, AT_HOST, &step_mount_in, ROOT, "mqueue", "/dev/mqueue", "mqueue", "nosuid,nodev,noexec", "");
+	in(k, AT_HOST, &step_mount_in, ROOT, "shm", "/dev/shm", "tmpfs", "nosuid,nodev,noexec",
+		shm);
+	in(k, AT_HOST, &step_mount_in, ROOT, "mqueue", "/dev/mqueue", "mqueue",
+		"nosuid,nodev,noexec", "");
 	in(k, AT_HOST, &step_dev_links, ROOT);
 	in(k, AT_HOST, &step_mount_in, ROOT, "sysfs", "/sys", "sysfs", "nosuid,nodev,noexec", "");
-	in(k, AT_HOST, &step_mount_in, ROOT, "cgroup", "/sys/fs/cgroup", "cgroup2", "nosuid,nodev,noexec", "");
+	in(k, AT_HOST, &step_mount_in, ROOT, "cgroup", "/sys/fs/cgroup", "cgroup2",
+		"nosuid,nodev,noexec", "");
 	if (s->init)
-		in(k, AT_HOST, &step_bind, ROOT, "/init", "/dev/lodge-init", "bind,rprivate", "file");
+		in(k, AT_HOST, &step_bind, ROOT, "/init", "/dev/lodge-init", "bind,rprivate",
+			"file");
 }
 
 /* /etc/hosts and its like, as they are bound in a container. */
@@ -212,7 +230,8 @@ static void plan_etc(struct inside *k)
 	const struct {
 		const char *name, *text;
 	} file[] = {
-		{ "hostname", b->spec->hostname ? plan_str(b->p, "%s\n", b->spec->hostname) : NULL },
+		{ "hostname",
+			b->spec->hostname ? plan_str(b->p, "%s\n", b->spec->hostname) : NULL },
 		{ "hosts", b->s->hosts },
 		{ "resolv.conf", b->s->resolv_conf },
 	};
@@ -266,22 +285,25 @@ static int plan_share(struct inside *k, const struct spec_mount *m, unsigned n, 
 		    !g_file_test(m->source, G_FILE_TEST_IS_DIR);
 
 	if (!program) {
-		err_set(e, -E_UNSUPPORTED, "a machine reaches '%s' by virtiofsd, which is missing", m->source);
+		err_set(e, -E_UNSUPPORTED, "a machine reaches '%s' by virtiofsd, which is missing",
+			m->source);
 		err_mend(e, "install qemu-system-common (virtiofsd)");
 		return -E_UNSUPPORTED;
 	}
 	if (file) {
 		const char *folder = plan_str(b->p, "%s/share%u", b->s->dir, n);
 
+		if (!k->own_mounts) /* of the monitor and virtiofsd alone, and gone with them */
+			plan_add(b->p, AT_HOST, &step_own_mounts);
+		k->own_mounts = true;
 		plan_add(b->p, AT_HOST, &step_mkdirs, folder, "700");
-		plan_addf(b->p, AT_HOST, 0, &step_share_file, m->source, plan_str(b->p, "%s/file", folder), NULL);
+		plan_add(b->p, AT_HOST, &step_bind, "/", m->source,
+			plan_str(b->p, "%s/file", folder), "bind,rprivate", "file");
 		served = folder;
 	}
 	plan_addf(b->p, AT_HOST, 0, &step_helper, plan_str(b->p, "%s.pid", socket), socket, program,
 		plan_str(b->p, "--socket-path=%s", socket), "-o",
-		plan_str(b->p, "source=%s,cache=auto,sandbox=namespace,xattr%s", served,
-			m->read_only ? "" : ""),
-		NULL);
+		plan_str(b->p, "source=%s,cache=auto,sandbox=namespace,xattr", served), NULL);
 	vm_argf(b, "-chardev", "socket,id=%s,fd=%u", tag, vm_fd_connect(b, socket));
 	vm_argf(b, "-device", "vhost-user-fs-device,chardev=%s,tag=%s", tag, tag);
 	if (!file) {
@@ -324,7 +346,8 @@ static int plan_mounts(struct inside *k, struct err *e)
 			m->read_only ? "nosuid,nodev,noexec,ro" : "nosuid,nodev,noexec",
 			m->size > 0 ? plan_str(k->b->p, "mode=%o,size=%" G_GINT64_FORMAT,
 					      m->mode < 0 ? 01777 : (unsigned)m->mode, m->size)
-				    : plan_str(k->b->p, "mode=%o", m->mode < 0 ? 01777 : (unsigned)m->mode));
+				    : plan_str(k->b->p, "mode=%o",
+					      m->mode < 0 ? 01777 : (unsigned)m->mode));
 	}
 	return r;
 }
@@ -342,7 +365,8 @@ static int plan_network(struct inside *k, struct err *e)
 	if (n > 0)
 		g_ptr_array_add(k->features, (char *)"net");
 	for (guint i = 0; i < mac->len; i++) {
-		vm_argf(b, "-device", "virtio-net-device,netdev=n%u,mac=%s", i, (char *)mac->pdata[i]);
+		vm_argf(b, "-device", "virtio-net-device,netdev=n%u,mac=%s", i,
+			(char *)mac->pdata[i]);
 	}
 	return 0;
 }
@@ -394,8 +418,10 @@ static void plan_rlimits(struct inside *k)
 		const struct spec_rlimit *l = g_ptr_array_index(s->rlimits, i);
 
 		in(k, AT_CHILD, &step_rlimit, l->name,
-			l->soft == UINT64_MAX ? "unlimited" : plan_str(k->b->p, "%" G_GUINT64_FORMAT, l->soft),
-			l->hard == UINT64_MAX ? "unlimited" : plan_str(k->b->p, "%" G_GUINT64_FORMAT, l->hard));
+			l->soft == UINT64_MAX ? "unlimited"
+					      : plan_str(k->b->p, "%" G_GUINT64_FORMAT, l->soft),
+			l->hard == UINT64_MAX ? "unlimited"
+					      : plan_str(k->b->p, "%" G_GUINT64_FORMAT, l->hard));
 	}
 }
 
@@ -410,7 +436,8 @@ static void plan_argv(struct inside *k)
 	}
 	for (char **a = s->argv; *a; a++)
 		g_ptr_array_add(argv, *a);
-	plan_addv(k->b->p, AT_CHILD, STEP_MACHINE, &step_exec, (const char *const *)argv->pdata, argv->len);
+	plan_addv(k->b->p, AT_CHILD, STEP_MACHINE, &step_exec, (const char *const *)argv->pdata,
+		argv->len);
 }
 
 static void plan_command(struct inside *k)
@@ -503,7 +530,8 @@ int vm_plan_init(struct vm_build *b, struct err *e)
 	r = plan_inside(&k, kernel, e);
 	if (r < 0)
 		return r;
-	vm_arg(b, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+	vm_arg(b, "-sandbox",
+		"on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
 	return vm_plan_process(b, e);
 }
 
@@ -513,7 +541,8 @@ int vm_plan_exec(struct ctx *c, const struct engine_start *s, const struct engin
 	struct plan *p, uint32_t flags, struct err *e)
 {
 	const struct spec *spec = s->spec;
-	g_autofree char *groups = spec->groups && !x->user ? g_strjoinv(",", spec->groups) : g_strdup("");
+	g_autofree char *groups =
+		spec->groups && !x->user ? g_strjoinv(",", spec->groups) : g_strdup("");
 	g_auto(GStrv) env = engine_env(spec->env, x->env);
 	const char *cwd = x->cwd ? x->cwd : spec->cwd;
 
@@ -529,7 +558,10 @@ int vm_plan_exec(struct ctx *c, const struct engine_start *s, const struct engin
 	plan_add(p, AT_CHILD, &step_umask, "022");
 	plan_add(p, AT_CHILD, &step_cwd, cwd && cwd[0] ? cwd : "/");
 	plan_user(p, 0, spec, x->privileged || spec->privileged,
-		x->user ? x->user : spec->user ? spec->user : "", groups);
+		x->user	     ? x->user
+		: spec->user ? spec->user
+			     : "",
+		groups);
 	plan_addv(p, AT_CHILD, 0, &step_exec, (const char *const *)x->argv, g_strv_length(x->argv));
 	return ENGINE_CARRIED;
 }

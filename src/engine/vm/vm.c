@@ -8,10 +8,11 @@
 /* Sparse: what of it isn't written takes no room. */
 #define DISK_SIZE "68719476736"
 
-static int vm_plan_create(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e)
+static int vm_plan_create(
+	struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e)
 {
-	plan_add(s->plan, AT_HOST, &step_blank_disk, plan_str(s->plan, "%s/disk", s->dir), DISK_SIZE,
-		s->spec->auto_remove ? "1" : "");
+	plan_add(s->plan, AT_HOST, &step_blank_disk, plan_str(s->plan, "%s/disk", s->dir),
+		DISK_SIZE, s->spec->auto_remove ? "1" : "");
 	return 0;
 }
 
