@@ -3,9 +3,9 @@
 
 #include <fcntl.h>
 
-#define MAGIC		0x514649fbu /* "QFI\xfb" */
+#define MAGIC		  0x514649fbu /* "QFI\xfb" */
 #define INCOMPAT_EXTERNAL (UINT64_C(1) << 2)
-#define SIZE_V2		72
+#define SIZE_V2		  72
 
 static uint32_t be32(const uint8_t *p)
 {

@@ -12,11 +12,11 @@
 
 struct qcow2_header {
 	uint32_t version;
-	uint64_t size;	   /* bytes that a guest sees */
-	uint64_t backing;  /* offset of the name of the file below; 0: none */
+	uint64_t size;	  /* bytes that a guest sees */
+	uint64_t backing; /* offset of the name of the file below; 0: none */
 	uint32_t snapshots;
 	bool encrypted;
-	bool external;	   /* its data lies in another file that it names */
+	bool external; /* its data lies in another file that it names */
 };
 
 #define QCOW2_HEADER_SIZE 104

@@ -287,8 +287,8 @@ static int listen_at(const char *path, mode_t mode)
 			return -EEXIST;
 		(void)unlinkat(dir, name + 1, 0);
 	}
-	if ((size_t)snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/%s", dir, name + 1) >=
-		sizeof(a.sun_path))
+	if ((size_t)snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/%s", dir,
+		    name + 1) >= sizeof(a.sun_path))
 		return -ENAMETOOLONG;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -391,8 +391,8 @@ static int qmp_run(struct step_run *r, const struct step *s, struct err *e)
 
 static void qmp_show(const struct step *s, struct text *t)
 {
-	text_addf(t, "# to QEMU%s%s: %s", s->arg[1][0] ? ", with the descriptor of " : "", s->arg[1],
-		s->arg[0]);
+	text_addf(t, "# to QEMU%s%s: %s", s->arg[1][0] ? ", with the descriptor of " : "",
+		s->arg[1], s->arg[0]);
 }
 
 const struct step_ops step_qmp = {

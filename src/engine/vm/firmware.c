@@ -30,8 +30,8 @@ static bool has_word(const json_t *list, const char *word)
 /* "pc-q35-*", for the type "q35". */
 static bool has_machine(const json_t *target, const char *machine)
 {
-	g_autofree char *name = g_strdup_printf(
-		"pc-%s-7.2", strcmp(machine, "pc") == 0 ? "i440fx" : machine);
+	g_autofree char *name =
+		g_strdup_printf("pc-%s-7.2", strcmp(machine, "pc") == 0 ? "i440fx" : machine);
 	const json_t *v;
 	size_t i;
 
@@ -61,7 +61,8 @@ bool vm_firmware_suits(
 	size_t i;
 
 	if (!has_word(json_object_get(j, "interface-types"), "uefi") || !device ||
-		strcmp(device, "flash") != 0 || (mode && strcmp(mode, "split") != 0) || !code || !vars)
+		strcmp(device, "flash") != 0 || (mode && strcmp(mode, "split") != 0) || !code ||
+		!vars)
 		return false;
 	/* signed programs only, or a board that we don't ask for */
 	if (has_word(features, "enrolled-keys") || has_word(features, "requires-smm"))
@@ -124,8 +125,8 @@ static json_t *load(const char *const *folders, const char *name)
 }
 
 /* code NULL: any. */
-static bool find_in(const char *const *folders, const char *machine, const char *wanted, char **ret_code,
-	char **ret_vars)
+static bool find_in(const char *const *folders, const char *machine, const char *wanted,
+	char **ret_code, char **ret_vars)
 {
 	g_autoptr(GPtrArray) names = names_in(folders);
 	bool found = false;
@@ -146,8 +147,8 @@ static bool find_in(const char *const *folders, const char *machine, const char 
 	return found;
 }
 
-int vm_firmware_find(const char *const *folders, const char *machine, char **ret_code, char **ret_vars,
-	struct err *e)
+int vm_firmware_find(const char *const *folders, const char *machine, char **ret_code,
+	char **ret_vars, struct err *e)
 {
 	if (find_in(folders ?: default_folders, machine, NULL, ret_code, ret_vars))
 		return 0;
@@ -158,7 +159,8 @@ int vm_firmware_find(const char *const *folders, const char *machine, char **ret
 		*ret_vars = g_strdup(known[i][1]);
 		return 0;
 	}
-	err_set(e, -E_UNSUPPORTED, "there is no UEFI firmware for the machine type '%s' here", machine);
+	err_set(e, -E_UNSUPPORTED, "there is no UEFI firmware for the machine type '%s' here",
+		machine);
 	err_mend(e, "install ovmf, or use --firmware bios");
 	return -E_UNSUPPORTED;
 }
@@ -176,5 +178,6 @@ int vm_firmware_vars(const char *code, char **ret, struct err *e)
 			*ret = g_strdup(known[i][1]);
 			return 0;
 		}
-	return err_set(e, -E_UNSUPPORTED, "there are no empty variables for the firmware '%s'", code);
+	return err_set(
+		e, -E_UNSUPPORTED, "there are no empty variables for the firmware '%s'", code);
 }

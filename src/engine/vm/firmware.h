@@ -10,13 +10,16 @@
 #include <jansson.h>
 #include "base/err.h"
 
-#define VM_FIRMWARE_FOLDERS { "/etc/qemu/firmware", "/usr/share/qemu/firmware", NULL }
+#define VM_FIRMWARE_FOLDERS                                            \
+	{                                                              \
+		"/etc/qemu/firmware", "/usr/share/qemu/firmware", NULL \
+	}
 
 /* Firmware for a machine type ("q35", "pc") without Secure Boot: absolute paths of its code and of empty variables.
  * folders: those of the descriptors; the first file of a name counts, sorted by name. -E_UNSUPPORTED with the
  * mend. Caller frees both. */
-int vm_firmware_find(const char *const *folders, const char *machine, char **ret_code, char **ret_vars,
-	struct err *e);
+int vm_firmware_find(const char *const *folders, const char *machine, char **ret_code,
+	char **ret_vars, struct err *e);
 /* The empty variables that belong to code. Caller frees. */
 int vm_firmware_vars(const char *code, char **ret, struct err *e);
 

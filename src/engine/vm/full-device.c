@@ -22,7 +22,9 @@ static enum spec_disk_bus default_bus(const struct spec_vm *vm, const struct spe
 		return DISK_BUS_VIRTIO;
 	if (d->device == DISK_FLOPPY)
 		return DISK_BUS_AUTO; /* its own */
-	return vm->machine == VM_Q35 ? DISK_BUS_SATA : vm->machine == VM_PC ? DISK_BUS_IDE : DISK_BUS_SCSI;
+	return vm->machine == VM_Q35  ? DISK_BUS_SATA
+	       : vm->machine == VM_PC ? DISK_BUS_IDE
+				      : DISK_BUS_SCSI;
 }
 
 static int places_of(const struct spec_vm *vm, enum spec_disk_bus bus)
@@ -68,8 +70,9 @@ static int free_place(const struct spec *s, enum spec_disk_bus bus)
 
 static int no_place(const struct spec *s, enum spec_disk_bus bus, const char *what, struct err *e)
 {
-	err_set(e, -E_LIMIT, "no place for '%s': the machine's %d places of bus '%s' are taken", what,
-		places_of(s->vm, bus), bus == DISK_BUS_AUTO ? "floppy" : spec_disk_buses[bus]);
+	err_set(e, -E_LIMIT, "no place for '%s': the machine's %d places of bus '%s' are taken",
+		what, places_of(s->vm, bus),
+		bus == DISK_BUS_AUTO ? "floppy" : spec_disk_buses[bus]);
 	if (bus != DISK_BUS_SCSI)
 		err_mend(e, "take something out, or use bus=scsi, which has %d", SCSI_TARGETS);
 	return -E_LIMIT;
@@ -77,11 +80,13 @@ static int no_place(const struct spec *s, enum spec_disk_bus bus, const char *wh
 
 static void choose_ports(struct spec *s)
 {
-	int used = (int)s->networks->len, most = s->vm->machine == VM_Q35 ? SPEC_VM_PORTS_MAX : PC_PORTS;
+	int used = (int)s->networks->len,
+	    most = s->vm->machine == VM_Q35 ? SPEC_VM_PORTS_MAX : PC_PORTS;
 
 	for (guint i = 0; i < s->vm->disks->len; i++)
 		used += ((const struct spec_disk *)s->vm->disks->pdata[i])->bus == DISK_BUS_VIRTIO;
-	s->vm->ports = s->vm->machine == VM_Q35 ? CLAMP(used + SPARE_PORTS, SPEC_VM_PORTS, most) : most;
+	s->vm->ports =
+		s->vm->machine == VM_Q35 ? CLAMP(used + SPARE_PORTS, SPEC_VM_PORTS, most) : most;
 }
 
 static int place_disks(struct spec *s, struct err *e)
@@ -138,8 +143,8 @@ int vm_full_place(struct spec *s, const char *id, struct err *e)
 	if (!vm->ports)
 		choose_ports(s);
 	if (!vm->uuid)
-		vm->uuid = g_strdup_printf("%.8s-%.4s-%.4s-%.4s-%.12s", id, id + 8, id + 12, id + 16,
-			id + 20);
+		vm->uuid = g_strdup_printf(
+			"%.8s-%.4s-%.4s-%.4s-%.12s", id, id + 8, id + 12, id + 16, id + 20);
 	/* cards first: their names inside come from their places */
 	r = place_nics(s, id, e);
 	return r < 0 ? r : place_disks(s, e);
@@ -308,7 +313,8 @@ json_t *vm_disk_node(const struct spec_disk *d, const char *name, const char *fo
 	json_object_set_new(o, "file", f);
 	if (below)
 		put(o, "backing", below);
-	else if (strcmp(format, "qcow2") == 0 || strcmp(format, "qed") == 0 || strcmp(format, "vmdk") == 0)
+	else if (strcmp(format, "qcow2") == 0 || strcmp(format, "qed") == 0 ||
+		 strcmp(format, "vmdk") == 0)
 		json_object_set_new(o, "backing", json_null());
 	return o;
 }

@@ -4,13 +4,22 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/ctx.h"
 #include "engine/vm/firmware.h"
 #include "host/steps.h"
 
 #define MIB (INT64_C(1) << 20)
 
 /* PCI slots of the devices that stay; disks and cards come behind them, see full-device.c. */
-enum slot { SLOT_VGA = 2, SLOT_USB, SLOT_BALLOON, SLOT_RNG, SLOT_SERIAL, SLOT_SCSI, SLOT_SATA };
+enum slot {
+	SLOT_VGA = 2,
+	SLOT_USB,
+	SLOT_BALLOON,
+	SLOT_RNG,
+	SLOT_SERIAL,
+	SLOT_SCSI,
+	SLOT_SATA
+};
 #define Q35_PORTS_AT 0x10
 #define ROOT_PORTS   8 /* in a slot */
 
@@ -24,7 +33,8 @@ static int unsupported(struct err *e, const char *text)
 static bool is_id(const char *s)
 {
 	return s[0] && strlen(s) <= 32 && g_ascii_isalpha(s[0]) &&
-	       strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == strlen(s);
+	       strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") ==
+		       strlen(s);
 }
 
 /* -1: not one. */
@@ -32,7 +42,8 @@ static int64_t vnc_display(const char *s)
 {
 	guint64 n;
 
-	return s[0] == ':' && g_ascii_string_to_unsigned(s + 1, 10, 0, 59635, &n, NULL) ? (int64_t)n : -1;
+	return s[0] == ':' && g_ascii_string_to_unsigned(s + 1, 10, 0, 59635, &n, NULL) ? (int64_t)n
+											: -1;
 }
 
 static int check_bus(const struct spec_vm *vm, const struct spec_disk *d, struct err *e)
@@ -43,9 +54,12 @@ static int check_bus(const struct spec_vm *vm, const struct spec_disk *d, struct
 		return err_set(e, -E_INVALID, "disk '%s': a floppy has a bus of its own", d->id);
 	if (d->device == DISK_CDROM && d->bus == DISK_BUS_VIRTIO)
 		return err_set(e, -E_UNSUPPORTED,
-			"disk '%s': there are no CD drives on the bus 'virtio'; use scsi, sata or ide", d->id);
+			"disk '%s': there are no CD drives on the bus 'virtio'; use scsi, sata or "
+			"ide",
+			d->id);
 	if (d->device == DISK_CDROM && d->bus == DISK_BUS_USB)
-		return err_set(e, -E_UNSUPPORTED, "disk '%s': a CD drive can't be on the bus 'usb'", d->id);
+		return err_set(e, -E_UNSUPPORTED, "disk '%s': a CD drive can't be on the bus 'usb'",
+			d->id);
 	if (vm->machine == VM_MICROVM && (old || d->device == DISK_FLOPPY))
 		return err_set(e, -E_UNSUPPORTED,
 			"disk '%s': a microvm has virtio, scsi and usb disks only", d->id);
@@ -72,7 +86,8 @@ static int check_disk(const struct spec_vm *vm, const struct spec_disk *d, struc
 	if (d->path && !d->format)
 		return err_set(e, -E_INVALID, "disk '%s' has no format", d->id);
 	if (d->serial && strlen(d->serial) > 20)
-		return err_set(e, -E_INVALID, "disk '%s': a serial number has at most 20 characters", d->id);
+		return err_set(e, -E_INVALID,
+			"disk '%s': a serial number has at most 20 characters", d->id);
 	return check_bus(vm, d, e);
 }
 
@@ -83,7 +98,8 @@ static int check_boot(const struct spec_vm *vm, struct err *e)
 	for (guint i = 0; i < vm->disks->len; i++)
 		medium |= ((const struct spec_disk *)vm->disks->pdata[i])->path != NULL;
 	if (!vm->kernel && (vm->initrd || vm->cmdline))
-		return err_set(e, -E_INVALID, "%s needs a kernel", vm->initrd ? "an initrd" : "a kernel command line");
+		return err_set(e, -E_INVALID, "%s needs a kernel",
+			vm->initrd ? "an initrd" : "a kernel command line");
 	if (!vm->kernel && !medium) {
 		err_set(e, -E_INVALID, "the machine has nothing to boot from");
 		err_mend(e, "give it a disk, a CD or a kernel");
@@ -106,20 +122,25 @@ static int check_numbers(const struct spec *s, struct err *e)
 	int64_t memory = s->limits.memory ? s->limits.memory : VM_FULL_MEMORY;
 
 	if (memory < VM_FULL_MEMORY_MIN) {
-		err_set(e, -E_LIMIT, "a machine needs at least %d MiB of memory", (int)(VM_FULL_MEMORY_MIN / MIB));
+		err_set(e, -E_LIMIT, "a machine needs at least %d MiB of memory",
+			(int)(VM_FULL_MEMORY_MIN / MIB));
 		err_mend(e, "give it more with -m");
 		return -E_LIMIT;
 	}
 	if (vm->balloon < 0 || vm->balloon > memory)
-		return err_set(e, -E_LIMIT, "the machine has %" G_GINT64_FORMAT " MiB of memory", memory / MIB);
+		return err_set(e, -E_LIMIT, "the machine has %" G_GINT64_FORMAT " MiB of memory",
+			memory / MIB);
 	if (vm->balloon && vm->no_balloon)
 		return err_set(e, -E_INVALID, "the machine has no balloon");
 	if (vm->vcpus < 0 || vm->vcpus_max < 0 || MAX(vm->vcpus, vm->vcpus_max) > SPEC_VM_VCPUS_MAX)
-		return err_set(e, -E_LIMIT, "a machine has at most %d processors", SPEC_VM_VCPUS_MAX);
+		return err_set(
+			e, -E_LIMIT, "a machine has at most %d processors", SPEC_VM_VCPUS_MAX);
 	if (vm->vcpus_max && vm->vcpus_max < MAX(vm->vcpus, 1))
-		return err_set(e, -E_INVALID, "%d processors are more than the most, %d", vm->vcpus, vm->vcpus_max);
+		return err_set(e, -E_INVALID, "%d processors are more than the most, %d", vm->vcpus,
+			vm->vcpus_max);
 	if (vm->vnc && vm->vnc[0] != '/' && vnc_display(vm->vnc) < 0)
-		return err_set(e, -E_INVALID, "invalid VNC address '%s': not :N or an absolute path", vm->vnc);
+		return err_set(e, -E_INVALID,
+			"invalid VNC address '%s': not :N or an absolute path", vm->vnc);
 	if (vm->vnc && vm->vga == VM_VGA_NONE)
 		return err_set(e, -E_INVALID, "VNC needs a screen: vga is none");
 	return 0;
@@ -190,7 +211,9 @@ static int choose_accel(struct vm_build *b, const char *why, struct err *e)
 	if (b->kvm)
 		vm_arg(b, "-accel", "kvm", "-cpu", vm->cpu ?: "host");
 	else
-		vm_arg(b, "-accel", vm->vcpus > 1 || vm->vcpus_max > 1 ? "tcg,thread=multi" : "tcg,thread=single",
+		vm_arg(b, "-accel",
+			vm->vcpus > 1 || vm->vcpus_max > 1 ? "tcg,thread=multi"
+							   : "tcg,thread=single",
 			"-cpu", vm->cpu ?: "max");
 	return 0;
 }
@@ -211,8 +234,10 @@ static int firmware(struct vm_build *b, struct err *e)
 		return -E_UNSUPPORTED;
 	}
 	arg_json(b, "-blockdev",
-		vm_disk_node(&none, "uefi", "raw", vm_file(b, vm->firmware_code, false), NULL, true));
-	arg_json(b, "-blockdev", vm_disk_node(&none, "vars", "raw", vm_file(b, vars, true), NULL, false));
+		vm_disk_node(
+			&none, "uefi", "raw", vm_file(b, vm->firmware_code, false), NULL, true));
+	arg_json(b, "-blockdev",
+		vm_disk_node(&none, "vars", "raw", vm_file(b, vars, true), NULL, false));
 	return 0;
 }
 
@@ -225,15 +250,18 @@ static void board(struct vm_build *b)
 	const char *text = vm->vga == VM_VGA_NONE && !vm->no_serial ? ",graphics=off" : "";
 
 	if (vm->machine == VM_MICROVM)
-		vm_argf(b, "-machine", "microvm,acpi=on,pcie=on,rtc=on,isa-serial=%s", vm->no_serial ? "off" : "on");
+		vm_argf(b, "-machine", "microvm,acpi=on,pcie=on,rtc=on,isa-serial=%s",
+			vm->no_serial ? "off" : "on");
 	else
 		vm_argf(b, "-machine", "%s%s%s", spec_vm_machines[vm->machine], text,
 			vm->firmware == VM_UEFI ? ",pflash0=uefi,pflash1=vars" : "");
 	if (most > n)
-		vm_argf(b, "-smp", "cpus=%d,maxcpus=%d,sockets=%d,cores=1,threads=1", n, most, most);
+		vm_argf(b, "-smp", "cpus=%d,maxcpus=%d,sockets=%d,cores=1,threads=1", n, most,
+			most);
 	else
 		vm_argf(b, "-smp", "%d", n);
-	vm_argf(b, "-m", "%" G_GINT64_FORMAT "M", (s->limits.memory ? s->limits.memory : VM_FULL_MEMORY) / MIB);
+	vm_argf(b, "-m", "%" G_GINT64_FORMAT "M",
+		(s->limits.memory ? s->limits.memory : VM_FULL_MEMORY) / MIB);
 	vm_argf(b, "-uuid", "%s", vm->uuid);
 	if (vm->machine != VM_MICROVM)
 		vm_arg(b, "-boot", "strict=on");
@@ -242,7 +270,8 @@ static void board(struct vm_build *b)
 /* --- a kernel ----------------------------------------------------------------------------------------------------------- */
 
 /* QEMU opens these by name, as its own user, who may read what anybody may. */
-static int kernel_file(struct vm_build *b, const char *option, const char *path, const char *name, struct err *e)
+static int kernel_file(
+	struct vm_build *b, const char *option, const char *path, const char *name, struct err *e)
 {
 	struct stat st;
 
@@ -295,11 +324,12 @@ static void root_ports(struct vm_build *b)
 		char id[16], addr[16];
 
 		(void)g_snprintf(id, sizeof(id), "port%d", i + 1);
-		(void)g_snprintf(addr, sizeof(addr), "0x%x.%d", Q35_PORTS_AT + i / ROOT_PORTS, i % ROOT_PORTS);
+		(void)g_snprintf(addr, sizeof(addr), "0x%x.%d", Q35_PORTS_AT + i / ROOT_PORTS,
+			i % ROOT_PORTS);
 		arg_json(b, "-device",
-			json_pack("{s:s, s:s, s:s, s:s, s:i, s:b}", "driver", "pcie-root-port", "id", id,
-				"bus", "pcie.0", "addr", addr, "chassis", i + 1, "multifunction",
-				i % ROOT_PORTS == 0));
+			json_pack("{s:s, s:s, s:s, s:s, s:i, s:b}", "driver", "pcie-root-port",
+				"id", id, "bus", "pcie.0", "addr", addr, "chassis", i + 1,
+				"multifunction", i % ROOT_PORTS == 0));
 	}
 }
 
@@ -330,7 +360,8 @@ static const char *backing(struct vm_build *b, const struct spec_disk *d)
 		g_autofree char *path = vm_disk_path(b->s->dir, k->path);
 		const char *name = plan_str(b->p, "%s-b%u", d->id, i);
 
-		arg_json(b, "-blockdev", vm_disk_node(d, name, k->format, vm_file(b, path, false), below, true));
+		arg_json(b, "-blockdev",
+			vm_disk_node(d, name, k->format, vm_file(b, path, false), below, true));
 		below = name;
 	}
 	return below;
@@ -349,13 +380,18 @@ static void disk(struct vm_build *b, const struct spec_disk *d)
 			const char *top = plan_str(b->p, "%s/%s.volatile", b->s->dir, d->id);
 			const char *name = plan_str(b->p, "%s-base", d->id);
 
-			plan_add(b->p, AT_HOST, &step_disk_create, top, "qcow2", "", path, d->format);
+			plan_add(b->p, AT_HOST, &step_disk_create, top, "qcow2", "", path,
+				d->format);
 			arg_json(b, "-blockdev",
-				vm_disk_node(d, name, d->format, vm_file(b, path, false), below, true));
-			arg_json(b, "-blockdev", vm_disk_node(d, d->id, "qcow2", vm_file(b, top, true), name, false));
+				vm_disk_node(
+					d, name, d->format, vm_file(b, path, false), below, true));
+			arg_json(b, "-blockdev",
+				vm_disk_node(
+					d, d->id, "qcow2", vm_file(b, top, true), name, false));
 		} else {
 			arg_json(b, "-blockdev",
-				vm_disk_node(d, d->id, d->format, vm_file(b, path, !read_only), below, read_only));
+				vm_disk_node(d, d->id, d->format, vm_file(b, path, !read_only),
+					below, read_only));
 		}
 	}
 	arg_json(b, "-device", vm_disk_device(b->spec->vm, d));
@@ -372,7 +408,8 @@ static int network(struct vm_build *b, struct err *e)
 		const struct spec_attach *a = b->spec->networks->pdata[i];
 
 		arg_json(b, "-device",
-			vm_nic_device(b->spec->vm, mac->pdata[i], a->slot, plan_str(b->p, "n%d", i)));
+			vm_nic_device(
+				b->spec->vm, mac->pdata[i], a->slot, plan_str(b->p, "n%d", i)));
 	}
 	return n;
 }
@@ -421,12 +458,16 @@ static void serial(struct vm_build *b)
 		plan_add(b->opened, AT_CHILD, &step_listen, plan_str(b->p, "%u", fd),
 			plan_str(b->p, "%s/agent", b->s->run_dir));
 		vm_argf(b, "-chardev", "socket,id=agent,fd=%u,server=on,wait=off", fd);
-		vm_arg(b, "-device", "virtserialport,id=agent-port,bus=ports.0,nr=1,chardev=agent,name=" VM_AGENT_PORT);
+		vm_arg(b, "-device",
+			"virtserialport,id=agent-port,bus=ports.0,nr=1,chardev=agent,"
+			"name=" VM_AGENT_PORT);
 	}
 	if (vm->boot_report) {
 		/* nobody may be there to listen, and it must not fill the host's disk: QEMU keeps the end of it */
 		vm_argf(b, "-chardev", "ringbuf,id=boot,size=%d", VM_BOOT_BYTES);
-		vm_arg(b, "-device", "virtserialport,id=boot-port,bus=ports.0,nr=2,chardev=boot,name=" VM_BOOT_PORT);
+		vm_arg(b, "-device",
+			"virtserialport,id=boot-port,bus=ports.0,nr=2,chardev=boot,"
+			"name=" VM_BOOT_PORT);
 	}
 }
 
@@ -442,7 +483,9 @@ static void small_devices(struct vm_build *b)
 	}
 	if (vm->balloon)
 		plan_add(b->p, AT_PARENT, &step_qmp,
-			plan_str(b->p, "{\"execute\":\"balloon\",\"arguments\":{\"value\":%" G_GINT64_FORMAT "}}",
+			plan_str(b->p,
+				"{\"execute\":\"balloon\",\"arguments\":{\"value\":"
+				"%" G_GINT64_FORMAT "}}",
 				vm->balloon),
 			"");
 	if (vm->incoming)
@@ -476,7 +519,8 @@ int vm_full_argv(struct vm_build *b, const char *kvm_why, struct err *e)
 	if (r < 0)
 		return r;
 	small_devices(b);
-	vm_arg(b, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+	vm_arg(b, "-sandbox",
+		"on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
 	return 0;
 }
 
@@ -500,6 +544,7 @@ int vm_plan_full_create(struct ctx *c, const struct engine_start *s, struct err 
 	r = vm_firmware_vars(vm->firmware_code, &vars, e);
 	if (r < 0)
 		return r;
-	plan_add(s->plan, AT_HOST, &step_copy, plan_str(s->plan, "%s/vars.fd", s->dir), vars, "600");
+	plan_add(
+		s->plan, AT_HOST, &step_copy, plan_str(s->plan, "%s/vars.fd", s->dir), vars, "600");
 	return 0;
 }
