@@ -73,6 +73,7 @@ static const struct json_field disk_fields[] = {
 	JSON_INT(struct spec_disk, boot, "boot", 0),
 	JSON_INT(struct spec_disk, slot, "slot", 0),
 	JSON_BOOL(struct spec_disk, own, "own"),
+	JSON_INT64(struct spec_disk, size, "size", 0),
 	JSON_LIST(struct spec_disk, backing, "backing", &backing_struct),
 	JSON_END
 };

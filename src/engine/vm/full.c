@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/ctx.h"
+#include "engine/vm/disks.h"
 #include "engine/vm/firmware.h"
 #include "host/steps.h"
 
@@ -528,9 +529,21 @@ int vm_plan_full(struct vm_build *b, const char *kvm_why, struct err *e)
 {
 	int r = vm_full_check(b->spec, e);
 
+	if (r >= 0 && !b->c->explain)
+		r = vm_disks_check(b->spec, b->s->dir, e);
 	if (r >= 0)
 		r = vm_full_argv(b, kvm_why, e);
 	return r < 0 ? r : vm_plan_process(b, e);
+}
+
+static void plan_own_disk(const struct engine_start *s, const struct spec_disk *d)
+{
+	const struct spec_backing *below = d->backing->len ? d->backing->pdata[0] : NULL;
+	struct plan *p = s->plan;
+
+	plan_add(p, AT_HOST, &step_disk_create, plan_str(p, "%s/%s", s->dir, d->path), d->format,
+		d->size ? plan_str(p, "%" G_GINT64_FORMAT, d->size) : "", below ? below->path : "",
+		below ? below->format : "");
 }
 
 int vm_plan_full_create(struct ctx *c, const struct engine_start *s, struct err *e)
@@ -539,12 +552,17 @@ int vm_plan_full_create(struct ctx *c, const struct engine_start *s, struct err 
 	g_autofree char *vars = NULL;
 	int r;
 
+	for (guint i = 0; i < vm->disks->len; i++) {
+		const struct spec_disk *d = vm->disks->pdata[i];
+
+		if (d->own && (d->size || d->backing->len))
+			plan_own_disk(s, d);
+	}
 	if (vm->firmware != VM_UEFI)
 		return 0;
 	r = vm_firmware_vars(vm->firmware_code, &vars, e);
 	if (r < 0)
 		return r;
-	plan_add(
-		s->plan, AT_HOST, &step_copy, plan_str(s->plan, "%s/vars.fd", s->dir), vars, "600");
+	plan_add(s->plan, AT_HOST, &step_copy, plan_str(s->plan, "%s/vars.fd", s->dir), vars, "600");
 	return 0;
 }
