@@ -4,8 +4,9 @@
 
 /*
  * Images: what a guest starts from. An image is a configuration (a JSON blob whose digest is the image's
- * id: OCI image-spec, config.md; docker image-spec v1.3) and layers (store/layer.h). Where an image comes
- * from is in archive.h (docker save, OCI archives and layouts, root file systems) and mirror.h
+ * id: OCI image-spec, config.md; docker image-spec v1.3) and layers (store/layer.h), or a disk instead of
+ * layers (store/disk.h): a whole machine's, with a boot loader and a kernel of its own. Where an image comes
+ * from is in archive.h (docker save, OCI archives and layouts, root file systems, disks) and mirror.h
  * (distribution mirrors, busybox).
  *
  * References are as image/ref.h reads them; ids may be cut. Whatever changes the store is a journalled
@@ -80,6 +81,29 @@ bool image_has_label(const struct image_config *i, const char *label);
 int image_history(struct ctx *c, const char *ref, json_t **ret, struct err *e);
 /* One object, as `docker image inspect` has it. */
 int image_inspect(struct ctx *c, const char *ref, json_t **ret, struct err *e);
+
+/* --- disks --------------------------------------------------------------------------------------------- */
+
+/*
+ * What a machine boots from. The file is the store's and is never written again: a guest gets an overlay of
+ * its own over it. It stays while a guest's record names the image (guest_record.image). It has no backing
+ * file, and QEMU must be told the format, so that it never looks for one by the content.
+ */
+struct image_disk {
+	char *id;     /* of the image */
+	char *path;   /* ROOT/disks/HEX.FORMAT, absolute */
+	char *format; /* QEMU's name: "qcow2" */
+	int64_t size; /* bytes that the guest sees */
+	char *arch;   /* "amd64" */
+};
+void image_disk_free(struct image_disk *d);
+void image_disk_freep(struct image_disk **d);
+
+/* -E_NOTFOUND as image_resolve; -E_INVALID with a mend for an image of layers. */
+int image_disk(struct ctx *c, const char *ref, struct image_disk **ret, struct err *e);
+
+/* -E_INVALID with a mend when i, which the user called ref, is a disk: for those who need layers. Pure. */
+int image_need_layers(const struct image_record *i, const char *ref, struct err *e);
 
 /* --- for those who make images ------------------------------------------------------------------------ */
 
