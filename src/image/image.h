@@ -43,6 +43,8 @@ struct image_config {
 	char *arch, *os, *variant, *author; /* arch and os never NULL */
 	int64_t created;		    /* nanoseconds since 1970; 0: not given */
 	char **diff_ids;		    /* lowest layer first; never NULL */
+	char *disk, *disk_format; /* digest of the disk's file, QEMU's name; NULL: layers. Both or none */
+	int64_t disk_size;	  /* bytes that a guest sees */
 	json_t *raw;			    /* the whole document */
 };
 void image_config_free(struct image_config *i);
@@ -107,6 +109,13 @@ int image_need_layers(const struct image_record *i, const char *ref, struct err 
 
 /* --- for those who make images ------------------------------------------------------------------------ */
 
+/* A disk, in a configuration: {"disk": {"digest", "format", "size"}} beside "rootfs", which has no layers then. A
+ * member of our own: OCI's images have none. */
+struct image_new_disk {
+	const char *digest, *format;
+	int64_t size;
+};
+
 /* What a new image says of itself, beside its layers. */
 struct image_new {
 	const char *arch, *os;			   /* NULL: this host's, "linux" */
@@ -115,6 +124,7 @@ struct image_new {
 	json_t *config; /* {"Env": [...], "Cmd": [...]}; borrowed; NULL: empty */
 	const char *const *diff_ids;
 	unsigned n_diff_ids;
+	const struct image_new_disk *disk; /* NULL: layers */
 };
 /* The configuration's JSON text. Caller frees. Pure. */
 char *image_config_text(const struct image_new *n);
@@ -126,7 +136,7 @@ const char *image_arch(void);
  * LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME, WORKDIR, HEALTHCHECK, as in a Dockerfile. -E_INVALID. Pure. */
 int image_change(json_t *config, const char *instruction, struct err *e);
 
-/* Records an image whose layers are there: blobs, record and names (full), one plan. An image that is there
+/* Records an image whose layers (or disk) are there: blobs, record and names (full), one plan. An image that is there
  * already gets the names. manifest: its bytes, or NULL. *ret_id: caller frees; NULL: not wanted. */
 int image_add(struct ctx *c, const char *config, size_t config_size, const char *manifest,
 	size_t manifest_size, const char *const *names, char **ret_id, struct err *e);

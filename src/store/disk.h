@@ -25,6 +25,12 @@ int disk_keep(struct ctx *c, const char *file, const char *format,
 	void (*tell)(void *data, int64_t bytes), void *data, char **ret_digest, int64_t *ret_bytes,
 	struct err *e);
 
+/* A word that can end a file's name: "qcow2". NULL isn't one. Pure. */
+bool disk_is_format(const char *s);
+
+/* Reads and hashes all of it. -E_CORRUPT. */
+int disk_verify(const char *path, const char *digest, struct err *e);
+
 /* Removes disks that no image names. The caller holds the lock exclusively, see content_collect(). Returns how
  * many; *ret_bytes: on disk. */
 int disk_collect(struct ctx *c, int64_t *ret_bytes, struct err *e);
