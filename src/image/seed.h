@@ -8,7 +8,7 @@
  *
  * NoCloud (cloud-init, datasources/nocloud.rst): volume "cidata" with meta-data, user-data, vendor-data and
  * network-config. Config drive (datasources/configdrive.rst; OpenStack's layout): volume "config-2" with
- * openstack/latest/{meta_data.json,user_data,vendor_data.json,network_data.json or content}.
+ * openstack/latest/{meta_data.json,user_data,vendor_data.json,network_data.json}.
  *
  * The user's files go onto the CD byte for byte. What is added (keys, the user's name, the report) goes into
  * meta-data and vendor-data, which cloud-init merges below what the user says.
@@ -48,6 +48,8 @@ struct seed_nic {
 	int mtu;		      /* 0: the guest's */
 };
 
+/* A config drive has no place for a network_config of the user's, nor for search domains of nics:
+ * -E_UNSUPPORTED. */
 struct seed {
 	enum seed_form form;
 	const char *instance_id; /* another one makes cloud-init do all again, as on a first boot */
@@ -110,7 +112,7 @@ struct seed_host_key {
 	char *fingerprint; /* "SHA256:...", made here */
 };
 struct seed_result {
-	char *status;	   /* "done", "error", or "disabled" (cloud-init didn't run) */
+	char *status;	   /* "done", or "error": errors says why */
 	char *boot;	   /* the guest's boot id, "" if it told none */
 	char *datasource;  /* "DataSourceNoCloud [seed=/dev/sr0][dsmode=net]" */
 	char *instance_id; /* what the guest took for its own */
