@@ -52,6 +52,7 @@ static void backing_free(void *p);
 static const struct json_field backing_fields[] = {
 	JSON_STRING(struct spec_backing, path, "path", JSON_REQUIRED),
 	JSON_STRING(struct spec_backing, format, "format", JSON_REQUIRED),
+	JSON_STRING(struct spec_backing, snapshot, "snapshot", 0),
 	JSON_END
 };
 static const struct json_struct backing_struct = {

@@ -78,6 +78,7 @@ enum spec_disk_cache {
 /* A file below a disk: what the disk hasn't got itself is read from there. */
 struct spec_backing {
 	char *path, *format; /* as those of a disk */
+	char *snapshot;	     /* the external snapshot whose state of the disk it is, or NULL */
 };
 
 struct spec_disk {
@@ -93,7 +94,8 @@ struct spec_disk {
 	char *serial;  /* what the guest reads as the serial number */
 	int boot;      /* the firmware's order, from 1; 0: not in it */
 	int slot; /* its place on the machine's bus, from 1: kept, so that names inside stay; 0: none */
-	bool own; /* its file is the machine's: in the guest's folder */
+	bool own; /* its file is the machine's, in the guest's folder: made and removed with it */
+	int64_t size; /* of an own one: bytes that the guest sees; 0: those of the file below */
 	/* struct spec_backing, top first. It was read from the file's header once, when the disk was given: a
 	 * machine that broke into its QEMU can write that header, and would be given any file of the host. */
 	GPtrArray *backing;
