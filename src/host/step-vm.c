@@ -7,6 +7,7 @@
 #include "host/steps.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/if_tun.h>
@@ -399,6 +400,18 @@ static int helper_note(const char *file, pid_t pid)
 	return write(to, path, (size_t)k) == k ? 0 : -EIO;
 }
 
+/* What the helper says: SOCKET.log. */
+static int helper_log(const char *socket_path, int flags)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s.log", socket_path) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	if (flags < 0)
+		return RET_NERRNO(unlink(path));
+	return RET_NERRNO(open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600));
+}
+
 /*
  * A program that serves the machine over a socket and ends with it (virtiofsd). It is a child of the
  * executor, which is the machine's monitor, and dies with that too.
@@ -415,8 +428,11 @@ static int helper_run(struct step_run *r, const struct step *s, struct err *e)
 	if (pid < 0)
 		return -errno;
 	if (pid == 0) {
+		int log = helper_log(socket_path, O_WRONLY | O_CREAT | O_TRUNC);
 		sigset_t none;
 
+		if (log >= 0 && (dup2(log, 1) < 0 || dup2(log, 2) < 0))
+			_exit(127);
 		(void)sigemptyset(&none);
 		(void)sigprocmask(SIG_SETMASK, &none, NULL);
 		(void)execvp(s->arg[2], (char *const *)(uintptr_t)(s->arg + 2));
@@ -446,6 +462,7 @@ static int helper_undo(struct step_run *r, const struct step *s, struct err *e)
 		(void)kill(pid, SIGKILL);
 	(void)unlink(s->arg[0]);
 	(void)unlink(s->arg[1]);
+	(void)helper_log(s->arg[1], -1);
 	return 0;
 }
 
