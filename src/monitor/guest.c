@@ -454,7 +454,11 @@ static void finish_run(struct monitor *m)
 	stop_dns(m);
 	session_done(m, &m->main);
 	log_end(&m->log);
+	m->step_run.keep_taps = !again;
 	undo(m, again ? UNDO_RESTART : UNDO_ENDED);
+	if (!again) /* see step "tap" */
+		for (unsigned i = KEPT_TAP; i < _KEPT_MAX; i++)
+			m->step_run.kept_fd[i] = -1;
 	step_run_done(&m->step_run);
 	m->step_run.trace_fd = trace;
 	m->main.pid = 0;
