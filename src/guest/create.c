@@ -67,6 +67,8 @@ static int load_image(struct create *k, struct err *e)
 		return 0;
 	}
 	r = image_resolve(k->c, k->q->image, &k->image, e);
+	if (r >= 0)
+		r = image_need_layers(k->image, k->q->image, e);
 	if (r == -EACCES && k->c->explain) {
 		k->config = g_new0(struct image_config, 1);
 		return unknown_image(k);
