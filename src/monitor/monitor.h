@@ -53,7 +53,6 @@ struct session {
 	char *stalled;		    /* a message that some client couldn't take yet */
 	size_t stalled_size;
 	int64_t last_read; /* monotonic ns */
-	bool wide;	   /* its pipe */
 };
 
 struct conn {
@@ -113,6 +112,7 @@ struct monitor {
 	bool stop_asked; /* by a user: no restart */
 	bool finished;
 	bool oom;
+	bool buffers_used; /* so much that the memory should go back */
 	int restarts;
 	int64_t started, finished_at;		  /* ns since 1970 */
 	int64_t run_since;			  /* monotonic ns */
@@ -147,10 +147,12 @@ bool session_drained(const struct session *s);
 void session_client_ready(struct monitor *m, struct conn *c);
 void session_input(struct monitor *m, struct conn *c, const char *data, size_t size);
 void session_conn_gone(struct monitor *m, struct conn *c);
+void streams_idle(struct monitor *m); /* gives the memory of the buffers back */
 
 /* log.c */
 int log_open(struct log *l, const char *path, int64_t max_size, int max_files);
 void log_write(struct log *l, int stream, const char *data, size_t size);
+void log_idle(struct log *l);
 void log_end(struct log *l); /* of a run: a line without an end is ended */
 
 /* conn.c */
