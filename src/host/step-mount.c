@@ -381,8 +381,7 @@ static int copy_foreign_tree(const char *ns, const char *path, unsigned flags, s
 	if (own < 0 || there < 0 || setns(there, CLONE_NEWNS) < 0)
 		return err_sys(e, -errno, "cannot look into the mount namespace '%s'", ns);
 	root = open_root("/");
-	at = root < 0 ? root
-		      : path_open_in(root, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0, 0);
+	at = root < 0 ? root : path_open_in(root, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0, 0);
 	mnt = at < 0 ? at : copy_tree(at, "", flags | AT_EMPTY_PATH);
 	if (setns(own, CLONE_NEWNS) < 0) {
 		closep(&mnt);
