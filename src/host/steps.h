@@ -51,6 +51,7 @@ extern const struct step_ops step_private;   /* propagation: "rprivate|rslave|..
 extern const struct step_ops step_overlay;   /* target lower(by ':', top first) upper work options */
 extern const struct step_ops step_mount;     /* source target type flags data: of the host or of the new root */
 extern const struct step_ops step_bind;	     /* root source target flags kind("dir"|"file"|"auto"): target is made in root, resolved in root */
+extern const struct step_ops step_bind_from; /* as bind, and ns: source is a folder in another guest's mount namespace */
 extern const struct step_ops step_mount_in;  /* root source target type flags data: target is made in root, resolved in root */
 extern const struct step_ops step_pivot;     /* root */
 extern const struct step_ops step_mask;	     /* path...: hides files and folders of the new root; absent ones are skipped */

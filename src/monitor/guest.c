@@ -268,7 +268,7 @@ int guest_start(struct monitor *m, struct err *e)
 	m->step_run.trace_fd = trace;
 	m->step_run.in_child = start_in_child;
 	m->step_run.data = &x;
-	m->main.exited = m->main.wide = false;
+	m->main.exited = false;
 	m->main.in.fd = m->main.out.fd = m->main.err.fd = -1;
 	if (m->machine) {
 		r = machine_pipe(m, theirs, e);
