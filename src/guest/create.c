@@ -515,6 +515,7 @@ static int fill_machine(struct create *k, const char *id, struct err *e)
 	int r = 0;
 
 	k->config = g_new0(struct image_config, 1);
+	k->new_volumes = g_ptr_array_new();
 	if (k->q->image)
 		r = image_resolve(k->c, k->q->image, &k->image, e);
 	if (r == -EACCES && k->c->explain)

@@ -108,6 +108,7 @@ static void machine_words(
 	vm_argf(b, "-name", "%s", vm_escape(b, b->s->name));
 	vm_arg(b, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none");
 	vm_argf(b, "-machine", "microvm,graphics=off%s", shared ? ",memory-backend=ram" : "");
+	vm_arg(b, "-global", "virtio-mmio.force-legacy=false");
 	if (b->kvm)
 		vm_arg(b, "-accel", "kvm", "-cpu", "host");
 	else

@@ -12,10 +12,13 @@
 static int vm_plan_create(
 	struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e)
 {
+	bool throwaway = s->spec->auto_remove;
+
 	if (s->spec->vm->full)
 		return vm_plan_full_create(c, s, e);
 	plan_add(s->plan, AT_HOST, &step_blank_disk, plan_str(s->plan, "%s/disk", s->dir),
-		DISK_SIZE, s->spec->auto_remove ? "1" : "");
+		DISK_SIZE, throwaway ? "1" : "",
+		plan_str(s->plan, "%s/cache/blank%s.ext4", c->root, throwaway ? "-throwaway" : ""));
 	return 0;
 }
 
