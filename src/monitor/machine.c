@@ -392,12 +392,13 @@ static void dns_answer_ready(struct monitor *m, struct source *src, uint32_t eve
 static void begin_dns(struct monitor *m)
 {
 	struct machine *k = m->machine;
+	const char *names, *upstreams;
 	int sv[2];
 
-	if (!guest_wants_dns(m) ||
+	if (!guest_dns(m, &names, &upstreams) ||
 		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv) < 0)
 		return;
-	if (!guest_begin_dns(m, sv[1], true)) {
+	if (!guest_begin_dns(m, sv[1], names, upstreams, true)) {
 		(void)close(sv[0]);
 		return;
 	}
@@ -518,6 +519,8 @@ int machine_begin(struct monitor *m, struct err *e)
 	/* what comes out of the serial port is the output of the guest, and what it types goes in there */
 	m->main.out.fd = take_fd(m, KEPT_SERIAL);
 	k->up = true;
+	if (lan_begin(m) < 0)
+		return err_set(e, -ENOMEM, "the machine's network has no servers");
 	return 0;
 }
 
@@ -576,6 +579,7 @@ int machine_end(struct monitor *m, int status_code)
 	free(k->out);
 	k->plan = k->out = NULL;
 	k->out_n = k->out_size = 0;
+	lan_end(m);
 	qmp_end(m);
 	return code;
 }
