@@ -6,7 +6,9 @@
 #include <string.h>
 #include "image/seed-priv.h"
 
-#define ISO_MAX (256 << 20) /* bytes; texts have limits far below */
+#define ISO_MAX	  (256 << 20)	   /* bytes; texts have limits far below */
+#define LABEL_AT  (16 * 2048 + 40) /* of the primary volume descriptor, ECMA-119, 8.4.7 */
+#define LABEL_MAX 32
 
 /* The functions by their own names, so that the calls read as the library's manual does. */
 #define FUNCTIONS(X)                       \
@@ -118,7 +120,12 @@ int seed_iso(const GPtrArray *files, const char *volume, GByteArray **ret, struc
 		ok = add_folders(&l, a, f->path, folders) &&
 		     add_entry(&l, a, f->path, AE_IFREG, f->data, f->size);
 	}
-	ok = ok && l.archive_write_close(a) == ARCHIVE_OK;
+	ok = ok && l.archive_write_close(a) == ARCHIVE_OK && out->len > LABEL_AT + LABEL_MAX;
+	if (ok) {
+		/* libarchive writes it in capitals here, as it is in the Joliet descriptor only */
+		memset(out->data + LABEL_AT, ' ', LABEL_MAX);
+		memcpy(out->data + LABEL_AT, volume, strlen(volume));
+	}
 	if (!ok)
 		r = err_set(e, -EIO, "cannot make the seed's CD: %s",
 			l.archive_error_string(a) ? l.archive_error_string(a) : "too large");

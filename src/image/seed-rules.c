@@ -64,7 +64,7 @@ const char seed_rules_cloud_config[] =
 	"fqdn:s\n"
 	"fs_setup:l{[]:M{cmd:ls{[]:s} device:s extra_opts:ls{[]:s} filesystem:s label:s overwrite:b "
 	"partition:is replace_fs:s}}\n"
-	"groups:m{*:ls{[]:s}}\n"
+	"groups:lms{*:ls{[]:s} []:ms{*:ls{[]:s}}}\n"
 	"growpart:M{devices:l{[]:s} ignore_growroot_disabled:b mode:bs=auto|false|gpart|growpart|off}\n"
 	"grub-dpkg:m\n"
 	"grub_dpkg:M{enabled:b grub-efi/install_devices:s grub-pc/install_devices:s "
