@@ -92,7 +92,8 @@ static int set(struct seed *s, struct seed_nic *n, GPtrArray *keys, GPtrArray *a
 
 static int make(int argc, char **argv)
 {
-	GPtrArray *keys = g_ptr_array_new(), *addresses = g_ptr_array_new(), *dns = g_ptr_array_new();
+	GPtrArray *keys = g_ptr_array_new(), *addresses = g_ptr_array_new(),
+		  *dns = g_ptr_array_new();
 	struct seed_nic n = { 0 };
 	struct seed s = { .nics = &n };
 	struct ctx c = { 0 };

@@ -129,7 +129,8 @@ static void test_qcow2(void)
 
 static void test_vmdk(void)
 {
-	struct file f = { "KDMV\1" }, text = { "# Disk DescriptorFile\nRW 1 FLAT \"/etc/shadow\" 0\n" };
+	struct file f = { "KDMV\1" },
+		    text = { "# Disk DescriptorFile\nRW 1 FLAT \"/etc/shadow\" 0\n" };
 	struct err e = { 0 };
 	int64_t size;
 

@@ -29,13 +29,14 @@ static const struct {
 	{ SEED_USER_DATA,
 		"#cloud-config\nwrite_files:\n- &a {path: /a}\n- {<<: *a, content: [b]}\n",
 		"user-data 'F' line 4, column 21: 'write_files[1].content' is a list", NULL },
-	{ SEED_VENDOR_DATA, "#cloud-config\nhostname: [\n", "vendor-data 'F' line 3, column 1: ",
-		NULL },
+	{ SEED_VENDOR_DATA, "#cloud-config\nhostname: [\n",
+		"vendor-data 'F' line 3, column 1: ", NULL },
 	{ SEED_USER_DATA, "#cloud-config-archive\n- type: text/cloud-config\n  content: x\n- y\n",
 		NULL, NULL },
 	{ SEED_USER_DATA, "#cloud-config-archive\n- type: x\n",
 		"user-data 'F' line 2, column 3: a part is neither", NULL },
-	{ SEED_USER_DATA, "\x1f\x8b\x08", NULL, "user-data 'F' line 1, column 1: it is compressed" },
+	{ SEED_USER_DATA, "\x1f\x8b\x08", NULL,
+		"user-data 'F' line 1, column 1: it is compressed" },
 	{ SEED_USER_DATA,
 		"Content-Type: multipart/mixed;\n boundary=\"B\"\n\nx\n--B\n"
 		"Content-Type: text/x-shellscript\n\n#!/bin/sh\n--B\n"
@@ -49,7 +50,8 @@ static const struct {
 	{ SEED_NETWORK_CONFIG, "network:\n  version: 2\n  ethernets:\n    a: {mtu: x}\n",
 		"network-config 'F' line 4, column 14: 'ethernets.a.mtu' is a text", NULL },
 	{ SEED_NETWORK_CONFIG, "network: {config: disabled}\n", NULL, NULL },
-	{ SEED_NETWORK_CONFIG, "version: 1\nconfig:\n- type: physical\n  name: eth0\n", NULL, NULL },
+	{ SEED_NETWORK_CONFIG, "version: 1\nconfig:\n- type: physical\n  name: eth0\n", NULL,
+		NULL },
 	{ SEED_NETWORK_CONFIG, "version: 1\nconfig:\n- type: fysical\n  name: eth0\n",
 		"network-config 'F' line 3, column 9: 'config[0].type' is 'fysical'", NULL },
 	{ SEED_NETWORK_CONFIG, "version: 3\n",
@@ -189,13 +191,14 @@ static void test_config_drive(void)
 	j = json_loadb(f->data, f->size, 0, NULL);
 	second = json_array_get(json_object_get(j, "networks"), 1);
 	g_assert_cmpstr(json_string_value(json_object_get(second, "type")), ==, "ipv6");
-	g_assert_cmpstr(json_string_value(json_object_get(second, "netmask")), ==,
-		"ffff:ffff:ffff:ffff::");
+	g_assert_cmpstr(
+		json_string_value(json_object_get(second, "netmask")), ==, "ffff:ffff:ffff:ffff::");
 	second = json_array_get(json_object_get(j, "networks"), 0);
 	g_assert_cmpstr(json_string_value(json_object_get(second, "netmask")), ==, "255.255.0.0");
 	json_decref(j);
 	g_assert_true(holds(files, "openstack/latest/meta_data.json", "\"uuid\": \"i-1\""));
-	g_assert_true(holds(files, "openstack/latest/vendor_data.json", "\"cloud-init\": \"Content"));
+	g_assert_true(
+		holds(files, "openstack/latest/vendor_data.json", "\"cloud-init\": \"Content"));
 	s.network_config = (struct seed_text){ "F", "version: 2\n", 11 };
 	s.n_nics = 0;
 	g_assert_cmpint(seed_check(&s, NULL, NULL), ==, -E_UNSUPPORTED);
@@ -206,7 +209,9 @@ static void test_vendor_parts(void)
 {
 	static const char mime[] = "Content-Type: multipart/mixed; boundary=Q\n\n--Q\n"
 				   "Content-Type: text/cloud-config\n\nruncmd: [ls]\n--Q--\n";
-	struct seed s = { .instance_id = "i", .report = true, .vendor_data = { "V", "#!/bin/sh\n", 10 } };
+	struct seed s = {
+		.instance_id = "i", .report = true, .vendor_data = { "V", "#!/bin/sh\n", 10 }
+	};
 	g_autoptr(GPtrArray) one = NULL, two = NULL, three = NULL;
 
 	g_assert_cmpint(seed_files(&s, &one, NULL), ==, 0);
@@ -225,7 +230,8 @@ static void test_refused(void)
 	static const char *const bad_address[] = { "10.0.0.1", NULL };
 	static const char *const bad_key[] = { "ssh-rsa x", NULL };
 	const struct seed_nic wrong_mac = { .mac = "52:54" };
-	const struct seed_nic wrong_address = { .mac = "52:54:00:00:00:01", .addresses = bad_address };
+	const struct seed_nic wrong_address = { .mac = "52:54:00:00:00:01",
+		.addresses = bad_address };
 	const struct seed rows[] = {
 		{ .instance_id = NULL },
 		{ .instance_id = "a b" },
@@ -272,7 +278,8 @@ static void test_make(void)
 
 static const char result[] =
 	"{\"lodge\":1,\"boot\":\"b\",\"instance\":\"i-1\",\"result\":{\"v1\":{\"datasource\":\"D\","
-	"\"errors\":[\"a\\nb\"]}},\"keys\":[\"" ED25519 "\"],\"addresses\":[\"10.0.2.15\",\"FD00::1\"]}\n";
+	"\"errors\":[\"a\\nb\"]}},\"keys\":[\"" ED25519
+	"\"],\"addresses\":[\"10.0.2.15\",\"FD00::1\"]}\n";
 
 static void test_result(void)
 {
@@ -326,8 +333,7 @@ static void test_result_untrusted(void)
 		if (rows[i].code == 0)
 			g_assert_cmpstr(r->status, ==, "error");
 	}
-	g_assert_cmpint(
-		seed_result_parse(long_line, SEED_LINE_MAX + 1, NULL, NULL), ==, -E_LIMIT);
+	g_assert_cmpint(seed_result_parse(long_line, SEED_LINE_MAX + 1, NULL, NULL), ==, -E_LIMIT);
 }
 
 int main(int argc, char **argv)
