@@ -156,7 +156,8 @@ static bool is_float(const char *s)
 {
 	static const char *const special[] = { ".inf", ".Inf", ".INF", NULL };
 	static const char *const nan[] = { ".nan", ".NaN", ".NAN", NULL };
-	size_t whole, part;
+	const char *begin = s;
+	size_t whole;
 
 	if (is_one_of(s, nan))
 		return true;
@@ -167,10 +168,11 @@ static bool is_float(const char *s)
 	whole = strspn(s, "0123456789_");
 	if ((whole > 0 && *s == '_') || s[whole] != '.')
 		return false;
-	part = strspn(s + whole + 1, "0123456789_");
-	if (whole == 0 && part == 0)
+	/* ".5" has no sign */
+	if (whole == 0 && (s > begin || !g_ascii_isdigit(s[1])))
 		return false;
-	s += whole + 1 + part;
+	s += whole + 1;
+	s += strspn(s, "0123456789_");
 	if (!*s)
 		return true;
 	return (*s == 'e' || *s == 'E') && (s[1] == '+' || s[1] == '-') &&
