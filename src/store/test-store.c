@@ -224,7 +224,8 @@ static void test_disks(void)
 
 static void test_disk_formats(void)
 {
-	static const char *const bad[] = { "", "../x", "a/b", "QCOW2", "a.b", "12345678901234567", NULL };
+	static const char *const bad[] = { "", "../x", "a/b", "QCOW2", "a.b", "12345678901234567",
+		NULL };
 
 	g_assert_true(disk_is_format("qcow2"));
 	for (unsigned i = 0; i < ELEMENTSOF(bad); i++)
@@ -674,7 +675,8 @@ static void test_fsck_files(void)
 {
 	static const char *const files[] = { "stray", "blobs/stray", "blobs/sha256/stray",
 		"blobs/sha256/1.1.00000000.part", "blobs/sha256/" ID_A, "layers/" ID_A ".erofs",
-		"disks/stray", "disks/" ID_A ".qcow2", "guests/stray", "volumes/stray", "journal/stray" };
+		"disks/stray", "disks/" ID_A ".qcow2", "guests/stray", "volumes/stray",
+		"journal/stray" };
 	g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
 	g_autofree char *dir = NULL;
 	struct ctx c;
