@@ -436,8 +436,7 @@ static int take_event(struct reader *r, struct err *e)
 		return 1;
 	case YAML_DOCUMENT_START_EVENT:
 		if (r->doc->root)
-			return fault(
-				r, &r->event.start_mark, -E_CORRUPT, "a second document", e);
+			return fault(r, &r->event.start_mark, -E_CORRUPT, "a second document", e);
 		return 0;
 	case YAML_SCALAR_EVENT:
 		up = r->stack->len ? r->stack->pdata[r->stack->len - 1] : NULL;
@@ -476,7 +475,8 @@ static int read_all(struct reader *r, const char *text, size_t size, struct err 
 	return code < 0 ? code : 0;
 }
 
-int yaml_read(const char *text, size_t size, unsigned line_base, struct yaml_doc **ret, struct err *e)
+int yaml_read(
+	const char *text, size_t size, unsigned line_base, struct yaml_doc **ret, struct err *e)
 {
 	struct reader r = { .line_base = line_base };
 	struct node *n;

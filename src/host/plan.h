@@ -127,11 +127,11 @@ void plan_show(const struct plan *p, FILE *f);
  */
 struct step_run {
 	const struct plan *plan;
-	pid_t child;	/* the process of the clone step as the executor sees it; 0 before */
-	int guest_fd;	/* pidfd of the running guest's first process, for step "enter"; or -1 */
-	int child_fd;	/* pidfd of it, or -1 */
-	int cgroup_fd;	/* where clone puts it (CLONE_INTO_CGROUP), or -1; set by cgroup-create */
-	int userns_fd;	/* whose map "idmapped" uses; set by step "userns"; or -1 */
+	pid_t child;	 /* the process of the clone step as the executor sees it; 0 before */
+	int guest_fd;	 /* pidfd of the running guest's first process, for step "enter"; or -1 */
+	int child_fd;	 /* pidfd of it, or -1 */
+	int cgroup_fd;	 /* where clone puts it (CLONE_INTO_CGROUP), or -1; set by cgroup-create */
+	int userns_fd;	 /* whose map "idmapped" uses; set by step "userns"; or -1 */
 	int kept_fd[14]; /* what steps of the child left with the executor: see enum kept_fd */
 	/* In the child: hands fd to the executor's kept_fd[which]. The child keeps its own copy. */
 	int (*keep_fd)(struct step_run *r, unsigned which, int fd);

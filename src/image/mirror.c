@@ -207,8 +207,7 @@ static const char finish_script[] =
 	"echo 'Acquire::Languages \"none\";' > etc/apt/apt.conf.d/docker-no-languages\n"
 	"echo 'Acquire::GzipIndexes \"true\";' > etc/apt/apt.conf.d/docker-gzip-indexes\n"
 	"echo 'Apt::AutoRemove::SuggestsImportant \"false\";' > "
-	"etc/apt/apt.conf.d/docker-autoremove-suggests\n"
-	MIRROR_FINISH;
+	"etc/apt/apt.conf.d/docker-autoremove-suggests\n" MIRROR_FINISH;
 
 /* The image's own sources, as deb822 (sources.list(5)). */
 static char *sources_text(const struct build *b)

@@ -9,23 +9,23 @@
 #define ISO_MAX (256 << 20) /* bytes; texts have limits far below */
 
 /* The functions by their own names, so that the calls read as the library's manual does. */
-#define FUNCTIONS(X)                       \
-	X(archive_write_new)               \
-	X(archive_write_free)              \
-	X(archive_write_close)             \
-	X(archive_write_set_format_iso9660) \
-	X(archive_write_set_options)       \
+#define FUNCTIONS(X)                         \
+	X(archive_write_new)                 \
+	X(archive_write_free)                \
+	X(archive_write_close)               \
+	X(archive_write_set_format_iso9660)  \
+	X(archive_write_set_options)         \
 	X(archive_write_set_bytes_per_block) \
-	X(archive_write_open)              \
-	X(archive_write_header)            \
-	X(archive_write_data)              \
-	X(archive_error_string)            \
-	X(archive_entry_new)               \
-	X(archive_entry_free)              \
-	X(archive_entry_set_pathname)      \
-	X(archive_entry_set_size)          \
-	X(archive_entry_set_filetype)      \
-	X(archive_entry_set_perm)          \
+	X(archive_write_open)                \
+	X(archive_write_header)              \
+	X(archive_write_data)                \
+	X(archive_error_string)              \
+	X(archive_entry_new)                 \
+	X(archive_entry_free)                \
+	X(archive_entry_set_pathname)        \
+	X(archive_entry_set_size)            \
+	X(archive_entry_set_filetype)        \
+	X(archive_entry_set_perm)            \
 	X(archive_entry_set_mtime)
 
 struct lib {
@@ -39,7 +39,7 @@ static int load(struct lib *l, struct err *e)
 	void *so = dlopen("libarchive.so.13", RTLD_NOW | RTLD_NODELETE);
 	bool missing = !so;
 
-#define X(f)                                          \
+#define X(f)                                              \
 	l->f = so ? (__typeof__(&f))dlsym(so, #f) : NULL; \
 	missing |= !l->f;
 	FUNCTIONS(X)
@@ -80,8 +80,7 @@ static bool add_entry(const struct lib *l, struct archive *a, const char *path, 
 }
 
 /* Folders before what is in them, each once. */
-static bool add_folders(
-	const struct lib *l, struct archive *a, const char *path, GHashTable *known)
+static bool add_folders(const struct lib *l, struct archive *a, const char *path, GHashTable *known)
 {
 	for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
 		g_autofree char *folder = g_strndup(path, (gsize)(slash - path));
@@ -97,8 +96,10 @@ static bool add_folders(
 
 int seed_iso(const GPtrArray *files, const char *volume, GByteArray **ret, struct err *e)
 {
-	g_autofree char *options = g_strdup_printf("volume-id=%s,joliet,rockridge=useful,!pad", volume);
-	g_autoptr(GHashTable) folders = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	g_autofree char *options =
+		g_strdup_printf("volume-id=%s,joliet,rockridge=useful,!pad", volume);
+	g_autoptr(GHashTable) folders =
+		g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	g_autoptr(GByteArray) out = g_byte_array_new();
 	struct archive *a;
 	struct lib l;

@@ -60,6 +60,11 @@ void machine_exec(struct monitor *m, struct session *s, enum machine_type type, 
 	const char *data, size_t n);
 void machine_forget(struct monitor *m, const struct session *s);
 
+/* QEMU answers, and has done what the plan told it first. */
+void machine_ready(struct monitor *m);
+/* QEMU's error, JSON, to one of these. */
+void machine_refused(struct monitor *m, const char *text, size_t n);
+
 /* qmp.c */
 int qmp_begin(struct monitor *m, struct err *e);
 void qmp_end(struct monitor *m);

@@ -12,8 +12,10 @@ int vm_guest(struct cmd_call *call, const char *ref, struct guest **ret, struct 
 	if (r < 0)
 		return r;
 	if (!g->spec->vm || !g->spec->vm->full) {
-		r = err_set(e, -E_INVALID, "guest '%s' is not a machine that boots by itself", g->rec->name);
-		err_mend(e, g->spec->vm ? "it was made from an image of layers, by run --vm" : "it is a container");
+		r = err_set(e, -E_INVALID, "guest '%s' is not a machine that boots by itself",
+			g->rec->name);
+		err_mend(e, g->spec->vm ? "it was made from an image of layers, by run --vm"
+					: "it is a container");
 		return r;
 	}
 	*ret = g_steal_pointer(&g);
