@@ -9,6 +9,7 @@
 
 #include "base/macros.h"
 #include "engine/vm/full.h"
+#include "host/qcow2.h"
 
 #define INFO_MAX (4 << 20) /* bytes that qemu-img says */
 
@@ -112,6 +113,28 @@ static int ask(const char *path, const char *format, json_t **ret, struct err *e
 	}
 	*ret = strlen(out) <= INFO_MAX ? json_loads(out, 0, NULL) : NULL;
 	return *ret ? 0 : err_set(e, -EPROTO, "qemu-img's answer about '%s' is not JSON", path);
+}
+
+int vm_disk_snapshots(const char *path, json_t **ret, struct err *e)
+{
+	json_t *name, *j = NULL;
+	_cleanup_free_ char *text = NULL;
+	g_autofree char *whole = NULL;
+	int r = qcow2_check_alone(path, e);
+
+	if (r < 0)
+		return r;
+	name = json_pack("{s:s, s:n, s:{s:s, s:s}}", "driver", "qcow2", "backing", "file", "driver", "file",
+		"filename", path);
+	text = json_dumps(name, JSON_COMPACT);
+	json_decref(name);
+	whole = g_strconcat("json:", text, NULL);
+	r = ask(whole, NULL, &j, e);
+	if (r < 0)
+		return r;
+	*ret = json_incref(json_object_get(j, "snapshots")) ?: json_array();
+	json_decref(j);
+	return 0;
 }
 
 static int must_be_file(const char *path, struct err *e)
