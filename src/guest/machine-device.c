@@ -158,8 +158,7 @@ int machine_attach_disk(
 
 /* --- disks: out -------------------------------------------------------------------------------------------------- */
 
-/* The guest's system has to let go of it. */
-static int unplug(struct vm_qmp *q, const struct guest *g, const char *device, struct err *e)
+int machine_unplug(struct vm_qmp *q, const struct guest *g, const char *device, struct err *e)
 {
 	int r = vm_qmp_listen(q, e);
 
@@ -187,7 +186,7 @@ static int unplug_disk(struct ctx *c, struct guest *g, const struct spec_disk *d
 	if (r >= 0)
 		r = machine_talk(c, g, &q, e);
 	if (r >= 0)
-		r = unplug(q, g, d->id, e);
+		r = machine_unplug(q, g, d->id, e);
 	if (r < 0)
 		return r;
 	if (c->explain)
@@ -422,7 +421,7 @@ static int unplug_cpu(struct vm_qmp *q, const struct guest *g, const json_t *all
 		err_mend(e, "stop it first");
 		return -E_UNSUPPORTED;
 	}
-	return unplug(q, g, strrchr(path, '/') + 1, e);
+	return machine_unplug(q, g, strrchr(path, '/') + 1, e);
 }
 
 static int plug_cpus(struct ctx *c, struct guest *g, int wanted, struct err *e)

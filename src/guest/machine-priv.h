@@ -27,4 +27,7 @@ int machine_give_file(struct vm_qmp *q, const char *path, bool write, const char
 void machine_forget_nodes(struct vm_qmp *q, const char *id);
 void machine_forget_files(struct vm_qmp *q, const char *tag);
 
+/* device_del, and waits until the guest's system has let go of it. */
+int machine_unplug(struct vm_qmp *q, const struct guest *g, const char *device, struct err *e);
+
 #endif
