@@ -63,6 +63,11 @@ void machine_exec(struct monitor *m, struct session *s, enum machine_type type, 
 	const char *data, size_t n);
 void machine_forget(struct monitor *m, const struct session *s);
 
+/* QEMU answers, and has done what the plan told it first. */
+void machine_ready(struct monitor *m);
+/* QEMU's error, JSON, to one of these. */
+void machine_refused(struct monitor *m, const char *text, size_t n);
+
 /* lan.c: with the plan; its sockets are those of the steps "answer" */
 int lan_begin(struct monitor *m);
 void lan_end(struct monitor *m);
