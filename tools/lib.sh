@@ -19,7 +19,7 @@ packages() {
 	build)
 		# the static libraries (.a) of GLib and SQLite come with their -dev packages
 		echo gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libpcre2-dev libjansson-dev \
-			libsqlite3-dev libseccomp-dev zlib1g-dev libzstd-dev libisal-dev libssl-dev
+			libsqlite3-dev libseccomp-dev zlib1g-dev libzstd-dev liblzma-dev libisal-dev libssl-dev
 		;;
 	run) echo mmdebstrap debian-archive-keyring gpgv nftables busybox-static erofs-utils ;;
 	test) echo bats jq python3 socat netcat-openbsd iproute2 strace curl procps util-linux ;;

@@ -501,6 +501,39 @@ static int build_held(struct build *b, char **ret_id, struct err *e)
 	return 0;
 }
 
+static int check_keyring(const struct build *b, struct err *e)
+{
+	const struct distribution *d = b->suite->of;
+	int r;
+
+	if (access(d->keyring, R_OK) == 0)
+		return 0;
+	r = err_set(e, -E_UNSUPPORTED, "the keyring '%s' isn't there, so nothing could be checked",
+		d->keyring);
+	if (d->keyring_package)
+		(void)err_mend(e, "apt-get install %s", d->keyring_package);
+	else
+		(void)err_mend(e, "put it there; it is in %s's package of keys", d->origin);
+	return r;
+}
+
+int image_mirror_sources(const char *ref, char **ret, struct err *e)
+{
+	static const struct image_mirror_options none;
+	struct build b = { .o = &none };
+	int r = parse_ref(&b, ref, e);
+
+	if (r >= 0)
+		r = check_keyring(&b, e);
+	if (r < 0)
+		return r;
+	find_mirror(&b);
+	*ret = sources_text(&b);
+	g_free(b.mirror);
+	g_free(b.security);
+	return 0;
+}
+
 int image_build_from_mirror(struct ctx *c, const char *ref, const struct image_mirror_options *o,
 	char **ret_id, struct err *e)
 {
@@ -516,16 +549,8 @@ int image_build_from_mirror(struct ctx *c, const char *ref, const struct image_m
 	r = parse_ref(&b, ref, e);
 	if (r >= 0)
 		r = choose_names(&b, ref, e);
-	if (r >= 0 && access(b.suite->of->keyring, R_OK) < 0) {
-		r = err_set(e, -E_UNSUPPORTED,
-			"the keyring '%s' isn't there, so nothing could be checked",
-			b.suite->of->keyring);
-		if (b.suite->of->keyring_package)
-			(void)err_mend(e, "apt-get install %s", b.suite->of->keyring_package);
-		else
-			(void)err_mend(e, "put it there; it is in %s's package of keys",
-				b.suite->of->origin);
-	}
+	if (r >= 0)
+		r = check_keyring(&b, e);
 	if (r >= 0) {
 		find_mirror(&b);
 		command_mmdebstrap(&b);

@@ -32,6 +32,10 @@ int image_build_from_mirror(struct ctx *c, const char *ref, const struct image_m
 /* Whether image_build_from_mirror knows the distribution and suite of this reference: for hints. */
 bool image_mirror_knows(const char *ref);
 
+/* The sources of such a reference's suite (deb822, sources.list(5)), from where this host's apt gets them and with
+ * the distribution's own keyring. Caller frees. -E_NOTFOUND, -E_UNSUPPORTED as above. */
+int image_mirror_sources(const char *ref, char **ret, struct err *e);
+
 /*
  * Makes an image with busybox and links for all its applets. path: the program, NULL: /bin/busybox. It must be
  * static (-E_UNSUPPORTED with a mend). name NULL: "busybox". The same program makes the same image.
