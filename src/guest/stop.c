@@ -46,8 +46,7 @@ static int remove_stopped(struct ctx *c, struct guest *g, struct err *e)
 	return guest_remove_locked(c, g, true, e);
 }
 
-/* Waits on an open connection for MSG_EXIT; the exit code. */
-static int wait_exit(int fd, struct err *e)
+int wait_exit(int fd, struct err *e)
 {
 	g_autofree char *buf = g_malloc(MSG_DATA_MAX);
 	struct msg m;

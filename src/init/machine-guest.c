@@ -69,10 +69,10 @@ static int streams_in_child(struct step_run *r, struct err *e)
 	return 0;
 }
 
-static bool wants_terminal(const struct plan *p)
+static bool has_step(const struct plan *p, const struct step_ops *op)
 {
 	for (unsigned i = 0; i < plan_len(p); i++)
-		if (plan_step(p, i)->op == &step_console)
+		if (plan_step(p, i)->op == op)
 			return true;
 	return false;
 }
@@ -84,6 +84,7 @@ static int start(struct machine *m, struct session *s, struct plan **ret_plan, s
 	static const step_table *const tables[] = { &host_steps, NULL };
 	struct streams theirs = { { -1, -1, -1 } };
 	int r = plan_decode((const char *)s->parts, s->n_parts, tables, ret_plan);
+	bool held;
 
 	free(TAKE_PTR(s->parts));
 	if (r < 0)
@@ -92,14 +93,20 @@ static int start(struct machine *m, struct session *s, struct plan **ret_plan, s
 	run->guest_fd = m->run.child_fd;
 	run->in_child = streams_in_child;
 	run->data = &theirs;
-	if (!wants_terminal(*ret_plan))
+	if (s->id == 0)
+		m->held = !has_step(*ret_plan, &step_clone);
+	held = s->id == 0 && m->held;
+	if (!held && !has_step(*ret_plan, &step_console))
 		r = session_pipes(s, with_input, theirs.fd, e);
 	if (r >= 0)
 		r = plan_run(run, e);
+	run->data = NULL;
 	for (int i = 0; i < 3; i++)
 		closep(&theirs.fd[i]);
 	if (r < 0)
 		return r;
+	if (held)
+		return 0;
 	if (run->child <= 0)
 		return err_set(e, -EINVAL, "the plan has no command to execute");
 	s->pid = run->child;
@@ -140,8 +147,7 @@ void guest_plan(struct machine *m, const struct machine_frame *f)
 	started(m, s);
 }
 
-/* The main command, while it runs. */
-static const struct session *running(struct machine *m)
+const struct session *guest_running(struct machine *m)
 {
 	const struct session *s = session_find(m, 0);
 
@@ -171,7 +177,7 @@ void guest_exec(struct machine *m, const struct machine_frame *f)
 		return;
 	}
 	step_run_init(&run, NULL);
-	if (!running(m))
+	if (!guest_running(m))
 		r = err_set(&e, -E_STATE, "the guest isn't running");
 	else if (count > SESSIONS_MAX)
 		r = err_set(&e, -E_LIMIT, "more than %d commands in one guest", SESSIONS_MAX);
@@ -193,8 +199,10 @@ void guest_exec(struct machine *m, const struct machine_frame *f)
 void guest_signal(struct machine *m, struct session *s, int sig)
 {
 	/* it is our child, and reaped by nobody else: the number is still its own */
-	if (!s->exited && sig > 0 && sig < NSIG)
+	if (s->pid && !s->exited && sig > 0 && sig < NSIG)
 		(void)kill(s->pid, sig);
+	else if (m->held && s->id == 0)
+		s->exited = true;
 }
 
 /* Whether the kernel killed something for want of memory: the machine's, or that of a cgroup in it. */
@@ -283,6 +291,17 @@ void guest_settle(struct machine *m)
 	send_exit(m, main);
 	session_free(m, main);
 	m->finished = true;
+}
+
+void guest_alone(struct machine *m)
+{
+	for (struct session *s = m->sessions; s; s = s->next) {
+		if (s->id != 0 && s->pid && !s->exited)
+			(void)kill(s->pid, SIGKILL);
+		s->forgotten = true;
+		(void)session_input(m, s, NULL, 0);
+		session_watch(m, s);
+	}
 }
 
 void guest_end(struct machine *m)

@@ -11,6 +11,7 @@
 #include <sys/utsname.h>
 
 #define READS_MAX 32 /* of the port, before the others have a turn */
+#define SYNC_EVERY 2000 /* ms, once nobody is at the port */
 #define QUEUE_DNS_MAX \
 	(64 * 1024)   /* behind so many bytes a question is dropped: it is asked again */
 #define DNS_ADDRESS 6 /* 4 bytes of address, 2 of port */
@@ -199,7 +200,7 @@ static void take_frame(struct machine *m, const struct machine_frame *f)
 		break;
 	}
 	s = session_find(m, f->session);
-	if (!s || !s->pid) /* it has ended while this was under way */
+	if (!s || !(s->pid || (m->held && s->id == 0))) /* it has ended while this was under way */
 		return;
 	if (f->type == MACHINE_INPUT)
 		m->lost |= !session_input(m, s, f->data, f->size);
@@ -302,15 +303,16 @@ static int setup(struct machine *m, int port)
 void machine_life(int port)
 {
 	struct machine *m = calloc(1, sizeof(*m));
+	bool alone = false;
 
 	if (!m || setup(m, port) < 0) {
 		free(m);
 		return;
 	}
 	say_hello(m);
-	while (!m->lost) {
+	while (!m->lost || guest_running(m)) {
 		struct epoll_event ev; /* one: a source may take away another one */
-		int n = epoll_wait(m->epoll, &ev, 1, -1);
+		int n = epoll_wait(m->epoll, &ev, 1, alone ? SYNC_EVERY : -1);
 
 		if (n > 0) {
 			struct source *s = ev.data.ptr;
@@ -318,6 +320,15 @@ void machine_life(int port)
 			s->ready(m, s, ev.events);
 		} else if (n < 0 && errno != EINTR)
 			break;
+		if (m->lost && !alone) {
+			alone = true;
+			source_watch(m, &m->port, 0);
+			m->queue_n = 0;
+			guest_alone(m);
+		}
+		/* the end will come by the cable: nobody can tell us to write what there is */
+		if (n == 0)
+			sync();
 	}
 	guest_end(m);
 	source_close(m, &m->signals);

@@ -58,6 +58,7 @@ struct machine {
 	struct source port, signals, dns;
 	bool lost;     /* the port: nobody is there, or it isn't our protocol */
 	bool started;  /* the plan came */
+	bool held;     /* it has no command: only services work, until a signal for session 0 */
 	bool finished; /* EXIT or ERROR of the main command was said */
 	struct session *sessions;
 	struct plan *plan;
@@ -73,8 +74,9 @@ _Noreturn void machine_main(void);
 
 /*
  * machine-loop.c: all of a machine's life over the port, a descriptor that doesn't block; until the port is
- * lost. Nothing of the guest runs any more then, and its file systems are written. The tests call it with a
- * socket. SIGCHLD and SIGPIPE are taken care of here.
+ * lost. A command that runs then isn't disturbed: its monitor was killed, as a container's may be; what it
+ * writes to its streams is dropped. When this returns nothing of the guest runs any more, and its file systems are
+ * written. The tests call it with a socket. SIGCHLD and SIGPIPE are taken care of here.
  */
 void machine_life(int port);
 
@@ -112,6 +114,10 @@ void guest_reap(struct machine *m);
 void guest_settle(struct machine *m);
 /* Ends all, and leaves the file systems clean. */
 void guest_end(struct machine *m);
+/* The guest's own command, while it runs; or NULL. */
+const struct session *guest_running(struct machine *m);
+/* Nobody listens any more: see machine_life(). */
+void guest_alone(struct machine *m);
 void send_error(struct machine *m, uint32_t session, const struct err *e);
 /* Adds a part to the session's; true: it was the last. False with *ret_lost: too much. */
 bool take_part(struct session *s, const struct machine_frame *f, bool *ret_lost);

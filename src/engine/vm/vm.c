@@ -35,9 +35,10 @@ static int vm_plan_start(struct ctx *c, const struct engine_start *s, uint32_t f
 
 static int vm_start(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e)
 {
-	static const char *const extra[] = { "machine=init", NULL };
+	static const char *const usual[] = { "machine=init", NULL },
+				 *const held[] = { "machine=init", "hold=1", NULL };
 
-	return engine_launch(c, s, extra, flags, e);
+	return engine_launch(c, s, s->held ? held : usual, flags, e);
 }
 
 const struct engine_ops vm_engine = {
