@@ -11,8 +11,6 @@
 #include "host/smallfile.h"
 #include "host/steps.h"
 
-#define SESSIONS_MAX 512
-
 /* --- what is said --- */
 
 void send_error(struct machine *m, uint32_t session, const struct err *e)
@@ -160,12 +158,9 @@ void guest_exec(struct machine *m, const struct machine_frame *f)
 	struct session *s = session_find(m, f->session);
 	struct step_run run;
 	struct err e = { 0 };
-	unsigned count = 0;
 	bool lost = false;
 	int r;
 
-	for (struct session *x = m->sessions; x; x = x->next)
-		count++;
 	if (!s)
 		s = session_new(m, f->session);
 	if (!s || f->session == 0 || s->pid) {
@@ -179,7 +174,7 @@ void guest_exec(struct machine *m, const struct machine_frame *f)
 	step_run_init(&run, NULL);
 	if (!guest_running(m))
 		r = err_set(&e, -E_STATE, "the guest isn't running");
-	else if (count > SESSIONS_MAX)
+	else if (sessions_are_many(m))
 		r = err_set(&e, -E_LIMIT, "more than %d commands in one guest", SESSIONS_MAX);
 	else
 		r = start(m, s, &p, &run, !(f->flags & MACHINE_NO_INPUT), &e);

@@ -89,6 +89,8 @@ void port_send_out(
 bool port_is_full(const struct machine *m);
 
 /* machine-session.c */
+#define SESSIONS_MAX 512
+bool sessions_are_many(const struct machine *m);
 struct session *session_new(struct machine *m, uint32_t id); /* NULL: no memory */
 struct session *session_find(struct machine *m, uint32_t id);
 void session_free(struct machine *m, struct session *s);
@@ -122,7 +124,7 @@ void send_error(struct machine *m, uint32_t session, const struct err *e);
 /* Adds a part to the session's; true: it was the last. False with *ret_lost: too much. */
 bool take_part(struct session *s, const struct machine_frame *f, bool *ret_lost);
 
-/* machine-serve.c */
+/* machine-serve.c; serve.h has the services */
 void guest_serve(struct machine *m, const struct machine_frame *f);
 
 #endif

@@ -64,12 +64,15 @@ enum {
 
 /*
  * Services, the words of MACHINE_SERVE; all resolve paths inside the guest's root:
- *   "pack" PATH FLAGS	     a tar of PATH on standard output (FLAGS: "follow", "contents", by ',')
- *   "unpack" PATH FLAGS     standard input, a tar, into the folder PATH ("owner": keep owners)
- *   "stat" PATH FLAGS	     one line: mode(octal) size uid gid mtime(ns) target-of-a-link
- *   "ps"		     a line a process: pid ppid uid start(ticks) utime stime tty "comm" "arguments"
- *   "changes"		     a line a change: "A|C|D" and the path
- * Failures are text on standard error and exit status 1.
+ *   "pack" PATH FLAGS	     a tar of PATH on standard output. FLAGS by ',': "follow" a link at its end;
+ *			     "contents": entries "./", "./a" instead of "NAME", "NAME/a"
+ *   "unpack" PATH FLAGS     standard input, a tar (wire/ustar.h), into the folder PATH, which is there.
+ *			     "owner": keep owners, otherwise all is root's
+ *   "stat" PATH FLAGS	     one line: mode(octal, with the type) size uid gid mtime(ns) target-of-a-link; "follow"
+ *   "ps"		     a line a process: pid ppid uid start(ticks) utime stime tty "comm" "arguments";
+ *			     numbers as the guest sees them; in the quotes \\ \" and \xHH
+ *   "changes"		     a line a change: "A|C|D" and the path, with \n and \\ in it
+ * The guest must run. Failures are text on standard error and exit status 1; ERROR when it wasn't begun.
  */
 
 struct machine_frame {

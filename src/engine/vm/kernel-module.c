@@ -12,6 +12,7 @@
 #define DEPTH_MAX   32
 #define MODULES_MAX 1024 /* in an initrd */
 
+/* Small ones: a megabyte of initramfs takes 2 ms under QEMU's emulation, and stays in the machine's memory. */
 const struct feature kernel_features[] = {
 	{ "net", "virtio_net" },
 	{ "scsi", "virtio_scsi sd_mod sr_mod?" },
@@ -21,15 +22,10 @@ const struct feature kernel_features[] = {
 	{ "balloon", "virtio_balloon" },
 	{ "nvme", "nvme" },
 	{ "ext4", "ext4" },
-	{ "xfs", "xfs" },
-	{ "btrfs", "btrfs" },
 	{ "vfat", "vfat nls_ascii? nls_iso8859_1? nls_cp437?" },
 	{ "iso9660", "isofs" },
-	{ "nfs", "nfs nfsv4?" },
-	{ "bridge", "bridge veth?" },
 	{ "tun", "tun" },
 	{ "loop", "loop" },
-	{ "vsock", "vmw_vsock_virtio_transport" },
 	{ NULL, NULL },
 };
 

@@ -44,8 +44,8 @@ void vm_kernel_freep(struct vm_kernel **k);
 
 /*
  * The modules for the features, in the order of loading, each once: names for step "module". Features:
- * "net" (virtio), "scsi" (virtio, with disks and CD-ROMs), "fs" (virtiofs), "rng", "balloon", "ext4", "xfs",
- * "btrfs", "vfat", "iso9660", "nfs", "bridge", "tun", "vsock", "loop", "nvme", "fuse". What is built into the
+ * "net" (virtio), "scsi" (virtio, with disks and CD-ROMs), "fs" (virtiofs), "rng", "balloon", "ext4", "vfat",
+ * "iso9660", "tun", "loop", "nvme", "fuse". What is built into the
  * kernel needs none. -E_UNSUPPORTED: this kernel hasn't got the feature. NULL at the end; g_strfreev(*ret).
  */
 int vm_kernel_modules(
