@@ -61,7 +61,7 @@ static size_t port_write(struct machine *m, const uint8_t *p, size_t n)
 {
 	size_t done = 0;
 
-	while (done < n && !m->lost) {
+	while (done < n && !m->lost && !m->alone) {
 		ssize_t k = write(m->port.fd, p + done, n - done);
 
 		if (k > 0)
@@ -69,7 +69,7 @@ static size_t port_write(struct machine *m, const uint8_t *p, size_t n)
 		else if (k < 0 && errno == EAGAIN)
 			break;
 		else if (k == 0 || errno != EINTR)
-			m->lost = true;
+			m->alone = true;
 	}
 	return done;
 }
@@ -78,7 +78,7 @@ static void enqueue(struct machine *m, const uint8_t *p, size_t n)
 {
 	size_t need = m->queue_at + m->queue_n + n;
 
-	if (m->lost)
+	if (m->lost || m->alone)
 		return;
 	if (need > m->queue_size) {
 		if (m->queue_at > 0) {
@@ -223,7 +223,7 @@ static void port_ready(struct machine *m, struct source *src, uint32_t events)
 {
 	if (events & EPOLLOUT)
 		flush_queue(m);
-	for (int i = 0; i < READS_MAX && !m->lost && (events & (EPOLLIN | EPOLLHUP | EPOLLERR));
+	for (int i = 0; i < READS_MAX && !m->lost && !m->alone && (events & (EPOLLIN | EPOLLHUP | EPOLLERR));
 		i++) {
 		struct machine_frame f;
 		size_t room;
@@ -233,11 +233,11 @@ static void port_ready(struct machine *m, struct source *src, uint32_t events)
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
 			/* a hang-up without bytes before it */
-			m->lost |= !!(events & (EPOLLHUP | EPOLLERR)) && errno == EAGAIN;
+			m->alone |= !!(events & (EPOLLHUP | EPOLLERR)) && errno == EAGAIN;
 			break;
 		}
 		if (n <= 0) {
-			m->lost = true;
+			m->alone = true;
 			break;
 		}
 		machine_filled(&m->in, (size_t)n);
@@ -300,19 +300,26 @@ static int setup(struct machine *m, int port)
 	return 0;
 }
 
+static void leave_port(struct machine *m)
+{
+	source_watch(m, &m->port, 0);
+	m->port.fd = -1; /* the caller's */
+	m->queue_n = 0;
+	guest_alone(m);
+}
+
 void machine_life(int port)
 {
 	struct machine *m = calloc(1, sizeof(*m));
-	bool alone = false;
 
 	if (!m || setup(m, port) < 0) {
 		free(m);
 		return;
 	}
 	say_hello(m);
-	while (!m->lost || guest_running(m)) {
+	while (!m->lost && (!m->alone || guest_running(m))) {
 		struct epoll_event ev; /* one: a source may take away another one */
-		int n = epoll_wait(m->epoll, &ev, 1, alone ? SYNC_EVERY : -1);
+		int n = epoll_wait(m->epoll, &ev, 1, m->alone ? SYNC_EVERY : -1);
 
 		if (n > 0) {
 			struct source *s = ev.data.ptr;
@@ -320,13 +327,9 @@ void machine_life(int port)
 			s->ready(m, s, ev.events);
 		} else if (n < 0 && errno != EINTR)
 			break;
-		if (m->lost && !alone) {
-			alone = true;
-			source_watch(m, &m->port, 0);
-			m->queue_n = 0;
-			guest_alone(m);
-		}
-		/* the end will come by the cable: nobody can tell us to write what there is */
+		if (m->alone && m->port.fd >= 0)
+			leave_port(m);
+		/* its end will come by the cable: nobody can tell us then to write what there is */
 		if (n == 0)
 			sync();
 	}

@@ -33,6 +33,20 @@ static const struct service *find(const char *name)
 	return NULL;
 }
 
+/* The guest's mounts as its command has them; without a command, the root that was made for one. */
+static int enter(const struct machine *m)
+{
+	const struct step *root = serve_overlay(m->plan);
+
+	if (!m->held)
+		return setns(m->run.child_fd, CLONE_NEWNS);
+	if (!root) {
+		errno = ENOENT;
+		return -1;
+	}
+	return chroot(root->arg[0]) < 0 ? -1 : chdir("/");
+}
+
 static _Noreturn void run(const struct machine *m, const struct service *x, const struct serve *s,
 	const int theirs[3])
 {
@@ -47,7 +61,7 @@ static _Noreturn void run(const struct machine *m, const struct service *x, cons
 			_exit(125);
 	/* a tree that is deep keeps a descriptor a folder open */
 	(void)setrlimit(RLIMIT_NOFILE, &(const struct rlimit){ 4096, 4096 });
-	if (x->in_guest && setns(m->run.child_fd, CLONE_NEWNS) < 0)
+	if (x->in_guest && enter(m) < 0)
 		r = err_sys(&e, -errno, "cannot enter the guest");
 	(void)syscall(SYS_close_range, 3, ~0U, 0);
 	if (r == 0)
@@ -57,7 +71,7 @@ static _Noreturn void run(const struct machine *m, const struct service *x, cons
 	if (!e.text[0])
 		err_sys(&e, r, "%s", x->name);
 	dprintf(2, "%s\n", e.text);
-	_exit(1);
+	_exit(r == -ENOENT ? 2 : 1);
 }
 
 static int start(struct machine *m, struct session *s, struct err *e)
@@ -72,7 +86,7 @@ static int start(struct machine *m, struct session *s, struct err *e)
 	if (!x || n < x->words)
 		return err_set(e, -E_UNSUPPORTED, "the machine has no service '%.64s'",
 			n > 0 ? word[0] : "");
-	if (!main || !main->pid || main->exited || m->run.child_fd < 0)
+	if (!guest_running(m) && !(m->held && main && !main->exited))
 		return err_set(e, -E_STATE, "the guest isn't running");
 	if (n > 1)
 		job.path = word[1];

@@ -56,7 +56,8 @@ struct session {
 struct machine {
 	int epoll;
 	struct source port, signals, dns;
-	bool lost;     /* the port: nobody is there, or it isn't our protocol */
+	bool alone;    /* nobody is at the port any more */
+	bool lost;     /* what comes isn't our protocol, or memory is out: all is ended */
 	bool started;  /* the plan came */
 	bool held;     /* it has no command: only services work, until a signal for session 0 */
 	bool finished; /* EXIT or ERROR of the main command was said */

@@ -152,7 +152,7 @@ static int walk(struct diff *d, int upper, struct err *e)
 	return r;
 }
 
-static const struct step *overlay_of(const struct plan *p)
+const struct step *serve_overlay(const struct plan *p)
 {
 	for (unsigned i = 0; p && i < plan_len(p); i++)
 		if (plan_step(p, i)->op == &step_overlay)
@@ -181,7 +181,7 @@ static int open_lower(const char *layers)
 
 int serve_changes(const struct serve *s, struct err *e)
 {
-	const struct step *o = overlay_of(s->plan);
+	const struct step *o = serve_overlay(s->plan);
 	_cleanup_close_ int upper = -1;
 	struct diff d = { .lower = -1 };
 	int r;

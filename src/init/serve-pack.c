@@ -28,6 +28,8 @@ struct writer {
 	struct ustar_buf buf;
 	struct serve_path path; /* as the archive names it */
 	unsigned depth;
+	bool one_fs;
+	dev_t dev;
 	struct known *known; /* open addressing, n_known of `slots` */
 	size_t n_known, slots;
 };
@@ -240,7 +242,8 @@ static int put_dir(
 	struct ustar_entry t;
 	char **names = NULL;
 	size_t n = 0;
-	int r = fd < 0 ? -errno : serve_names(fd, &names, &n);
+	bool inside = !w->one_fs || st->st_dev == w->dev;
+	int r = fd < 0 ? -errno : inside ? serve_names(fd, &names, &n) : 0;
 
 	if (r < 0)
 		return fail(w, r, "open", e);
@@ -303,12 +306,15 @@ static void base_of(const char *path, char ret[256])
 int serve_pack(const struct serve *s, struct err *e)
 {
 	struct serve_place place;
-	struct writer w = { 0 };
+	struct writer w = { .one_fs = words_has(s->flags, "one-fs") };
+	struct stat st;
 	char base[256] = ".";
 	int r = serve_find(s->path, words_has(s->flags, "follow"), &place);
 
 	if (r < 0)
 		return err_sys(e, r, "cannot find '%s'", s->path);
+	if (fstatat(place.dir, place.name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		w.dev = st.st_dev;
 	if (!words_has(s->flags, "contents"))
 		base_of(s->path, base);
 	r = serve_path_add(&w.path, base);

@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "host/smallfile.h"
 
 #define ARGUMENTS_MAX 4096
+#define TICKS	      100 /* a second, in what the kernel tells: USER_HZ */
 
 struct process {
 	int pid, ppid; /* as lodge-init sees them */
@@ -125,6 +127,18 @@ static int look_at(int pid, struct process *ret)
 	return ret->inner > 0 ? 0 : -ESRCH;
 }
 
+static int say_uptime(struct err *e)
+{
+	struct timespec t;
+	char line[64];
+	int n;
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &t);
+	n = snprintf(line, sizeof(line), "up %lld\n",
+		(long long)t.tv_sec * TICKS + t.tv_nsec / (1000000000 / TICKS));
+	return serve_write(line, (size_t)n, e);
+}
+
 int serve_ps(const struct serve *s, struct err *e)
 {
 	struct process *all = NULL;
@@ -135,6 +149,7 @@ int serve_ps(const struct serve *s, struct err *e)
 
 	if (!d)
 		return err_sys(e, -errno, "cannot read '/proc'");
+	r = say_uptime(e);
 	while ((f = readdir(d))) {
 		struct process *more;
 

@@ -24,7 +24,7 @@ struct late { /* a folder's attributes are set when nothing more comes into it *
 
 struct reader {
 	int root; /* the folder: each path is resolved as if it were the root */
-	bool keep_owner;
+	bool keep_owner, copy;
 	int fd; /* of the file that content goes to, or -1 */
 	char name[NAME_MAX + 1];
 	mode_t mode;
@@ -93,6 +93,21 @@ static int make_way(int dir, const char *name, enum ustar_type type)
 	return RET_NERRNO(unlinkat(dir, name, 0));
 }
 
+/* The same for a copy, with the words that it has elsewhere. */
+static int make_way_copy(
+	int dir, const char *name, const char *path, enum ustar_type type, struct err *e)
+{
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		S_ISDIR(st.st_mode) == (type == USTAR_DIR))
+		return make_way(dir, name, type);
+	if (type == USTAR_DIR)
+		return err_set(e, -E_INVALID,
+			"cannot overwrite '%.200s', which is no folder, with a folder", path);
+	return err_set(e, -E_INVALID, "cannot overwrite folder '%.200s' with a file", path);
+}
+
 static int remember(struct reader *r, const struct ustar_entry *t)
 {
 	size_t n = strlen(t->path) + 1;
@@ -153,7 +168,10 @@ static int on_entry(void *arg, const struct ustar_entry *t, struct err *e)
 	dir = path_parent_in(r->root, path, true, r->name);
 	if (dir < 0)
 		return fail(path, dir, e);
-	k = make_way(dir, r->name, t->type);
+	k = r->copy ? make_way_copy(dir, r->name, path, t->type, e)
+		    : make_way(dir, r->name, t->type);
+	if (k == -E_INVALID)
+		return k;
 	if (k >= 0)
 		k = make_entry(r, t, dir, r->name);
 	if (k >= 0)
@@ -217,7 +235,9 @@ static int read_all(struct ustar_reader *tar, struct err *e)
 int serve_unpack(const struct serve *s, struct err *e)
 {
 	static const struct ustar_sink sink = { on_entry, on_content };
-	struct reader r = { .fd = -1, .keep_owner = words_has(s->flags, "owner") };
+	struct reader r = { .fd = -1,
+		.keep_owner = words_has(s->flags, "owner"),
+		.copy = words_has(s->flags, "copy") };
 	_cleanup_close_ int top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct ustar_reader *tar;
 	int k;

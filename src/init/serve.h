@@ -18,6 +18,9 @@ struct serve {
 	const struct plan *plan;  /* of the machine */
 };
 
+/* The step that stacks the guest's root, or NULL. */
+const struct step *serve_overlay(const struct plan *p);
+
 int serve_pack(const struct serve *s, struct err *e);	 /* serve-pack.c */
 int serve_unpack(const struct serve *s, struct err *e);	 /* serve-unpack.c */
 int serve_stat(const struct serve *s, struct err *e);	 /* serve-look.c */

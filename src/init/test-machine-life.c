@@ -541,6 +541,25 @@ static void test_lost(void)
 	peer_free(p);
 }
 
+/* The monitor is killed: the command goes on, in peace, and commands beside it end. */
+static void test_alone(void)
+{
+	g_autofree char *file = g_build_filename(g_get_tmp_dir(), "lodge-test-alone", NULL);
+	g_autofree char *script = NULL, *text = NULL;
+	struct peer *p;
+
+	(void)unlink(file);
+	script = g_strdup_printf("trap '' TERM; for i in 1 2 3; do sleep 0.1; seq 20000; done; "
+				 "echo done >%s; pgrep -x tail >>%s; exit 0",
+		file, file);
+	p = started(script);
+	exec(p, 1, "exec tail -f /dev/null");
+	peer_free(p);
+	g_assert_true(g_file_get_contents(file, &text, NULL, NULL));
+	g_assert_cmpstr(text, ==, "done\n");
+	(void)unlink(file);
+}
+
 static void test_dns(void)
 {
 	struct peer *p = peer_new();
@@ -629,7 +648,7 @@ static void test_serve_files(void)
 	g = served(p, 3, "stat", top, "follow");
 	g_assert_true(g_str_has_prefix(g->out->str, "40755 "));
 	g = served(p, 4, "stat", "/nothing", "");
-	g_assert_cmpuint(g->code, ==, 1);
+	g_assert_cmpuint(g->code, ==, 2);
 	g_assert_cmpstr(g->err->str, ==, "cannot find '/nothing': No such file or directory\n");
 	/* pack, and unpack elsewhere */
 	g = served(p, 5, "pack", top, "follow");
@@ -698,13 +717,21 @@ static void test_serve_ps(void)
 	g_auto(GStrv) line = NULL;
 
 	exec(p, 1, "exec -a 'a \"name' sleep 1000");
-	serve(p, 2, "ps", 3);
-	wait_until(p, p->got[2].exited);
+	for (int tries = 0; tries < 100; tries++) { /* until the shell has become sleep */
+		g_string_truncate(p->got[2].out, 0);
+		p->got[2].exited = p->got[2].started = false;
+		serve(p, 2, "ps", 3);
+		wait_until(p, p->got[2].exited);
+		if (strstr(p->got[2].out->str, "\"sleep\""))
+			break;
+		g_usleep(20000);
+	}
 	line = g_strsplit(p->got[2].out->str, "\n", -1);
-	g_assert_true(g_str_has_prefix(line[0], "1 0 0 "));
+	g_assert_true(g_str_has_prefix(line[0], "up "));
+	g_assert_true(g_str_has_prefix(line[1], "1 0 0 "));
 	g_assert_nonnull(strstr(p->got[2].out->str, " \"sleep\" \"a \\\"name 1000\"\n"));
 	g_assert_cmpuint(
-		g_strv_length(line), ==, 4); /* bash, its cat, sleep, and what follows the last */
+		g_strv_length(line), ==, 5); /* "up", bash, its cat, sleep, and what follows the last */
 	send_u32(p, MACHINE_SIGNAL, 1, SIGKILL);
 	peer_free(p);
 }
@@ -751,6 +778,44 @@ static void test_serve_changes(void)
 	g_assert_cmpint(path_remove_tree(AT_FDCWD, d), ==, 0);
 }
 
+/* A plan without a command: only services, until it is told to end. */
+static void test_held(void)
+{
+	g_autofree char *d = g_dir_make_tmp("lodge-test-XXXXXX", NULL), *root = NULL, *upper = NULL;
+	g_autofree char *lower = NULL, *work = NULL, *script = NULL;
+	struct plan *plan = plan_new();
+	struct peer *p = peer_new();
+	struct got *g;
+
+	root = g_strconcat(d, "/root", NULL);
+	lower = g_strdup_printf("%s/low:%s/lower", d, d);
+	upper = g_strconcat(d, "/up/u", NULL);
+	work = g_strconcat(d, "/up/w", NULL);
+	script = g_strdup_printf("cd %s && mkdir -p root low lower up && echo inside >low/f", d);
+	g_assert_true(shell(script));
+	plan_add(plan, AT_HOST, &step_mount, "tmpfs", plan_str(plan, "%s/up", d), "tmpfs", "", "");
+	plan_add(plan, AT_HOST, &step_mkdir, upper, "0755");
+	plan_add(plan, AT_HOST, &step_mkdir, work, "0755");
+	plan_add(plan, AT_HOST, &step_overlay, root, lower, upper, work, "");
+	send_plan(p, MACHINE_PLAN, 0, 0, plan);
+	wait_until(p, p->got[0].started);
+	g = served(p, 1, "stat", "/f", "");
+	g_assert_cmpstr(g->err->str, ==, "");
+	g_assert_true(g_str_has_prefix(g->out->str, "100644 7 "));
+	g = served(p, 2, "stat", "/usr", "");
+	g_assert_cmpuint(g->code, ==, 2);
+	send_plan(p, MACHINE_EXEC, 0, 3, exec_plan(false, "bash", "true"));
+	wait_until(p, p->got[3].failed);
+	g_assert_cmpint(p->got[3].error, ==, -E_STATE);
+	send_u32(p, MACHINE_SIGNAL, 0, SIGTERM);
+	wait_until(p, p->got[0].exited);
+	g_assert_cmpuint(p->got[0].code, ==, 0);
+	serve(p, 4, "stat\0/f", 8);
+	g_assert_cmpint(p->got[4].error, ==, -E_STATE);
+	peer_free(p);
+	g_assert_cmpint(path_remove_tree(AT_FDCWD, d), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -769,7 +834,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/machine/input-flow", test_input_flow);
 	g_test_add_func("/machine/throughput", test_throughput);
 	g_test_add_func("/machine/lost", test_lost);
+	g_test_add_func("/machine/alone", test_alone);
 	g_test_add_func("/machine/dns", test_dns);
+	g_test_add_func("/machine/serve/held", test_held);
 	g_test_add_func("/machine/serve/files", test_serve_files);
 	g_test_add_func("/machine/serve/escape", test_serve_escape);
 	g_test_add_func("/machine/serve/ps", test_serve_ps);
