@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include "guest/guest-priv.h"
+#include "guest/machine.h"
 #include "host/path.h"
 
 enum {
@@ -182,9 +183,12 @@ static int read_result(int fd, json_t **ret, struct err *e)
 int guest_diff(struct ctx *c, struct guest *g, json_t **ret, struct err *e)
 {
 	g_autofree char *upper = store_path(c, "guests/%s/upper", g->rec->id);
-	struct job j = { upper, memfd_create("diff", MFD_CLOEXEC) };
-	int r;
+	struct job j = { upper, -1 };
+	int r = machine_has_services(g, e);
 
+	if (r != 0)
+		return r < 0 ? r : machine_diff(c, g, ret, e);
+	j.out = memfd_create("diff", MFD_CLOEXEC);
 	if (j.out < 0)
 		return err_sys(e, -errno, "cannot make a file in memory");
 	if (g->spec->rootfs) {

@@ -102,6 +102,12 @@ static void service_free(struct service *s)
 	g_free(s);
 }
 
+/* Nobody wants it any more. */
+static void cut(const struct service *s)
+{
+	(void)monitor_send(s->fd, MSG_SIGNAL, 0, SIGKILL, NULL, 0, NULL);
+}
+
 /* Ends it: the connection can be used for another. */
 void service_freep(struct service **s)
 {
@@ -120,12 +126,6 @@ static int lose(struct service *s, int code)
 	s->ended = s->lost = true;
 	s->err.code = code;
 	return code;
-}
-
-/* Nobody wants it any more. */
-static void cut(const struct service *s)
-{
-	(void)monitor_send(s->fd, MSG_SIGNAL, 0, SIGKILL, NULL, 0, NULL);
 }
 
 static void take_output(struct service *s, unsigned stream, size_t n)

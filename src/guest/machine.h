@@ -62,7 +62,7 @@ bool machine_sweep(struct ctx *c, struct guest *g);
 bool machine_is_left(struct ctx *c, const char *id);
 
 /* machine-files.c: guest_copy_*(), guest_export() and guest_diff() of machines. */
-struct copy_job;
+struct copy_job; /* guest-priv.h */
 int machine_copy(struct ctx *c, struct guest *g, struct copy_job *j, struct err *e);
 int machine_export(struct ctx *c, struct guest *g, int out_fd, struct err *e);
 int machine_diff(struct ctx *c, struct guest *g, json_t **ret, struct err *e);

@@ -606,6 +606,104 @@ int tar_tree_read(int in_fd, int dir_fd, const struct tar_tree_owner *owner, str
 	return MIN(k, 0);
 }
 
+/* --- an archive made plain --------------------------------------------------------------------------------- */
+
+struct plain {
+	tar_tree_put put;
+	void *data;
+	GByteArray *buf;
+	struct tar_reader *tar;
+	int64_t size, at; /* of the file whose content comes */
+};
+
+static int plain_flush(struct plain *p, struct err *e)
+{
+	int r = p->buf->len ? p->put(p->data, p->buf->data, p->buf->len, e) : 0;
+
+	g_byte_array_set_size(p->buf, 0);
+	return r;
+}
+
+/* A hole, up to there. */
+static int plain_zeros(struct plain *p, int64_t to, struct err *e)
+{
+	static const guint8 zeros[64 * 1024];
+	int r = 0;
+
+	while (r >= 0 && p->at < to) {
+		guint n = (guint)MIN(to - p->at, (int64_t)sizeof(zeros));
+
+		g_byte_array_append(p->buf, zeros, n);
+		p->at += n;
+		r = p->buf->len > OUT_FLUSH ? plain_flush(p, e) : 0;
+	}
+	return r;
+}
+
+static int plain_end_file(struct plain *p, struct err *e)
+{
+	int r = plain_zeros(p, p->size, e);
+
+	tar_put_padding(p->buf, p->size);
+	p->size = p->at = 0;
+	return r;
+}
+
+static int plain_entry(void *arg, const struct tar_entry *t, struct err *e)
+{
+	struct plain *p = arg;
+	struct tar_entry copy = *t;
+	int r = plain_end_file(p, e);
+
+	copy.sparse = false;
+	copy.n_extents = 0;
+	if (r >= 0)
+		r = tar_put_entry(p->buf, &copy, e);
+	if (t->type == TAR_FILE)
+		p->size = t->size;
+	return r;
+}
+
+static int plain_content(void *arg, int64_t offset, const void *data, size_t size, struct err *e)
+{
+	struct plain *p = arg;
+	int r = plain_zeros(p, offset, e);
+
+	if (r < 0)
+		return r;
+	g_byte_array_append(p->buf, data, (guint)size);
+	p->at += (int64_t)size;
+	return p->buf->len > OUT_FLUSH ? plain_flush(p, e) : 0;
+}
+
+static int plain_bytes(void *arg, const void *data, size_t size, struct err *e)
+{
+	struct plain *p = arg;
+
+	return tar_reader_write(p->tar, data, size, e);
+}
+
+int tar_tree_plain(int in_fd, tar_tree_put put, void *data, struct err *e)
+{
+	static const struct tar_sink sink = { .entry = plain_entry, .content = plain_content };
+	g_autoptr(GByteArray) buf = g_byte_array_new();
+	struct plain p = { .put = put, .data = data, .buf = buf };
+	_cleanup_(tar_reader_freep) struct tar_reader *tar = tar_reader_new(&sink, &p);
+	_cleanup_(inflate_freep) struct inflate *z = inflate_new(plain_bytes, &p);
+	int r;
+
+	p.tar = tar;
+	r = read_all(in_fd, z, e);
+	if (r >= 0)
+		r = tar_reader_finish(tar, e);
+	if (r >= 0)
+		r = plain_end_file(&p, e);
+	if (r < 0)
+		return r;
+	tar_put_end(buf);
+	return plain_flush(&p, e);
+}
+
 /* --- a copy, in pieces ----------------------------------------------------------------------------------- */
 
 struct tar_copy {

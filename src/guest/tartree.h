@@ -25,6 +25,9 @@ int tar_tree_write(int dir_fd, const char *name, const char *as, unsigned flags,
 int tar_tree_write_to(int dir_fd, const char *name, const char *as, unsigned flags, tar_tree_put put,
 	void *data, struct err *e);
 
+/* An archive from in_fd (plain, gzip or zstd), as ustar and pax have it: no other kinds of headers, no sparse files. */
+int tar_tree_plain(int in_fd, tar_tree_put put, void *data, struct err *e);
+
 struct tar_tree_owner {
 	bool keep; /* the archive's numbers, else: */
 	uid_t uid;
