@@ -48,6 +48,17 @@ const char *const spec_disk_caches[] = {
 };
 _Static_assert(ELEMENTSOF(spec_disk_caches) == _DISK_CACHE_MAX + 1, "every mode has a name");
 
+static void backing_free(void *p);
+static const struct json_field backing_fields[] = {
+	JSON_STRING(struct spec_backing, path, "path", JSON_REQUIRED),
+	JSON_STRING(struct spec_backing, format, "format", JSON_REQUIRED),
+	JSON_STRING(struct spec_backing, snapshot, "snapshot", 0),
+	JSON_END
+};
+static const struct json_struct backing_struct = {
+	sizeof(struct spec_backing), backing_fields, backing_free
+};
+
 static void disk_free(void *p);
 static const struct json_field disk_fields[] = {
 	JSON_STRING(struct spec_disk, id, "id", JSON_REQUIRED),
@@ -61,6 +72,10 @@ static const struct json_field disk_fields[] = {
 	JSON_BOOL(struct spec_disk, snapshot, "snapshot"),
 	JSON_STRING(struct spec_disk, serial, "serial", 0),
 	JSON_INT(struct spec_disk, boot, "boot", 0),
+	JSON_INT(struct spec_disk, slot, "slot", 0),
+	JSON_BOOL(struct spec_disk, own, "own"),
+	JSON_INT64(struct spec_disk, size, "size", 0),
+	JSON_LIST(struct spec_disk, backing, "backing", &backing_struct),
 	JSON_END
 };
 static const struct json_struct disk_struct = { sizeof(struct spec_disk), disk_fields, disk_free };
@@ -84,6 +99,7 @@ static const struct json_field vm_fields[] = {
 	JSON_ENUM(struct spec_vm, nic, enum spec_vm_nic, "nic", spec_vm_nics, VM_NIC_VIRTIO),
 	JSON_ENUM(struct spec_vm, vga, enum spec_vm_vga, "vga", spec_vm_vgas, VM_VGA_NONE),
 	JSON_STRING(struct spec_vm, vnc, "vnc", 0),
+	JSON_INT(struct spec_vm, ports, "ports", 0),
 	JSON_BOOL(struct spec_vm, usb, "usb"),
 	JSON_BOOL(struct spec_vm, tablet, "tablet"),
 	JSON_BOOL(struct spec_vm, rng, "rng"),
@@ -91,11 +107,17 @@ static const struct json_field vm_fields[] = {
 	JSON_BOOL(struct spec_vm, no_serial, "no_serial"),
 	JSON_BOOL(struct spec_vm, agent, "agent"),
 	JSON_STRING(struct spec_vm, uuid, "uuid", 0),
-	JSON_STRING(struct spec_vm, seed, "seed", 0),
+	JSON_BOOL(struct spec_vm, boot_report, "boot_report"),
+	JSON_STRING(struct spec_vm, incoming, "incoming", 0),
 	JSON_END
 };
 const struct json_struct spec_vm_struct = { sizeof(struct spec_vm), vm_fields, vm_free };
 /* clang-format on */
+
+static void backing_free(void *p)
+{
+	json_struct_free(&backing_struct, p);
+}
 
 static void disk_free(void *p)
 {
@@ -118,6 +140,14 @@ struct spec_vm *spec_vm_new(void)
 void spec_vm_free(struct spec_vm *vm)
 {
 	json_struct_free(&spec_vm_struct, vm);
+}
+
+void spec_disk_add_backing(struct spec_disk *d, const char *path, const char *format)
+{
+	struct spec_backing *b = json_list_add(&backing_struct, d->backing);
+
+	b->path = g_strdup(path);
+	b->format = g_strdup(format);
 }
 
 struct spec_disk *spec_vm_add_disk(

@@ -12,8 +12,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SPEC_VM_VCPUS_MAX 288
+#define SPEC_VM_VCPUS_MAX 255
 #define SPEC_VM_DISKS_MAX 64
+#define SPEC_VM_PORTS	  8  /* places for disks and cards that a q35 has at least */
+#define SPEC_VM_PORTS_MAX 64 /* of q35; other machines have 20 */
 
 enum spec_vm_machine {
 	VM_Q35,
@@ -73,6 +75,12 @@ enum spec_disk_cache {
 	_DISK_CACHE_MAX,
 };
 
+/* A file below a disk: what the disk hasn't got itself is read from there. */
+struct spec_backing {
+	char *path, *format; /* as those of a disk */
+	char *snapshot;	     /* the external snapshot whose state of the disk it is, or NULL */
+};
+
 struct spec_disk {
 	char *id; /* unique in the machine: letters, digits, '-', '_'; the name of its device and nodes */
 	char *path; /* absolute, or relative to the guest's folder; NULL: a drive without a medium */
@@ -85,6 +93,12 @@ struct spec_disk {
 	bool snapshot; /* what is written is gone at the machine's end */
 	char *serial;  /* what the guest reads as the serial number */
 	int boot;      /* the firmware's order, from 1; 0: not in it */
+	int slot; /* its place on the machine's bus, from 1: kept, so that names inside stay; 0: none */
+	bool own; /* its file is the machine's, in the guest's folder: made and removed with it */
+	int64_t size; /* of an own one: bytes that the guest sees; 0: those of the file below */
+	/* struct spec_backing, top first. It was read from the file's header once, when the disk was given: a
+	 * machine that broke into its QEMU can write that header, and would be given any file of the host. */
+	GPtrArray *backing;
 };
 
 struct spec_vm {
@@ -95,24 +109,25 @@ struct spec_vm {
 	int vcpus;	 /* 0: one */
 	int vcpus_max;	 /* how many can be plugged in; 0: vcpus */
 	int64_t balloon; /* bytes that the balloon leaves to the guest; 0: all of limits.memory */
-	char *kernel, *initrd,
-		*cmdline; /* booted directly; paths of the host; NULL: none (OCI: our own) */
+	char *kernel, *initrd, *cmdline; /* booted directly; paths of the host; NULL: none */
 
 	/* full machines only */
 	enum spec_vm_firmware firmware;
-	char *firmware_code;  /* path; NULL: found on the host at each start */
+	char *firmware_code;  /* path; its variables are the file vars.fd of the guest's folder */
 	GPtrArray *disks;     /* struct spec_disk */
 	enum spec_vm_nic nic; /* model of all of spec.networks */
 	enum spec_vm_vga vga;
-	char *vnc;	 /* "unix:PATH", ":N" (of localhost), "ADDRESS:N"; NULL: none */
-	bool usb;	 /* a USB controller, also without tablet or USB disks */
-	bool tablet;	 /* USB tablet: an absolute pointer, for VNC */
-	bool rng;	 /* virtio-rng */
-	bool no_balloon; /* without virtio-balloon */
-	bool no_serial;	 /* without the serial console */
-	bool agent;	 /* a port for the guest agent */
-	char *uuid;	 /* SMBIOS; NULL: made of the guest's id */
-	char *seed;	 /* a cloud-init seed: a path as a disk's; NULL: none */
+	char *vnc;	  /* ":N" (of 127.0.0.1) or the path of a socket; NULL: none */
+	int ports;	  /* places for devices that can be plugged; 0: not chosen yet */
+	bool usb;	  /* a USB controller, also without tablet or USB disks */
+	bool tablet;	  /* USB tablet: an absolute pointer, for VNC */
+	bool rng;	  /* virtio-rng */
+	bool no_balloon;  /* without virtio-balloon */
+	bool no_serial;	  /* without the serial console */
+	bool agent;	  /* a port for the guest agent */
+	bool boot_report; /* a port by which the guest tells how its boot went (image/seed.h) */
+	char *uuid;	  /* SMBIOS; NULL: made of the guest's id */
+	char *incoming;	  /* path of a saved state to go on from: of one start, not in a record */
 };
 
 /* Every field "not given", the list made. Never NULL. Belongs to the spec that it's put into. */
@@ -122,6 +137,7 @@ void spec_vm_free(struct spec_vm *vm);
 /* A disk at the end of the list, which frees it. Strings are copied, NULL is kept. */
 struct spec_disk *spec_vm_add_disk(
 	struct spec_vm *vm, const char *id, const char *path, const char *format);
+void spec_disk_add_backing(struct spec_disk *d, const char *path, const char *format);
 /* NULL: no disk has that id. */
 struct spec_disk *spec_vm_disk(const struct spec_vm *vm, const char *id);
 void spec_vm_remove_disk(struct spec_vm *vm, const char *id);
@@ -129,12 +145,13 @@ void spec_vm_remove_disk(struct spec_vm *vm, const char *id);
 char *spec_vm_disk_id(const struct spec_vm *vm, const char *prefix);
 
 /* The words that JSON and the command line have for the enums; NULL-terminated. */
-extern const char *const spec_vm_machines[],
-	*const spec_vm_accels[], *const spec_vm_firmwares[],
-					 *const spec_vm_vgas[],
-						 *const spec_vm_nics[],
-							 *const spec_disk_devices[],
-								 *const spec_disk_buses[],
-									 *const spec_disk_caches[];
+extern const char *const spec_vm_machines[];
+extern const char *const spec_vm_accels[];
+extern const char *const spec_vm_firmwares[];
+extern const char *const spec_vm_vgas[];
+extern const char *const spec_vm_nics[];
+extern const char *const spec_disk_devices[];
+extern const char *const spec_disk_buses[];
+extern const char *const spec_disk_caches[];
 
 #endif

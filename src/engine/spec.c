@@ -88,6 +88,7 @@ static const struct json_field attach_fields[] = {
 	JSON_STRING(struct spec_attach, address6, "address6", 0),
 	JSON_STRING(struct spec_attach, mac, "mac", 0),
 	JSON_STRINGS(struct spec_attach, aliases, "aliases"),
+	JSON_INT(struct spec_attach, slot, "slot", 0),
 	JSON_END
 };
 static const struct json_struct attach_struct = { sizeof(struct spec_attach), attach_fields, attach_free };

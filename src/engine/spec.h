@@ -66,6 +66,7 @@ struct spec_attach {
 	char *address6;
 	char *mac;
 	char **aliases; /* NULL-terminated */
+	int slot;	/* of a machine's card: as a disk's (spec-vm.h) */
 };
 
 struct spec_rlimit {

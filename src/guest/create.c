@@ -30,6 +30,7 @@ struct create {
 	GPtrArray *new_volumes; /* names */
 	GHashTable *anonymous;	/* of those, which are */
 	struct guest_record *rec;
+	char *seed_file; /* a file of ours, until it is in the guest's folder; NULL: none */
 };
 
 static void create_clear(struct create *k)
@@ -40,6 +41,9 @@ static void create_clear(struct create *k)
 	g_clear_pointer(&k->new_volumes, g_ptr_array_unref);
 	g_clear_pointer(&k->anonymous, g_hash_table_unref);
 	guest_record_free(k->rec);
+	if (k->seed_file)
+		(void)unlink(k->seed_file);
+	g_free(k->seed_file);
 }
 
 /* --- the image ------------------------------------------------------------------------------------------ */
@@ -67,6 +71,8 @@ static int load_image(struct create *k, struct err *e)
 		return 0;
 	}
 	r = image_resolve(k->c, k->q->image, &k->image, e);
+	if (r >= 0)
+		r = image_need_layers(k->image, k->q->image, e);
 	if (r == -EACCES && k->c->explain) {
 		k->config = g_new0(struct image_config, 1);
 		return unknown_image(k);
@@ -397,7 +403,7 @@ static void make_record(struct create *k, const char *id)
 	g->engine =
 		g_strdup(k->spec->vm && !g_str_equal(k->c->engine, "test") ? "vm" : k->c->engine);
 	g->image = k->image ? g_strdup(k->image->id) : NULL;
-	g->image_name = g_strdup(k->q->image ?: k->spec->rootfs);
+	g->image_name = g_strdup(k->q->image ?: k->spec->rootfs ?: machine_source(k->spec));
 	g->spec = g_strdup(text);
 	g->doc = g_strdup(doc);
 	g->created = g_get_real_time() * 1000;
@@ -459,6 +465,8 @@ static int plan_folders(const struct create *k, struct plan *p, struct err *e)
 	}
 	plan_add(p, AT_HOST, &step_tree, dir, "711");
 	s.dir = dir;
+	if (k->seed_file)
+		plan_add(p, AT_HOST, &step_copy, plan_str(p, "%s/" MACHINE_SEED, dir), k->seed_file, "600");
 	return r >= 0 && ops->plan_create ? ops->plan_create(k->c, &s, 0, e) : r;
 }
 
@@ -501,6 +509,26 @@ static int open_cidfile(struct create *k, struct err *e)
 	return fd;
 }
 
+/* A machine that boots by itself has nothing of what an image's configuration says. */
+static int fill_machine(struct create *k, const char *id, struct err *e)
+{
+	int r = 0;
+
+	k->config = g_new0(struct image_config, 1);
+	k->new_volumes = g_ptr_array_new();
+	if (k->q->image)
+		r = image_resolve(k->c, k->q->image, &k->image, e);
+	if (r == -EACCES && k->c->explain)
+		r = 0;
+	if (r >= 0)
+		r = fill_doc(k, e);
+	if (r >= 0)
+		r = machine_fill(k->c, k->q, k->spec, id, e);
+	if (r >= 0 && k->q->seed)
+		r = machine_seed(k->c, k->q, k->spec, id, &k->seed_file, e);
+	return r < 0 ? r : check_spec(k, e);
+}
+
 static int fill(struct create *k, const char *id, struct err *e)
 {
 	struct store *s;
@@ -511,6 +539,8 @@ static int fill(struct create *k, const char *id, struct err *e)
 		s = NULL;
 	else if (r < 0)
 		return r;
+	if (k->spec->vm && k->spec->vm->full)
+		return fill_machine(k, id, e);
 	r = load_image(k, e);
 	if (r < 0)
 		return r;

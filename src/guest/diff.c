@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 #include "guest/guest-priv.h"
 #include "guest/machine.h"
 #include "host/path.h"
@@ -26,6 +27,7 @@ struct diff {
 	FILE *out; /* a JSON object a line: the work is done in a child */
 	GString *path;
 	unsigned depth;
+	bool hidden; /* something of ours was passed over since the last folder looked */
 };
 
 #define DIFF_DEPTH_MAX 1000
@@ -73,14 +75,38 @@ static int report_hidden(struct diff *d, int upper, struct err *e)
 	return 0;
 }
 
+/*
+ * What we made ourselves for the mounts that every guest has, where the image lacks it. Docker doesn't tell of
+ * these either; mount points of volumes and the like it does.
+ */
+static bool is_ours(const char *path, const struct stat *st)
+{
+	static const char *const files[] = { "/etc/hostname", "/etc/hosts", "/etc/resolv.conf",
+		NULL };
+	static const char *const folders[] = { "/dev", "/proc", "/sys", NULL };
+
+	return S_ISDIR(st->st_mode)
+		       ? g_strv_contains(folders, path)
+		       : S_ISREG(st->st_mode) && st->st_size == 0 && g_strv_contains(files, path);
+}
+
 static int walk(struct diff *d, int upper, struct err *e);
+
+/* A folder that is here only for what is_ours(): there is nothing to tell of it. */
+static bool only_hides(
+	const struct diff *d, const struct stat *st, const struct stat *low, bool old)
+{
+	return d->hidden && (!old || (st->st_mode == low->st_mode && st->st_uid == low->st_uid &&
+					     st->st_gid == low->st_gid));
+}
 
 static int one(struct diff *d, int dir, const char *name, struct err *e)
 {
 	_cleanup_close_ int fd = -1;
 	struct stat st, low;
 	char opaque[2];
-	bool old;
+	long before, after;
+	bool old, hidden;
 	int r = 0;
 
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -92,7 +118,13 @@ static int one(struct diff *d, int dir, const char *name, struct err *e)
 			report(d, d->path->str, DELETED);
 		return 0;
 	}
+	if (!old && is_ours(d->path->str, &st)) {
+		d->hidden = true;
+		return 0;
+	}
+	before = ftell(d->out);
 	report(d, d->path->str, old ? MODIFIED : ADDED);
+	after = ftell(d->out);
 	if (!S_ISDIR(st.st_mode))
 		return 0;
 	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -102,8 +134,13 @@ static int one(struct diff *d, int dir, const char *name, struct err *e)
 		r = report_hidden(d, fd, e);
 	if (++d->depth > DIFF_DEPTH_MAX)
 		return err_set(e, -E_LIMIT, "folders are nested deeper than %d", DIFF_DEPTH_MAX);
+	hidden = d->hidden;
+	d->hidden = false;
 	if (r >= 0)
 		r = walk(d, fd, e);
+	if (ftell(d->out) == after && only_hides(d, &st, &low, old))
+		(void)fseek(d->out, before, SEEK_SET);
+	d->hidden = hidden;
 	d->depth--;
 	return r;
 }
@@ -160,6 +197,9 @@ static int work(int root, void *data, struct err *e)
 	if (!d.out)
 		return err_sys(e, -errno, "cannot write");
 	r = walk(&d, upper, e);
+	/* the last line may have been taken back */
+	if (fflush(d.out) == 0 && ftruncate(j->out, ftell(d.out)) < 0 && r >= 0)
+		r = err_sys(e, -errno, "cannot write");
 	if (fclose(d.out) != 0 && r >= 0)
 		r = err_sys(e, -errno, "cannot write");
 	return r;

@@ -189,6 +189,18 @@ struct copy_tree {
 int copy_tree(int src_fd, const char *name, int dst_fd, const char *to, const struct copy_tree *how,
 	struct err *e);
 
+/* --- machine-create.c ----------------------------------------------------------------------------------- */
+
+#define MACHINE_SEED "seed.iso" /* in the guest's folder */
+
+/* Completes the spec of a machine that boots by itself: disks, firmware, places. Reads the host. */
+int machine_fill(struct ctx *c, const struct guest_request *q, struct spec *s, const char *id, struct err *e);
+/* Writes the seed to a temporary file, which the caller removes. NULL in explain mode's place: its name only. */
+int machine_seed(struct ctx *c, const struct guest_request *q, const struct spec *s, const char *id,
+	char **ret_file, struct err *e);
+/* What it boots from, for people. Borrowed; NULL: of no machine. */
+const char *machine_source(const struct spec *s);
+
 /* --- names.c ------------------------------------------------------------------------------------------------ */
 
 char *name_make(unsigned attempt); /* "brave_hopper"; a digit is added from the third attempt on */

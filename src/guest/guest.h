@@ -58,6 +58,7 @@ enum { GUEST_WITH_SPEC = 1 };
 int guest_list(struct ctx *c, const char *realm, unsigned flags, GPtrArray **ret, struct err *e);
 
 /* What a dialect asks for: a spec that lacks what the image and the defaults know. */
+struct seed;
 struct guest_request {
 	const char *realm, *name; /* name NULL: made up ("brave_hopper") */
 	const char *image;	  /* reference; NULL with spec->rootfs */
@@ -66,6 +67,8 @@ struct guest_request {
 	char **argv;		  /* the user's command, NULL: the image's */
 	char **entrypoint;	  /* NULL: the image's; an empty list: none */
 	const char *cidfile;
+	struct seed *seed;	  /* of a machine that boots by itself, without what the guest knows; or NULL */
+	GPtrArray *notes;	  /* lines for the user are added (g_free); NULL: not wanted */
 	bool publish_all;	  /* the ports that the image exposes, too */
 };
 

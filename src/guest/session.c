@@ -469,7 +469,8 @@ int guest_exec(struct ctx *c, struct guest *g, const struct engine_exec *x, bool
 	if (fd < 0)
 		return fd;
 	flags = (x->tty ? EXEC_TTY : 0) | (detach ? EXEC_DETACH : 0);
-	if (!(carried & ENGINE_CARRIED) && !x->tty && !detach && may_pass(io->in) && may_pass(io->out) && may_pass(io->err))
+	if (!(carried & ENGINE_CARRIED) && !x->tty && !detach && may_pass(io->in) &&
+		may_pass(io->out) && may_pass(io->err))
 		flags |= EXEC_FDS;
 	r = send_exec(fd, flags, data, n, io, e);
 	if (r >= 0)

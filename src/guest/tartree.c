@@ -708,6 +708,7 @@ int tar_tree_plain(int in_fd, tar_tree_put put, void *data, struct err *e)
 
 struct tar_copy {
 	struct reader r;
+	int root; /* ours: attributes of folders are set at the very end */
 };
 
 struct tar_copy *tar_copy_new(
@@ -715,7 +716,8 @@ struct tar_copy *tar_copy_new(
 {
 	struct tar_copy *t = g_new0(struct tar_copy, 1);
 
-	reader_init(&t->r, dir_fd, owner);
+	t->root = RET_NERRNO(fcntl(dir_fd, F_DUPFD_CLOEXEC, 3));
+	reader_init(&t->r, t->root, owner);
 	t->r.copy = true;
 	t->r.only = only;
 	t->r.top = flags & TAR_COPY_TOP;
@@ -741,6 +743,7 @@ void tar_copy_free(struct tar_copy *t)
 	if (!t)
 		return;
 	reader_done(&t->r);
+	closep(&t->root);
 	g_free(t);
 }
 

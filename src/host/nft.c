@@ -20,9 +20,10 @@
 /*
  * Every chain accepts: nothing that isn't ours is ever decided here.
  *
- * port4, port6: published ports, by protocol, host address and port. A range is one element and keeps the
- * port. Every published port is here, so that it can't be given out twice; those whose number changes in the
- * guest are in shift* too, which is asked first: one element a port, with ("on") and without a host address.
+ * port4, port6: published ranges, by protocol, host address and port. A range is one element and keeps the
+ * port. shift*, which are asked first, with ("on") and without a host address: single ports, and one element
+ * for each port of a range whose numbers change in the guest. Single ones aren't in port* as well, because
+ * each addition to a map of ranges costs time for all that it has. The comment names the guest.
  *
  * Packets from 127.0.0.1 to a guest need route_localnet on the bridge; `local` keeps guests from reaching
  * what listens on the host's loopback that way. IPv6 has no such switch: the kernel drops answers to ::1
@@ -105,6 +106,40 @@ static void batch_mark(struct nl_buf *b, uint16_t type)
 void nft_batch_begin(struct nl_buf *b)
 {
 	batch_mark(b, NFNL_MSG_BATCH_BEGIN);
+}
+
+void nft_batch_begin_at(struct nl_buf *b, uint32_t generation)
+{
+	batch_mark(b, NFNL_MSG_BATCH_BEGIN);
+	nl_put_be32(b, NFNL_BATCH_GENID, generation);
+}
+
+static int keep_generation(const struct nlmsghdr *h, void *data)
+{
+	const struct nlattr *a = nl_find(h, sizeof(struct nfgenmsg), NFTA_GEN_ID);
+	uint32_t v;
+
+	if (!a || nl_size(a) != sizeof(v))
+		return -EBADMSG;
+	memcpy(&v, nl_data(a), sizeof(v));
+	*(uint32_t *)data = ntohl(v);
+	return 0;
+}
+
+int nft_generation(int fd, uint32_t *ret)
+{
+	char space[64];
+	struct nl_buf b = NL_BUF_ON(space);
+	uint32_t gen = 0;
+	int r;
+
+	begin(&b, NFT_MSG_GETGEN, 0);
+	r = nl_talk(fd, &b, keep_generation, &gen, NULL);
+	if (r == 0 && gen == 0) /* there is none of that number */
+		r = -EBADMSG;
+	if (r == 0)
+		*ret = gen;
+	return r;
 }
 
 static void put_value(struct nl_buf *b, uint16_t type, const uint8_t *value, size_t n)

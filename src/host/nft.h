@@ -29,6 +29,9 @@ extern const char nft_base_text[];
 
 /* A batch is one transaction: all of it, or nothing. */
 void nft_batch_begin(struct nl_buf *b);
+/* Only if the rules of this network namespace are still of that generation; else -ERESTART. */
+void nft_batch_begin_at(struct nl_buf *b, uint32_t generation);
+int nft_generation(int fd, uint32_t *ret);
 /* Adds an element; `exclusive`: one that is there already fails the batch with -EEXIST. The message's
  * number is b->seq afterwards. */
 void nft_put_add(struct nl_buf *b, const struct nft_elem *m, bool exclusive);

@@ -132,7 +132,7 @@ struct step_run {
 	int child_fd;	/* pidfd of it, or -1 */
 	int cgroup_fd;	/* where clone puts it (CLONE_INTO_CGROUP), or -1; set by cgroup-create */
 	int userns_fd;	/* whose map "idmapped" uses; set by step "userns"; or -1 */
-	int kept_fd[6]; /* what steps of the child left with the executor: see enum kept_fd */
+	int kept_fd[14]; /* what steps of the child left with the executor: see enum kept_fd */
 	/* In the child: hands fd to the executor's kept_fd[which]. The child keeps its own copy. */
 	int (*keep_fd)(struct step_run *r, unsigned which, int fd);
 	int sync_fd;		 /* between executor and child */
@@ -146,6 +146,7 @@ struct step_run {
 	/* filled by steps of the child */
 	const char *const *env; /* by step "env" */
 	unsigned n_env;
+	bool keep_taps; /* the undo of "tap" leaves the devices to the executor's exit, which is near */
 	bool console;	/* by step "console": the streams are a terminal of the guest */
 	char home[256]; /* by step "user": for HOME, where the environment has none */
 };
@@ -156,9 +157,12 @@ enum kept_fd {
 	KEPT_MACHINE, /* what a machine's lodge-init is talked to by (wire/machine.h) */
 	KEPT_QMP,     /* QEMU's monitor */
 	KEPT_SERIAL,  /* a machine's serial port */
-	_KEPT_MAX,
+	KEPT_VNC,     /* where QEMU shall listen for VNC: opened on the host */
+	KEPT_TAP,     /* its network cards, KEPT_TAPS of them: open descriptors keep the devices */
+	KEPT_TAPS = 8,
+	_KEPT_MAX = KEPT_TAP + KEPT_TAPS,
 };
-_Static_assert(_KEPT_MAX <= 6, "kept_fd holds them");
+_Static_assert(_KEPT_MAX <= 14, "kept_fd holds them");
 
 void step_run_init(struct step_run *r, const struct plan *p);
 void step_run_done(struct step_run *r);

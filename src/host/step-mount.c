@@ -362,19 +362,50 @@ static int bind_target(int root, const struct step *s, int source)
 		   : path_touch_in(root, s->arg[2], 0644);
 }
 
+static int copy_tree(int at, const char *path, unsigned flags)
+{
+	return (int)RET_NERRNO(
+		syscall(SYS_open_tree, at, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags));
+}
+
+/*
+ * A copy of a folder of another guest: only inside its mount namespace may its mounts be copied. It may have
+ * put anything there, so the path is resolved without leaving its root.
+ */
+static int copy_foreign_tree(const char *ns, const char *path, unsigned flags, struct err *e)
+{
+	_cleanup_close_ int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int there = open(ns, O_RDONLY | O_CLOEXEC), root = -1, at = -1;
+	int mnt;
+
+	if (own < 0 || there < 0 || setns(there, CLONE_NEWNS) < 0)
+		return err_sys(e, -errno, "cannot look into the mount namespace '%s'", ns);
+	root = open_root("/");
+	at = root < 0 ? root : path_open_in(root, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0, 0);
+	mnt = at < 0 ? at : copy_tree(at, "", flags | AT_EMPTY_PATH);
+	if (setns(own, CLONE_NEWNS) < 0) {
+		closep(&mnt);
+		return err_sys(e, -errno, "cannot go back to the own mount namespace");
+	}
+	return mnt < 0 ? err_sys(e, mnt, "cannot bind the other guest's '%s'", path) : mnt;
+}
+
 static int bind_run(struct step_run *r, const struct step *s, struct err *e)
 {
 	_cleanup_close_ int root = open_root(s->arg[0]), target = -1, mnt = -1;
+	bool foreign = s->op == &step_bind_from;
 	struct mount_words w;
 	char data[DATA_MAX];
 	int code = mount_words_parse(s->arg[3], &w, data, sizeof(data));
 
 	if (root < 0 || code < 0)
 		return root < 0 ? root : code;
-	mnt = (int)syscall(SYS_open_tree, AT_FDCWD, s->arg[1],
-		OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (w.recursive ? AT_RECURSIVE : 0));
+	mnt = foreign ? copy_foreign_tree(s->arg[5], s->arg[1], w.recursive ? AT_RECURSIVE : 0, e)
+		      : copy_tree(AT_FDCWD, s->arg[1], w.recursive ? AT_RECURSIVE : 0);
+	if (mnt < 0 && foreign)
+		return mnt;
 	if (mnt < 0) {
-		code = err_sys(e, -errno, "cannot bind '%s'", s->arg[1]);
+		code = err_sys(e, mnt, "cannot bind '%s'", s->arg[1]);
 		if (code == -ENOENT)
 			err_mend(e, "make it first");
 		return code;
@@ -408,6 +439,17 @@ static void bind_show(const struct step *s, struct text *t)
 const struct step_ops step_bind = {
 	.name = "bind", .args = "root source target flags kind", .run = bind_run, .show = bind_show
 };
+
+static void bind_from_show(const struct step *s, struct text *t)
+{
+	bind_show(s, t);
+	text_addf(t, "\t# as it is in the mount namespace %s", s->arg[5]);
+}
+
+const struct step_ops step_bind_from = { .name = "bind-from",
+	.args = "root source target flags kind ns",
+	.run = bind_run,
+	.show = bind_from_show };
 
 /* --- pivot --- */
 

@@ -254,31 +254,15 @@ static size_t put_key(uint8_t *key, const struct publish *p, bool end, unsigned 
 	return 8 + (size_t)n;
 }
 
-/*
- * The elements of p, one after the other: i = 0 is the range itself, which keeps the port; when the
- * guest's ports are others there is one for each port behind it. False: no such element.
- */
-static bool publish_elem(const struct publish *p, const char *owner, unsigned i, struct nft_elem *m)
+/* One port of p in the map that is asked by the exact port. */
+static void exact_elem(const struct publish *p, unsigned port, struct nft_elem *m)
 {
 	bool v6 = p->host.family == AF_INET6;
-	unsigned n = addr_len(&p->host), port = p->first + i - 1;
-	uint16_t to = htons((uint16_t)(p->to + i - 1));
+	unsigned n = addr_len(&p->host);
+	uint16_t be = htons((uint16_t)port), to = htons((uint16_t)(p->to + port - p->first));
 
-	*m = (struct nft_elem){ .range = true, .data_size = n };
-	memcpy(m->data, p->guest.b, n);
-	if (i == 0) {
-		m->set = v6 ? "port6" : "port4";
-		m->key_size = put_key(m->key, p, false, p->first);
-		(void)put_key(m->end, p, true, p->last);
-		(void)snprintf(m->comment, sizeof(m->comment), "%s", owner);
-		return true;
-	}
-	if (p->first == p->to || port > p->last)
-		return false;
-	m->range = false;
+	*m = (struct nft_elem){ .data_size = n + 4 };
 	if (p->any) {
-		uint16_t be = htons((uint16_t)port);
-
 		m->set = v6 ? "shift6" : "shift4";
 		m->key_size = 8;
 		m->key[0] = (uint8_t)p->proto;
@@ -287,8 +271,34 @@ static bool publish_elem(const struct publish *p, const char *owner, unsigned i,
 		m->set = v6 ? "shift6on" : "shift4on";
 		m->key_size = put_key(m->key, p, false, port);
 	}
+	memcpy(m->data, p->guest.b, n);
 	memcpy(m->data + n, &to, 2);
-	m->data_size = n + 4;
+}
+
+/*
+ * The elements of p, one after the other. Of a single port: that port. Of a range: i = 0 is the range
+ * itself, which keeps the port; when the guest's ports are others there is one for each port behind it.
+ * The first has the owner's name. False: no such element.
+ */
+static bool publish_elem(const struct publish *p, const char *owner, unsigned i, struct nft_elem *m)
+{
+	if (i > 0 && (p->first == p->last || p->first == p->to || i > p->last - p->first + 1))
+		return false;
+	if (i > 0) {
+		exact_elem(p, p->first + i - 1, m);
+		return true;
+	}
+	if (p->first == p->last)
+		exact_elem(p, p->first, m);
+	else {
+		*m = (struct nft_elem){ .set = p->host.family == AF_INET6 ? "port6" : "port4",
+			.range = true,
+			.data_size = addr_len(&p->host) };
+		m->key_size = put_key(m->key, p, false, p->first);
+		(void)put_key(m->end, p, true, p->last);
+		memcpy(m->data, p->guest.b, m->data_size);
+	}
+	(void)snprintf(m->comment, sizeof(m->comment), "%s", owner);
 	return true;
 }
 
@@ -307,14 +317,12 @@ static int elem_ours(int fd, const struct nft_elem *m)
 
 /* A guest that restarts keeps its ports (STEP_HOLD): whether all of them are there and ours. The range tells
  * it for the elements of shifted ports too: they come and go in one transaction. */
-static bool all_ours(int fd, const struct step *s)
+static bool all_ours(int fd, const struct publish *list, unsigned n)
 {
-	struct publish p;
 	struct nft_elem m;
 
-	for (unsigned i = 0; i < publish_count(s); i++)
-		if (parse_publish(s, i, &p) < 0 || !publish_elem(&p, s->arg[0], 0, &m) ||
-			elem_ours(fd, &m) != 1)
+	for (unsigned i = 0; i < n; i++)
+		if (!publish_elem(&list[i], "", 0, &m) || elem_ours(fd, &m) != 1)
 			return false;
 	return true;
 }
@@ -378,90 +386,179 @@ static int check_free(const struct publish *p, struct err *e)
 	return 0;
 }
 
-/* The kernel refused an element because another has its ports: say whose. */
-static int in_use(int fd, const struct publish *p, struct err *e)
+/* --- conflicts ---
+ * The kernel refuses a second element with the same key, and no more: not one port on all addresses beside
+ * the same on one, not a single port inside a range. So the maps are read before elements are added, and
+ * the batch is for that generation of the rules: when somebody was faster, it is done once more.
+ */
+
+#define GENERATION_TRIES 1000
+
+struct conflict {
+	const struct publish *list;
+	unsigned n;
+	int family;
+	unsigned port; /* the first that two want; 0: none */
+	char proto[8], owner[NFT_COMMENT_MAX];
+};
+
+static unsigned key_port(const uint8_t *key, size_t size)
 {
-	struct nft_elem m, got;
-
-	for (unsigned port = p->first; port <= p->last; port++) {
-		struct publish one = *p;
-
-		one.first = one.last = port;
-		(void)publish_elem(&one, "", 0, &m);
-		if (nft_get(fd, &m, &got) < 0)
-			continue;
-		(void)err_set(e, -E_INUSE, "port %u/%s is in use by guest '%s'", port,
-			p->proto_name, got.comment);
-		return err_mend(e, "publish another port, or stop '%s'", got.comment);
-	}
-	return err_set(e, -E_INUSE, "ports %u-%u/%s overlap those of another guest", p->first,
-		p->last, p->proto_name);
+	return (unsigned)key[size - 4] << 8 | key[size - 3];
 }
 
-static int publish_check(const struct step *s, struct err *e)
+/* An element of any of the maps, against all that we want. */
+static int see_taken(const struct nft_elem *m, void *data)
 {
-	struct publish p;
-	int r;
+	struct conflict *c = data;
+	size_t n = c->family == AF_INET6 ? 16 : 4;
+	bool has_host = m->key_size == 8 + n;
+	bool any = !has_host || (m->range && memcmp(m->key + 4, m->end + 4, n) != 0);
+	unsigned first, last;
 
-	for (unsigned i = 0; i < publish_count(s); i++) {
-		if (parse_publish(s, i, &p) < 0)
-			return err_set(e, -EINVAL, "bad published port '%s'",
-				s->arg[1 + i * PUBLISH_FIELDS + 2]);
-		r = check_free(&p, e);
+	if (!has_host && m->key_size != 8)
+		return 0;
+	first = key_port(m->key, m->key_size);
+	last = m->range ? key_port(m->end, m->key_size) : first;
+	for (unsigned i = 0; i < c->n; i++) {
+		const struct publish *p = &c->list[i];
+
+		if (first > p->last || p->first > last || p->proto != m->key[0] ||
+			p->host.family != c->family)
+			continue;
+		if (!any && !p->any && memcmp(m->key + 4, p->host.b, n) != 0)
+			continue;
+		c->port = first > p->first ? first : p->first;
+		(void)snprintf(c->proto, sizeof(c->proto), "%s", p->proto_name);
+		(void)snprintf(c->owner, sizeof(c->owner), "%s", m->comment);
+		return -E_INUSE;
+	}
+	return 0;
+}
+
+/* Ranges tell for the elements of their shifted ports, too: they are read first, and have the owner's name.
+ * Of single ports on all addresses the kernel refuses the second itself. */
+static int find_taken(int fd, struct conflict *c)
+{
+	static const struct {
+		int family;
+		bool exact;
+		const char *set;
+	} maps[] = { { AF_INET, false, "port4" }, { AF_INET, false, "shift4on" },
+		{ AF_INET, true, "shift4" }, { AF_INET6, false, "port6" },
+		{ AF_INET6, false, "shift6on" }, { AF_INET6, true, "shift6" } };
+
+	for (size_t k = 0; k < ELEMENTSOF(maps); k++) {
+		bool wanted = false;
+		int r;
+
+		for (unsigned i = 0; i < c->n && !wanted; i++)
+			wanted = c->list[i].host.family == maps[k].family &&
+				 (!maps[k].exact || !c->list[i].any ||
+					 c->list[i].first != c->list[i].last);
+		c->family = maps[k].family;
+		r = wanted ? nft_list(fd, maps[k].set, see_taken, c) : 0;
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-/* The range whose message was the seq-th of the batch (the first opens it). */
-static void find_refused(const struct step *s, uint32_t seq, struct publish *p)
+static int in_use(const struct conflict *c, struct err *e)
+{
+	(void)err_set(
+		e, -E_INUSE, "port %u/%s is in use by guest '%s'", c->port, c->proto, c->owner);
+	return err_mend(e, "publish another port, or stop '%s'", c->owner);
+}
+
+/* Who has the element whose message was the seq-th of the batch (the first opens it). */
+static void find_refused(int fd, uint32_t seq, struct conflict *c)
 {
 	uint32_t at = 1;
-	struct nft_elem m;
+	struct nft_elem m, got;
 
-	for (unsigned i = 0; i < publish_count(s) && at < seq; i++) {
-		(void)parse_publish(s, i, p);
-		for (unsigned j = 0; at < seq && publish_elem(p, "", j, &m); j++)
-			at++;
+	for (unsigned i = 0; i < c->n; i++)
+		for (unsigned j = 0; publish_elem(&c->list[i], "", j, &m); j++) {
+			if (++at != seq)
+				continue;
+			c->port = key_port(m.key, m.key_size);
+			(void)snprintf(c->proto, sizeof(c->proto), "%s", c->list[i].proto_name);
+			if (nft_get(fd, &m, &got) == 0)
+				(void)snprintf(c->owner, sizeof(c->owner), "%s", got.comment);
+			return;
+		}
+}
+
+static int publish_batch(
+	int fd, const struct conflict *c, const char *owner, struct nl_refusal *no, uint32_t gen)
+{
+	struct nl_buf b = NL_BUF_GROWS;
+	struct nft_elem m;
+	int r;
+
+	nft_batch_begin_at(&b, gen);
+	for (unsigned i = 0; i < c->n; i++)
+		for (unsigned j = 0; publish_elem(&c->list[i], owner, j, &m); j++)
+			nft_put_add(&b, &m, true);
+	r = nft_batch_run(fd, &b, no);
+	nl_buf_done(&b);
+	return r;
+}
+
+static int publish_list(int fd, struct conflict *c, const char *owner, struct err *e)
+{
+	struct nl_refusal no;
+	int r;
+
+	for (int i = 0; i < GENERATION_TRIES; i++) {
+		uint32_t gen;
+
+		r = nft_generation(fd, &gen);
+		if (r == 0)
+			r = find_taken(fd, c);
+		if (r == -E_INUSE)
+			return in_use(c, e);
+		if (r < 0)
+			return err_sys(e, r, "reading which ports are published");
+		r = publish_batch(fd, c, owner, &no, gen);
+		if (r != -ERESTART)
+			break;
 	}
+	if (r == -EEXIST) {
+		find_refused(fd, no.seq, c);
+		return in_use(c, e);
+	}
+	if (r < 0)
+		return err_set(e, r, "publishing ports: %s%s%s", err_words(r),
+			no.text[0] ? ": " : "", no.text);
+	return 0;
 }
 
 static int publish_run(struct step_run *run, const struct step *s, struct err *e)
 {
 	_cleanup_close_ int fd = nl_open(NETLINK_NETFILTER);
-	struct nl_buf b = NL_BUF_GROWS;
-	struct nl_refusal no;
-	struct publish p;
-	struct nft_elem m;
-	int r;
+	struct conflict c = { .n = publish_count(s) };
+	struct publish *list = calloc(c.n, sizeof(*list));
+	int r = fd < 0 ? fd : list ? 0 : -ENOMEM;
 
-	if (fd < 0)
-		return fd;
-	r = publish_check(s, e);
-	if (r < 0)
-		return r == -E_INUSE && all_ours(fd, s) ? 0 : r;
-	nft_batch_begin(&b);
-	for (unsigned i = 0; i < publish_count(s); i++) {
-		(void)parse_publish(s, i, &p);
-		for (unsigned j = 0; publish_elem(&p, s->arg[0], j, &m); j++)
-			nft_put_add(&b, &m, true);
+	c.list = list;
+	for (unsigned i = 0; r == 0 && i < c.n; i++)
+		if (parse_publish(s, i, &list[i]) < 0)
+			r = err_set(e, -EINVAL, "bad published port '%s'",
+				s->arg[1 + i * PUBLISH_FIELDS + 2]);
+	if (r < 0 || all_ours(fd, list, c.n)) {
+		free(list);
+		return r;
 	}
-	r = nft_batch_run(fd, &b, &no);
-	nl_buf_done(&b);
-	if (r == -EEXIST || r == -ENOTEMPTY || r == -EBUSY) {
-		if (all_ours(fd, s))
-			return 0;
-		find_refused(s, no.seq, &p);
-		return in_use(fd, &p, e);
-	}
-	if (r < 0)
-		return err_set(e, r, "publishing ports: %s%s%s", err_words(r),
-			no.text[0] ? ": " : "", no.text);
-	for (unsigned i = 0; i < publish_count(s); i++)
-		if (parse_publish(s, i, &p) == 0 && p.proto == IPPROTO_UDP)
-			conntrack_forget_udp(p.first, p.last, &p.guest);
-	return 0;
+	for (unsigned i = 0; r == 0 && i < c.n; i++)
+		r = check_free(&list[i], e);
+	if (r == 0)
+		r = publish_list(fd, &c, s->arg[0], e);
+	for (unsigned i = 0; r == 0 && i < c.n; i++)
+		if (list[i].proto == IPPROTO_UDP)
+			conntrack_forget_udp(list[i].first, list[i].last, &list[i].guest);
+	free(list);
+	return r;
 }
 
 /* Only elements that lead to our guest: the step may never have run, and the port be another's. */
@@ -493,24 +590,37 @@ static int publish_undo(struct step_run *run, const struct step *s, struct err *
 	return r == -ENOENT ? 0 : r; /* somebody else, fsck for one, was faster */
 }
 
-static void show_range(const struct publish *p, const char *owner, struct text *t)
+static void show_exact(const struct publish *p, unsigned port, const char *comment, struct text *t)
 {
-	bool v6 = p->host.family == AF_INET6;
 	char host[ADDR_TEXT_MAX], guest[ADDR_TEXT_MAX];
 
 	addr_show(&p->host, false, host);
 	addr_show(&p->guest, false, guest);
-	text_addf(t, "add element inet lodge %s { %s . %s%s . %u", v6 ? "port6" : "port4",
-		p->proto_name, host, p->any ? "/0" : "", p->first);
-	if (p->last != p->first)
-		text_addf(t, "-%u", p->last);
-	text_addf(t, " comment \"%s\" : %s }", owner, guest);
+	text_addf(t, "add element inet lodge %s%s { %s . ",
+		p->host.family == AF_INET6 ? "shift6" : "shift4", p->any ? "" : "on",
+		p->proto_name);
+	if (!p->any)
+		text_addf(t, "%s . ", host);
+	text_addf(t, "%u%s : %s . %u }", port, comment, guest, p->to + port - p->first);
+}
+
+static void show_range(const struct publish *p, const char *owner, struct text *t)
+{
+	char host[ADDR_TEXT_MAX], guest[ADDR_TEXT_MAX], comment[NFT_COMMENT_MAX + 16];
+
+	(void)snprintf(comment, sizeof(comment), " comment \"%.*s\"", NFT_COMMENT_MAX, owner);
+	if (p->first == p->last) {
+		show_exact(p, p->first, comment, t);
+		return;
+	}
+	addr_show(&p->host, false, host);
+	addr_show(&p->guest, false, guest);
+	text_addf(t, "add element inet lodge %s { %s . %s%s . %u-%u%s : %s }",
+		p->host.family == AF_INET6 ? "port6" : "port4", p->proto_name, host,
+		p->any ? "/0" : "", p->first, p->last, comment, guest);
 	for (unsigned port = p->first; p->first != p->to && port <= p->last && !t->cut; port++) {
-		text_addf(t, "; add element inet lodge %s%s { %s . ", v6 ? "shift6" : "shift4",
-			p->any ? "" : "on", p->proto_name);
-		if (!p->any)
-			text_addf(t, "%s . ", host);
-		text_addf(t, "%u : %s . %u }", port, guest, p->to + port - p->first);
+		text_add(t, "; ");
+		show_exact(p, port, "", t);
 	}
 }
 

@@ -189,11 +189,25 @@ static int tap_join(const struct step *s, int index, int bridge)
 	return nl_once(NETLINK_ROUTE, &b, NULL, NULL, NULL);
 }
 
-/* The device stays without an owner until tap-open takes it: it is persistent. */
+static int tap_number(const char *text)
+{
+	long n = strtol(text, NULL, 10);
+
+	return n >= 0 && n < KEPT_TAPS ? KEPT_TAP + (int)n : -EINVAL;
+}
+
+/*
+ * The device is there as long as somebody has it open. That is QEMU, and the executor: taking a device down
+ * waits for an RCU grace period, which is then the executor's exit and not the guest's.
+ */
 static int tap_run(struct step_run *r, const struct step *s, struct err *e)
 {
-	_cleanup_close_ int fd = tun_open(s->arg[0]);
-	int bridge = 0, index, code;
+	int which = tap_number(s->arg[4]), bridge = 0, index, code;
+	_cleanup_close_ int fd = -1;
+
+	if (which < 0)
+		return err_set(e, -E_LIMIT, "a machine can have %d network cards", KEPT_TAPS);
+	fd = tun_open(s->arg[0]);
 
 	if (fd == -ENOENT || fd == -ENODEV) {
 		err_set(e, -E_UNSUPPORTED, "tap '%s': this host has no /dev/net/tun", s->arg[0]);
@@ -207,26 +221,22 @@ static int tap_run(struct step_run *r, const struct step *s, struct err *e)
 		if (!bridge)
 			return err_set(e, -ENODEV, "no interface '%s'", s->arg[1]);
 	}
-	if (ioctl(fd, TUNSETPERSIST, 1) < 0)
-		return -errno;
 	index = (int)if_nametoindex(s->arg[0]);
 	code = index ? tap_join(s, index, bridge) : -ENODEV;
-	if (code < 0)
-		(void)ioctl(fd, TUNSETPERSIST, 0);
-	return code;
+	return code < 0 ? code : r->keep_fd(r, (unsigned)which, fd);
 }
 
+/* It goes with its last descriptor. Where that is open, in an executor that lives on, it makes room for the
+ * next start's. */
 static int tap_undo(struct step_run *r, const struct step *s, struct err *e)
 {
-	_cleanup_close_ int fd = -1;
+	int which = tap_number(s->arg[4]);
 
-	if (!if_nametoindex(s->arg[0]))
+	if (which < 0 || r->kept_fd[which] < 0 || r->keep_taps)
 		return 0;
-	fd = tun_open(s->arg[0]);
-	/* whoever has it open is about to end, and takes it along */
-	if (fd < 0)
-		return fd == -EBUSY ? step_link_delete.run(r, s, e) : fd;
-	return RET_NERRNO(ioctl(fd, TUNSETPERSIST, 0));
+	(void)close(r->kept_fd[which]);
+	r->kept_fd[which] = -1;
+	return 0;
 }
 
 static void tap_show(const struct step *s, struct text *t)
@@ -242,16 +252,19 @@ static void tap_show(const struct step *s, struct text *t)
 }
 
 const struct step_ops step_tap = { .name = "tap",
-	.args = "IF bridge mtu hairpin",
+	.args = "IF bridge mtu hairpin number",
 	.run = tap_run,
 	.undo = tap_undo,
 	.show = tap_show };
 
 static int tap_open_run(struct step_run *r, const struct step *s, struct err *e)
 {
-	int fd = tun_open(s->arg[1]);
+	int which = tap_number(s->arg[2]);
 
-	return fd < 0 ? fd : put_at(fd, s->arg[0]);
+	if (which < 0 || r->kept_fd[which] < 0)
+		return -EBADF;
+	return RET_NERRNO(dup2(r->kept_fd[which], (int)strtol(s->arg[0], NULL, 10))) < 0 ? -errno
+											 : 0;
 }
 
 static void tap_open_show(const struct step *s, struct text *t)
@@ -260,7 +273,7 @@ static void tap_open_show(const struct step *s, struct text *t)
 }
 
 const struct step_ops step_tap_open = {
-	.name = "tap-open", .args = "fd IF", .run = tap_open_run, .show = tap_open_show
+	.name = "tap-open", .args = "fd IF number", .run = tap_open_run, .show = tap_open_show
 };
 
 /* --- blank-disk --- */
@@ -286,32 +299,79 @@ static int run_quietly(const char *const argv[], int *ret_status)
 	return 0;
 }
 
+/* Copies what of the file isn't a hole. */
+static int copy_sparse(int from, int to)
+{
+	off_t at = 0, size = lseek(from, 0, SEEK_END);
+
+	if (size < 0 || ftruncate(to, size) < 0)
+		return -errno;
+	while ((at = lseek(from, at, SEEK_DATA)) >= 0) {
+		off_t end = lseek(from, at, SEEK_HOLE), out = at;
+
+		if (end < 0)
+			return -errno;
+		while (at < end) {
+			ssize_t n = copy_file_range(from, &at, to, &out, (size_t)(end - at), 0);
+
+			if (n <= 0)
+				return n < 0 ? -errno : -EIO;
+		}
+	}
+	return errno == ENXIO ? 0 : -errno;
+}
+
+/* A template is made of the first disk of its kind; whoever fails at it does without. */
+static void keep_template(const char *template, int disk)
+{
+	char temp[PATH_MAX];
+	_cleanup_close_ int fd = -1;
+
+	if (snprintf(temp, sizeof(temp), "%s.%d", template, (int)getpid()) >= (int)sizeof(temp))
+		return;
+	fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return;
+	if (copy_sparse(disk, fd) < 0 || rename(temp, template) < 0)
+		(void)unlink(temp);
+}
+
+static int from_template(const char *template, int disk)
+{
+	_cleanup_close_ int fd = open(template, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 ? -errno : copy_sparse(fd, disk);
+}
+
 /* A sparse file with an empty ext4. The tables are left to the machine's kernel: no megabyte is written. */
 static int blank_disk_run(struct step_run *r, const struct step *s, struct err *e)
 {
-	static const char *const folders[] = { "/sbin:/usr/sbin:/bin:/usr/bin" };
 	const char *const argv[] = { "mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-E",
 		"lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0,packed_meta_"
 		"blocks=1",
 		"-O", s->arg[2][0] ? "^resize_inode,^has_journal" : "^resize_inode", s->arg[0],
 		NULL };
-	int fd, status = 0, code;
+	const char *template = s->arg[3];
+	_cleanup_close_ int fd = -1;
+	int status = 0, code;
 
-	if (access("/sbin/mke2fs", X_OK) < 0 && access("/usr/sbin/mke2fs", X_OK) < 0) {
-		err_set(e, -ENOENT, "cannot format '%s': there is no mke2fs in %s", s->arg[0],
-			folders[0]);
-		err_mend(e, "install e2fsprogs");
-		return -ENOENT;
-	}
-	fd = open(s->arg[0], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = open(s->arg[0], O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
+	if (template[0] && from_template(template, fd) == 0)
+		return 0;
 	code = RET_NERRNO(ftruncate(fd, (off_t)strtoll(s->arg[1], NULL, 10)));
-	(void)close(fd);
 	if (code >= 0)
 		code = run_quietly(argv, &status);
-	if (code >= 0 && status != 0)
+	if (code >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == 127) {
+		code = err_set(
+			e, -E_UNSUPPORTED, "cannot format '%s': there is no mke2fs", s->arg[0]);
+		err_mend(e, "install e2fsprogs");
+	} else if (code >= 0 && status != 0) {
 		code = err_set(e, -EIO, "cannot format '%s': mke2fs failed", s->arg[0]);
+	}
+	if (code >= 0 && template[0])
+		keep_template(template, fd);
 	if (code < 0)
 		(void)unlink(s->arg[0]);
 	return code;
@@ -334,7 +394,7 @@ static void blank_disk_show(const struct step *s, struct text *t)
 }
 
 const struct step_ops step_blank_disk = { .name = "blank-disk",
-	.args = "path size throwaway",
+	.args = "path size throwaway template",
 	.run = blank_disk_run,
 	.undo = blank_disk_undo,
 	.show = blank_disk_show };

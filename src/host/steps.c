@@ -5,7 +5,7 @@ step_table host_steps = {
 	&step_mkdir, &step_mkdirs, &step_tree, &step_write, &step_symlink, &step_remove,
 	&step_clone, &step_join, &step_enter, &step_cgroup_into, &step_unshare, &step_idmap, &step_setid0, &step_session,
 	&step_env, &step_user, &step_cwd, &step_umask, &step_close_fds, &step_exec,
-	&step_layer, &step_private, &step_overlay, &step_mount, &step_mount_in, &step_bind,
+	&step_layer, &step_private, &step_overlay, &step_mount, &step_mount_in, &step_bind, &step_bind_from,
 	&step_pivot, &step_mask, &step_readonly, &step_remount_ro, &step_device, &step_dev_links,
 	&step_console, &step_userns, &step_own_mounts, &step_idmapped, &step_mapped_overlay,
 	&step_cgroup_create, &step_cgroup_set, &step_cgroup_join, &step_cgroup_devices, &step_cgroup_ns,
@@ -17,6 +17,7 @@ step_table host_steps = {
 	&step_route, &step_macvlan, &step_ipvlan, &step_netns, &step_dns_socket, &step_name, &step_lease, &step_forwarding,
 	&step_nft_base, &step_nft_network, &step_nft_forget, &step_nft_publish,
 	&step_channel, &step_open, &step_connect, &step_tap, &step_tap_open, &step_blank_disk, &step_helper,
+	&step_copy, &step_disk_create, &step_disk_snapshot, &step_listen, &step_vnc_listen, &step_qmp,
 	&step_module, &step_nic, &step_disk_mount, &step_switch_root,
 	NULL,
 };

@@ -51,6 +51,7 @@ extern const struct step_ops step_private;   /* propagation: "rprivate|rslave|..
 extern const struct step_ops step_overlay;   /* target lower(by ':', top first) upper work options */
 extern const struct step_ops step_mount;     /* source target type flags data: of the host or of the new root */
 extern const struct step_ops step_bind;	     /* root source target flags kind("dir"|"file"|"auto"): target is made in root, resolved in root */
+extern const struct step_ops step_bind_from; /* as bind, and ns: source is a folder in another guest's mount namespace */
 extern const struct step_ops step_mount_in;  /* root source target type flags data: target is made in root, resolved in root */
 extern const struct step_ops step_pivot;     /* root */
 extern const struct step_ops step_mask;	     /* path...: hides files and folders of the new root; absent ones are skipped */
@@ -92,10 +93,18 @@ extern const struct step_ops step_time_offset; /* clock("monotonic"|"boottime") 
 extern const struct step_ops step_channel;    /* fd which("machine"|"qmp"|"serial"): AT_CHILD, leaves KEPT_* with the executor */
 extern const struct step_ops step_open;	      /* fd path mode("r"|"rw"): AT_CHILD */
 extern const struct step_ops step_connect;    /* fd path: AT_CHILD, a connection to a Unix socket */
-extern const struct step_ops step_tap;	      /* IF bridge mtu hairpin("1" or ""): AT_HOST, a persistent device */
-extern const struct step_ops step_tap_open;   /* fd IF: AT_CHILD */
-extern const struct step_ops step_blank_disk; /* path size throwaway("1" or ""): a new sparse file with an empty ext4 */
+extern const struct step_ops step_tap;	      /* IF bridge mtu hairpin("1" or "") number: AT_HOST, kept as KEPT_TAP + number */
+extern const struct step_ops step_tap_open;   /* fd IF number: AT_CHILD, the device of that number */
+extern const struct step_ops step_blank_disk; /* path size throwaway("1" or "") template: a new sparse file with an empty ext4; template: a file to copy, made when it isn't there */
 extern const struct step_ops step_helper;     /* pidfile socket argv...: AT_HOST, a program that serves the machine at the socket */
+
+/* step-disk.c: what else a machine has that boots by itself */
+extern const struct step_ops step_copy;	      /* path source mode: what is there is replaced */
+extern const struct step_ops step_disk_create; /* path format size backing backing-format: qemu-img; size may be empty with a backing file */
+extern const struct step_ops step_disk_snapshot; /* path what("create"|"apply"|"delete") tag: of a qcow2 that no QEMU has; only create has an undo */
+extern const struct step_ops step_listen;     /* fd path: AT_CHILD, a Unix socket that listens */
+extern const struct step_ops step_vnc_listen; /* address(":N" of 127.0.0.1, or a path): AT_HOST, leaves KEPT_VNC in the executor */
+extern const struct step_ops step_qmp;	      /* command fd("vnc" or ""): what the monitor says to QEMU once it answers, with KEPT_VNC */
 
 /* step-net.c: netlink. IF names an interface; addresses are "10.88.0.2/16". A bridge and the elements of
  * its network belong to the network, not to a guest: they have no undo and stay until the network goes. */

@@ -373,6 +373,19 @@ static void in_child(void (*fn)(struct guest *))
 
 static void check_publish(struct guest *outside)
 {
+	/* address, first, last: of what another guest wants; and the port that is refused */
+	static const char *const taken[][4] = {
+		{ "0.0.0.0", "7990", "8020", "8000" },	 /* around a range */
+		{ "127.0.0.1", "8005", "8005", "8005" }, /* one address, where another has all */
+		{ "0.0.0.0", "7001", "7001", "7001" },	 /* and the other way round */
+		{ "0.0.0.0", "6000", "7500", "7000" },
+		{ "127.0.0.1", "8085", "8095", "8090" }, /* around a single one */
+		{ "0.0.0.0", "8090", "8090", "8090" },
+		{ "127.0.0.1", "8090", "8090", "8090" },
+		{ "0.0.0.0", "7010", "7010", "7010" },
+		{ "127.0.0.1", "7010", "7010", "7010" },
+		{ "127.0.0.1", "7009", "7011", "7010" },
+	};
 	struct guest *a, *b, *c;
 	struct err e = { 0 };
 	char answer[128];
@@ -392,7 +405,8 @@ static void check_publish(struct guest *outside)
 	"a", "tcp", "0.0.0.0", "8080", "8081", "10.99.0.2", "80", "udp", "0.0.0.0", "8080",       \
 		"8080", "10.99.0.2", "80", "tcp", "0.0.0.0", "8000", "8009", "10.99.0.2", "8000", \
 		"tcp", "127.0.0.1", "7000", "7001", "10.99.0.2", "80", "tcp", "::", "8080",       \
-		"8081", "fd99::2", "80"
+		"8081", "fd99::2", "80", "tcp", "0.0.0.0", "8090", "8090", "10.99.0.2", "8090",   \
+		"tcp", "127.0.0.1", "7010", "7010", "10.99.0.2", "80"
 	OK(RUN(step_nft_publish, PUBLISH));
 	/* from the host, by loopback, by its address and at the guest itself */
 	assert_answer(0, SOCK_STREAM, "127.0.0.1", 8080, "80 ::ffff:10.99.0.1");
@@ -401,6 +415,7 @@ static void check_publish(struct guest *outside)
 	assert_answer(0, SOCK_STREAM, "198.51.100.1", 8001, "8001 ");
 	assert_answer(0, SOCK_STREAM, "127.0.0.1", 7000, "80 ");
 	assert_answer(0, SOCK_STREAM, "127.0.0.1", 7001, "81 ");
+	assert_answer(0, SOCK_STREAM, "127.0.0.1", 7010, "80 ");
 	assert_nothing(0, "198.51.100.1", 7000);
 	assert_answer(0, SOCK_STREAM, "10.99.0.2", 80, "80 ");
 	assert_answer(0, SOCK_STREAM, "fd99::2", 80, "80 fd99::1");
@@ -430,6 +445,18 @@ static void check_publish(struct guest *outside)
 	g_assert_cmpint(step(&step_nft_publish, false, 0, &e, "b", "tcp", "0.0.0.0", "7999", "8002",
 				"10.99.0.3", "80", NULL),
 		==, -E_INUSE);
+	for (size_t i = 0; i < G_N_ELEMENTS(taken); i++) {
+		g_assert_cmpint(step(&step_nft_publish, false, 0, &e, "b", "tcp", taken[i][0],
+					taken[i][1], taken[i][2], "10.99.0.3", "80", NULL),
+			==, -E_INUSE);
+		g_autofree char *text =
+			g_strdup_printf("port %s/tcp is in use by guest 'a'", taken[i][3]);
+		g_assert_cmpstr(e.text, ==, text);
+	}
+	OK(RUN(step_nft_publish, "b", "tcp", "127.0.0.2", "7000", "7001", "10.99.0.3", "80", "udp",
+		"0.0.0.0", "8079", "8079", "10.99.0.3", "80"));
+	OK(UNDO(step_nft_publish, "b", "tcp", "127.0.0.2", "7000", "7001", "10.99.0.3", "80", "udp",
+		"0.0.0.0", "8079", "8079", "10.99.0.3", "80"));
 	OK(UNDO(step_nft_publish, "b", "tcp", "0.0.0.0", "8002", "8002", "10.99.0.3", "80"));
 	OK(UNDO(step_nft_publish, "b", "tcp", "0.0.0.0", "8000", "8009", "10.99.0.3", "8000"));
 	assert_answer(0, SOCK_STREAM, "127.0.0.1", 8002, "8002 ");
@@ -682,6 +709,51 @@ static void test_many(void)
 	in_child(check_many);
 }
 
+/* In processes of their own, `count` at once: the i-th publishes "80" on `host` port first + i * apart. Returns
+ * how many could. */
+static int publish_at_once(int count, const char *const host[2], int first, int apart)
+{
+	int good = 0, status;
+
+	for (int i = 0; i < count; i++) {
+		pid_t pid = fork();
+		struct err e = { 0 };
+		char owner[16], port[16];
+
+		g_assert_cmpint(pid, >=, 0);
+		if (pid > 0)
+			continue;
+		(void)snprintf(owner, sizeof(owner), "g%d", i);
+		(void)snprintf(port, sizeof(port), "%d", first + i * apart);
+		_exit(-step(&step_nft_publish, false, 0, &e, owner, "tcp", host[i % 2], port, port,
+			      i % 2 ? "10.99.0.3" : "10.99.0.2", "80", NULL) &
+			0xff);
+	}
+	for (int i = 0; i < count; i++) {
+		g_assert_cmpint(wait(&status), >, 0);
+		g_assert_true(WIFEXITED(status));
+		good += WEXITSTATUS(status) == 0;
+	}
+	return good;
+}
+
+/* Two kinds of element, which the kernel doesn't compare: a port on all addresses, and on one. */
+static void check_at_once(struct guest *outside)
+{
+	static const char *const host[2] = { "0.0.0.0", "127.0.0.1" };
+
+	OK(RUN(step_nft_base, NULL));
+	g_assert_cmpint(publish_at_once(24, host, 21000, 1), ==, 24);
+	for (int i = 0; i < 20; i++) {
+		g_assert_cmpint(publish_at_once(2, host, 22000 + i, 0), ==, 1);
+	}
+}
+
+static void test_at_once(void)
+{
+	in_child(check_at_once);
+}
+
 int main(int argc, char **argv)
 {
 	g_autofree char *nft = g_find_program_in_path("nft");
@@ -705,5 +777,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/net/ends", test_ends);
 	g_test_add_func("/net/macvlan", test_macvlan);
 	g_test_add_func("/net/many", test_many);
+	g_test_add_func("/net/at-once", test_at_once);
 	return g_test_run();
 }

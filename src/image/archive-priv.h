@@ -101,6 +101,9 @@ int archive_load(
 int rootfs_import(struct ctx *c, const struct source_input *in, const char *dir, const char *shown,
 	const struct image_import_options *o, GPtrArray *ret, struct err *e);
 
+/* Full names of what the user wrote (NULL: none); adds to ret, without a NULL at the end. -E_INVALID. */
+int image_full_names(const char *const *names, GPtrArray *ret, struct err *e);
+
 void image_tell(const struct image_progress *p, const char *fmt, ...) _printf_(2, 3);
 
 #endif

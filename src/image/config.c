@@ -4,6 +4,7 @@
 #include "codec/json.h"
 #include "image/image.h"
 #include "image/ref.h"
+#include "store/disk.h"
 
 static void label_free(struct image_label *l)
 {
@@ -34,6 +35,8 @@ void image_config_free(struct image_config *i)
 	g_free(i->variant);
 	g_free(i->author);
 	g_strfreev(i->diff_ids);
+	g_free(i->disk);
+	g_free(i->disk_format);
 	json_decref(i->raw);
 	g_free(i);
 }
@@ -213,6 +216,29 @@ static int get_rootfs(json_t *doc, struct image_config *i, struct err *e)
 	return 0;
 }
 
+static int get_disk(json_t *doc, struct image_config *i, struct err *e)
+{
+	json_t *disk = json_object_get(doc, "disk");
+	int r;
+
+	if (!disk || json_is_null(disk))
+		return 0;
+	if (!json_is_object(disk))
+		return bad(e, "disk", "isn't an object");
+	r = get_string(disk, "digest", &i->disk, e);
+	if (r >= 0)
+		r = get_string(disk, "format", &i->disk_format, e);
+	if (r >= 0)
+		r = get_number(disk, "size", INT64_MAX, &i->disk_size, e);
+	if (r < 0)
+		return r;
+	if (!i->disk || !ref_is_digest(i->disk) || !g_str_has_prefix(i->disk, "sha256:"))
+		return bad(e, "digest", "isn't a sha256 digest");
+	if (!disk_is_format(i->disk_format))
+		return bad(e, "format", "isn't a format's name");
+	return i->diff_ids[0] ? bad(e, "disk", "is there beside layers") : 0;
+}
+
 static int read_doc(json_t *doc, struct image_config *i, struct err *e)
 {
 	g_autofree char *created = NULL;
@@ -247,7 +273,9 @@ static int read_doc(json_t *doc, struct image_config *i, struct err *e)
 			return bad(e, "created", "isn't a time");
 	}
 	r = get_run_config(config, i, e);
-	return r < 0 ? r : get_rootfs(doc, i, e);
+	if (r >= 0)
+		r = get_rootfs(doc, i, e);
+	return r < 0 ? r : get_disk(doc, i, e);
 }
 
 int image_config_parse(const char *json, size_t size, struct image_config **ret, struct err *e)
@@ -326,6 +354,10 @@ char *image_config_text(const struct image_new *n)
 		(void)json_array_append_new(ids, json_string(n->diff_ids[i]));
 	(void)json_object_set_new(
 		doc, "rootfs", json_pack("{s:s, s:o}", "type", "layers", "diff_ids", ids));
+	if (n->disk)
+		(void)json_object_set_new(doc, "disk",
+			json_pack("{s:s, s:s, s:I}", "digest", n->disk->digest, "format",
+				n->disk->format, "size", (json_int_t)n->disk->size));
 	set_string(step, "created", time);
 	set_string(step, "author", n->author);
 	set_string(step, "created_by", n->created_by);

@@ -3,9 +3,12 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+#include "image/archive-priv.h"
 #include "image/ref.h"
 #include "store/blob.h"
+#include "store/disk.h"
 #include "store/journal.h"
 
 /* The names of what is here under another tag: the usual slip. */
@@ -85,6 +88,24 @@ int image_config(
 	return r;
 }
 
+int image_full_names(const char *const *names, GPtrArray *ret, struct err *e)
+{
+	for (; names && *names; names++) {
+		struct ref ref;
+		int r = ref_parse(*names, 0, &ref, e);
+
+		if (r >= 0 && ref.digest) {
+			r = err_set(e, -E_INVALID, "'%s' has a digest, a name can't", *names);
+			ref_clear(&ref);
+		}
+		if (r < 0)
+			return r;
+		g_ptr_array_add(ret, ref_full(&ref));
+		ref_clear(&ref);
+	}
+	return 0;
+}
+
 /* The id of the image that has a name; "" for none. Caller frees. */
 static int owner_of(struct store *s, const char *name, char **ret, struct err *e)
 {
@@ -161,6 +182,18 @@ static int layers_size(struct store *s, char **layers, int64_t *ret, struct err 
 	return 0;
 }
 
+/* The disk's bytes on disk; -E_NOTFOUND when it isn't there. */
+static int disk_bytes(struct ctx *c, const struct image_config *i, int64_t *ret, struct err *e)
+{
+	g_autofree char *path = disk_path(c, i->disk, i->disk_format);
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return err_set(e, -E_NOTFOUND, "the image's disk '%s' isn't there", i->disk);
+	*ret = (int64_t)st.st_blocks * 512;
+	return 0;
+}
+
 static const char *plan_number(struct plan *p, int64_t n)
 {
 	return plan_str(p, "%lld", (long long)n);
@@ -184,7 +217,7 @@ int image_add(struct ctx *c, const char *config, size_t config_size, const char 
 	if (r >= 0 && !c->explain)
 		r = hold = blob_hold(c, e);
 	if (r >= 0 && !c->explain)
-		r = layers_size(s, i->diff_ids, &size, e);
+		r = i->disk ? disk_bytes(c, i, &size, e) : layers_size(s, i->diff_ids, &size, e);
 	if (r < 0)
 		return r;
 	if (strlen(config) != config_size || (manifest && strlen(manifest) != manifest_size))
@@ -202,7 +235,9 @@ int image_add(struct ctx *c, const char *config, size_t config_size, const char 
 		/* undo knows by the time whether it was this plan that made the record */
 		plan_add(p, AT_HOST, &step_record_image, id, manifest_id ? manifest_id : "",
 			plan_number(p, size), plan_number(p, i->created),
-			plan_number(p, g_get_real_time() * 1000), i->arch, i->os, layers);
+			plan_number(p, g_get_real_time() * 1000), i->arch, i->os, layers,
+			/* NULL ends the list */ i->disk,
+			i->disk_format, plan_number(p, i->disk_size));
 	}
 	for (unsigned n = 0; names && names[n]; n++) {
 		r = plan_name(s, p, names[n], id, e);
@@ -246,12 +281,22 @@ static int plan_collect(struct store *s, struct plan *p, GHashTable *gone, int64
 		}
 		for (char **l = x->layers; *l; l++)
 			g_hash_table_add(kept, *l);
+		if (x->disk)
+			g_hash_table_add(kept, x->disk);
 	}
 	*ret_bytes = 0;
 	for (unsigned i = 0; i < digests->len; i++) {
 		int64_t n = blob_size(c, digests->pdata[i], NULL);
 
 		*ret_bytes += n > 0 ? n : 0;
+	}
+	for (unsigned i = 0; i < images->len; i++) {
+		const struct image_record *x = images->pdata[i];
+
+		if (!x->disk || !g_hash_table_add(kept, x->disk))
+			continue;
+		*ret_bytes += x->size;
+		g_ptr_array_add(digests, x->disk);
 	}
 	for (unsigned i = 0; i < layers->len; i++) {
 		const struct layer_record *l = layers->pdata[i];

@@ -4,8 +4,9 @@
 
 /*
  * Images: what a guest starts from. An image is a configuration (a JSON blob whose digest is the image's
- * id: OCI image-spec, config.md; docker image-spec v1.3) and layers (store/layer.h). Where an image comes
- * from is in archive.h (docker save, OCI archives and layouts, root file systems) and mirror.h
+ * id: OCI image-spec, config.md; docker image-spec v1.3) and layers (store/layer.h), or a disk instead of
+ * layers (store/disk.h): a whole machine's, with a boot loader and a kernel of its own. Where an image comes
+ * from is in archive.h (docker save, OCI archives and layouts, root file systems, disks) and mirror.h
  * (distribution mirrors, busybox).
  *
  * References are as image/ref.h reads them; ids may be cut. Whatever changes the store is a journalled
@@ -42,6 +43,8 @@ struct image_config {
 	char *arch, *os, *variant, *author; /* arch and os never NULL */
 	int64_t created;		    /* nanoseconds since 1970; 0: not given */
 	char **diff_ids;		    /* lowest layer first; never NULL */
+	char *disk, *disk_format; /* digest of the disk's file, QEMU's name; NULL: layers. Both or none */
+	int64_t disk_size;	  /* bytes that a guest sees */
 	json_t *raw;			    /* the whole document */
 };
 void image_config_free(struct image_config *i);
@@ -81,7 +84,37 @@ int image_history(struct ctx *c, const char *ref, json_t **ret, struct err *e);
 /* One object, as `docker image inspect` has it. */
 int image_inspect(struct ctx *c, const char *ref, json_t **ret, struct err *e);
 
+/* --- disks --------------------------------------------------------------------------------------------- */
+
+/*
+ * What a machine boots from. The file is the store's and is never written again: a guest gets an overlay of
+ * its own over it. It stays while a guest's record names the image (guest_record.image). It has no backing
+ * file, and QEMU must be told the format, so that it never looks for one by the content.
+ */
+struct image_disk {
+	char *id;     /* of the image */
+	char *path;   /* ROOT/disks/HEX.FORMAT, absolute */
+	char *format; /* QEMU's name: "qcow2" */
+	int64_t size; /* bytes that the guest sees */
+	char *arch;   /* "amd64" */
+};
+void image_disk_free(struct image_disk *d);
+void image_disk_freep(struct image_disk **d);
+
+/* -E_NOTFOUND as image_resolve; -E_INVALID with a mend for an image of layers. */
+int image_disk(struct ctx *c, const char *ref, struct image_disk **ret, struct err *e);
+
+/* -E_INVALID with a mend when i, which the user called ref, is a disk: for those who need layers. Pure. */
+int image_need_layers(const struct image_record *i, const char *ref, struct err *e);
+
 /* --- for those who make images ------------------------------------------------------------------------ */
+
+/* A disk, in a configuration: {"disk": {"digest", "format", "size"}} beside "rootfs", which has no layers then. A
+ * member of our own: OCI's images have none. */
+struct image_new_disk {
+	const char *digest, *format;
+	int64_t size;
+};
 
 /* What a new image says of itself, beside its layers. */
 struct image_new {
@@ -91,6 +124,7 @@ struct image_new {
 	json_t *config; /* {"Env": [...], "Cmd": [...]}; borrowed; NULL: empty */
 	const char *const *diff_ids;
 	unsigned n_diff_ids;
+	const struct image_new_disk *disk; /* NULL: layers */
 };
 /* The configuration's JSON text. Caller frees. Pure. */
 char *image_config_text(const struct image_new *n);
@@ -102,7 +136,7 @@ const char *image_arch(void);
  * LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME, WORKDIR, HEALTHCHECK, as in a Dockerfile. -E_INVALID. Pure. */
 int image_change(json_t *config, const char *instruction, struct err *e);
 
-/* Records an image whose layers are there: blobs, record and names (full), one plan. An image that is there
+/* Records an image whose layers (or disk) are there: blobs, record and names (full), one plan. An image that is there
  * already gets the names. manifest: its bytes, or NULL. *ret_id: caller frees; NULL: not wanted. */
 int image_add(struct ctx *c, const char *config, size_t config_size, const char *manifest,
 	size_t manifest_size, const char *const *names, char **ret_id, struct err *e);

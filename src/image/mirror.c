@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "image/mirror.h"
+#include "image/mirror-priv.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,17 +12,8 @@
 #include "image/ref.h"
 #include "store/blob.h"
 #include "store/journal.h"
-#include "store/layer.h"
 
 #define MERGED_USR_HOOKS "/usr/share/mmdebstrap/hooks/maybe-merged-usr"
-
-struct distribution {
-	const char *repository;		       /* of references */
-	const char *origin;		       /* in the Release files, for apt */
-	const char *mirror, *security;	       /* URLs when apt's configuration has none */
-	const char *components;		       /* by ',' */
-	const char *keyring, *keyring_package; /* NULL: Debian has none */
-};
 
 static const struct distribution debian = { "library/debian", "Debian",
 	"http://deb.debian.org/debian", "http://deb.debian.org/debian-security", "main",
@@ -39,39 +30,21 @@ static const struct distribution ubuntu = { "library/ubuntu", "Ubuntu", UBUNTU_M
 	UBUNTU_SECURITY, "main,universe", "/usr/share/keyrings/ubuntu-archive-keyring.gpg", NULL };
 
 /* The suites, by number and name. A name that moves ("stable") has no number, and gets no second tag. */
-static const struct suite {
-	const struct distribution *of;
-	const char *number, *name; /* tags */
-	bool updates;		   /* has NAME-updates and NAME-security */
-} suites[] = {
-	{ &debian, "11", "bullseye", true },
-	{ &debian, "12", "bookworm", true },
-	{ &debian, "13", "trixie", true },
-	{ &debian, "14", "forky", true },
-	{ &debian, NULL, "sid", false },
-	{ &debian, NULL, "unstable", false },
-	{ &debian, NULL, "testing", true },
-	{ &debian, NULL, "stable", true },
-	{ &debian, NULL, "oldstable", true },
+static const struct suite suites[] = {
+	{ &debian, "11", "bullseye", true, false },
+	{ &debian, "12", "bookworm", true, true },
+	{ &debian, "13", "trixie", true, true },
+	{ &debian, "14", "forky", true, true },
+	{ &debian, NULL, "sid", false, true },
+	{ &debian, NULL, "unstable", false, true },
+	{ &debian, NULL, "testing", true, true },
+	{ &debian, NULL, "stable", true, true },
+	{ &debian, NULL, "oldstable", true, true },
 	{ &ubuntu, "20.04", "focal", true },
 	{ &ubuntu, "22.04", "jammy", true },
 	{ &ubuntu, "24.04", "noble", true },
 	{ &ubuntu, "25.04", "plucky", true },
 	{ &ubuntu, "25.10", "questing", true },
-};
-
-struct build {
-	struct ctx *c;
-	const struct image_mirror_options *o;
-	const struct suite *suite;
-	bool latest, slim;
-	char *mirror, *security; /* security NULL: none */
-	char *dir;		 /* ROOT/cache/build.OWNER: temporary files, removed at the end */
-	char *root;		 /* debootstrap's target */
-	GPtrArray *names;	 /* full, NULL at the end */
-	GPtrArray *argv;
-	struct layer_in *layer;
-	struct layer_result result;
 };
 
 /* "12-slim" is "12" without documentation. */
@@ -134,32 +107,31 @@ static int parse_ref(struct build *b, const char *text, struct err *e)
 	return r;
 }
 
-/* debian:12 and debian:bookworm; what was asked for in any case. */
+/* debian:12 and debian:bookworm, for a disk debian:12-disk and debian:bookworm-disk; what was asked for in any
+ * case. */
 static int choose_names(struct build *b, const char *ref, struct err *e)
 {
-	const char *first = b->o->name ? b->o->name : ref;
+	const char *first[] = { b->o->name ? b->o->name : ref, NULL };
 	const char *tags[] = { b->suite->number, b->suite->name };
-	struct ref parsed;
 	char *full;
 	int r;
 
-	r = ref_parse(first, 0, &parsed, e);
+	r = image_full_names(first, b->names, e);
 	if (r < 0)
 		return r;
-	if (parsed.digest) {
-		ref_clear(&parsed);
-		return err_set(e, -E_INVALID, "'%s' has a digest, a name can't", first);
+	full = b->names->pdata[0];
+	if (b->o->disk && !b->o->name) {
+		full = g_strconcat(full, "-disk", NULL);
+		g_free(b->names->pdata[0]);
+		b->names->pdata[0] = full;
 	}
-	full = ref_full(&parsed);
-	ref_clear(&parsed);
-	g_ptr_array_add(b->names, full);
 	for (unsigned i = 0; i < ELEMENTSOF(tags) && !b->o->name && !b->latest; i++) {
 		char *name;
 
 		if (!tags[i] || !b->suite->number)
 			continue;
-		name = g_strdup_printf("docker.io/%s:%s%s", b->suite->of->repository, tags[i],
-			b->slim ? "-slim" : "");
+		name = g_strdup_printf("docker.io/%s:%s%s%s", b->suite->of->repository, tags[i],
+			b->slim ? "-slim" : "", b->o->disk ? "-disk" : "");
 		if (strcmp(name, full) != 0)
 			g_ptr_array_add(b->names, name);
 		else
@@ -207,7 +179,7 @@ static void find_mirror(struct build *b)
 		g_clear_pointer(&b->security, g_free);
 }
 
-static char *components(const struct build *b, const char *by)
+char *mirror_components(const struct build *b, const char *by)
 {
 	g_auto(GStrv) list = g_strsplit(b->suite->of->components, ",", -1);
 
@@ -236,19 +208,12 @@ static const char finish_script[] =
 	"echo 'Acquire::GzipIndexes \"true\";' > etc/apt/apt.conf.d/docker-gzip-indexes\n"
 	"echo 'Apt::AutoRemove::SuggestsImportant \"false\";' > "
 	"etc/apt/apt.conf.d/docker-autoremove-suggests\n"
-	"rm -f etc/apt/sources.list etc/apt/sources.list.d/* etc/apt/apt.conf.d/99mmdebstrap\n"
-	"printf '%s' \"$LODGE_SOURCES\" > etc/apt/sources.list.d/\"$LODGE_ORIGIN\".sources\n"
-	"rm -rf var/lib/apt/lists/* var/cache/apt/*.bin var/cache/apt/archives/*.deb "
-	"var/cache/debconf/*-old var/lib/dpkg/*-old var/log/apt/* var/log/dpkg.log "
-	"var/log/bootstrap.log var/log/alternatives.log var/cache/ldconfig/aux-cache\n"
-	"mkdir -p var/lib/apt/lists/partial\n"
-	": > etc/machine-id\n"
-	"rm -f etc/hostname etc/resolv.conf\n";
+	MIRROR_FINISH;
 
 /* The image's own sources, as deb822 (sources.list(5)). */
 static char *sources_text(const struct build *b)
 {
-	g_autofree char *list = components(b, " ");
+	g_autofree char *list = mirror_components(b, " ");
 	const struct distribution *d = b->suite->of;
 	GString *text = g_string_new(NULL);
 	bool extra = b->suite->updates && !b->o->mirror;
@@ -265,8 +230,7 @@ static char *sources_text(const struct build *b)
 	return g_string_free(text, FALSE);
 }
 
-static void arg(struct build *b, const char *fmt, ...) _printf_(2, 3);
-static void arg(struct build *b, const char *fmt, ...)
+void mirror_arg(struct build *b, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -280,58 +244,67 @@ static void arg_include(struct build *b)
 	g_autofree char *packages = b->o->include ? g_strjoinv(",", b->o->include) : NULL;
 
 	if (packages && *packages)
-		arg(b, "--include=%s", packages);
+		mirror_arg(b, "--include=%s", packages);
 }
 
-static void command_mmdebstrap(struct build *b)
+void mirror_args_common(struct build *b, const char *script, const char *target)
 {
 	static const char *const no_docs[] = { "/usr/share/doc/*", "/usr/share/groff/*",
 		"/usr/share/info/*", "/usr/share/linda/*", "/usr/share/lintian/*",
 		"/usr/share/locale/*", "/usr/share/man/*" };
-	g_autofree char *list = components(b, " ");
+	g_autofree char *list = mirror_components(b, " ");
 
-	arg(b, "mmdebstrap");
-	arg(b, "--variant=%s", b->o->variant ? b->o->variant : "minbase");
-	arg(b, "--format=tar");
+	mirror_arg(b, "--variant=%s", b->o->variant ? b->o->variant : "minbase");
 	if (b->o->arch)
-		arg(b, "--architectures=%s", b->o->arch);
-	arg(b, "--keyring=%s", b->suite->of->keyring);
-	arg(b, "--aptopt=Acquire::Languages \"none\"");
+		mirror_arg(b, "--architectures=%s", b->o->arch);
+	mirror_arg(b, "--keyring=%s", b->suite->of->keyring);
+	mirror_arg(b, "--aptopt=Acquire::Languages \"none\"");
 	/* else the package "usrmerge" does it, and brings 50 MB of perl along */
 	if (access(MERGED_USR_HOOKS, R_OK) == 0)
-		arg(b, "--hook-dir=%s", MERGED_USR_HOOKS);
-	arg_include(b);
+		mirror_arg(b, "--hook-dir=%s", MERGED_USR_HOOKS);
 	for (unsigned i = 0; b->slim && i < ELEMENTSOF(no_docs); i++)
-		arg(b, "--dpkgopt=path-exclude=%s", no_docs[i]);
+		mirror_arg(b, "--dpkgopt=path-exclude=%s", no_docs[i]);
 	if (b->slim)
-		arg(b, "--dpkgopt=path-include=/usr/share/doc/*/copyright");
-	arg(b, "--customize-hook=%s", finish_script);
-	arg(b, "%s", b->suite->name);
-	arg(b, "-");
-	arg(b, "deb %s %s %s", b->mirror, b->suite->name, list);
+		mirror_arg(b, "--dpkgopt=path-include=/usr/share/doc/*/copyright");
+	mirror_arg(b, "--customize-hook=%s", script);
+	mirror_arg(b, "%s", b->suite->name);
+	mirror_arg(b, "%s", target);
+	mirror_arg(b, "deb %s %s %s", b->mirror, b->suite->name, list);
 	if (b->suite->updates && !b->o->mirror) {
-		arg(b, "deb %s %s-updates %s", b->mirror, b->suite->name, list);
-		arg(b, "deb %s %s-security %s", b->security, b->suite->name, list);
+		mirror_arg(b, "deb %s %s-updates %s", b->mirror, b->suite->name, list);
+		mirror_arg(b, "deb %s %s-security %s", b->security, b->suite->name, list);
 	}
 	g_ptr_array_add(b->argv, NULL);
 }
 
+static void command_mmdebstrap(struct build *b)
+{
+	if (b->o->disk) {
+		mirror_disk_command(b);
+		return;
+	}
+	mirror_arg(b, "mmdebstrap");
+	mirror_arg(b, "--format=tar");
+	arg_include(b);
+	mirror_args_common(b, finish_script, "-");
+}
+
 static void command_debootstrap(struct build *b)
 {
-	g_autofree char *list = components(b, ",");
+	g_autofree char *list = mirror_components(b, ",");
 
 	g_ptr_array_set_size(b->argv, 0);
-	arg(b, "debootstrap");
-	arg(b, "--variant=%s", b->o->variant ? b->o->variant : "minbase");
+	mirror_arg(b, "debootstrap");
+	mirror_arg(b, "--variant=%s", b->o->variant ? b->o->variant : "minbase");
 	if (b->o->arch)
-		arg(b, "--arch=%s", b->o->arch);
-	arg(b, "--keyring=%s", b->suite->of->keyring);
-	arg(b, "--force-check-gpg");
-	arg(b, "--components=%s", list);
+		mirror_arg(b, "--arch=%s", b->o->arch);
+	mirror_arg(b, "--keyring=%s", b->suite->of->keyring);
+	mirror_arg(b, "--force-check-gpg");
+	mirror_arg(b, "--components=%s", list);
 	arg_include(b);
-	arg(b, "%s", b->suite->name);
-	arg(b, "%s", b->root);
-	arg(b, "%s", b->mirror);
+	mirror_arg(b, "%s", b->suite->name);
+	mirror_arg(b, "%s", b->root);
+	mirror_arg(b, "%s", b->mirror);
 	g_ptr_array_add(b->argv, NULL);
 }
 
@@ -432,10 +405,16 @@ static int record(struct build *b, char **ret_id, struct err *e)
 		n.arch = "arm";
 	else if (b->o->arch && strcmp(b->o->arch, "ppc64el") == 0)
 		n.arch = "ppc64le";
-	text = image_config_text(&n);
+	if (b->o->disk) {
+		/* a machine runs its own programs */
+		n.config = NULL;
+		r = mirror_disk_build(b, &n, ret_id, e);
+	} else {
+		text = image_config_text(&n);
+		r = image_add(b->c, text, strlen(text), NULL, 0,
+			(const char *const *)b->names->pdata, ret_id, e);
+	}
 	json_decref(config);
-	r = image_add(
-		b->c, text, strlen(text), NULL, 0, (const char *const *)b->names->pdata, ret_id, e);
 	return r;
 }
 
@@ -455,29 +434,23 @@ static int build(struct build *b, char **ret_id, struct err *e)
 	(void)setenv("LODGE_SOURCES", sources, 1);
 	(void)setenv("LODGE_ORIGIN", origin, 1);
 	image_tell(b->o->progress, "starting");
-	r = run_mmdebstrap(b, e);
+	r = b->o->disk ? 0 : run_mmdebstrap(b, e);
 	if (r == -E_NOTFOUND)
 		r = run_debootstrap(b, e);
-	(void)unsetenv("LODGE_SOURCES");
-	(void)unsetenv("LODGE_ORIGIN");
 	if (r >= 0)
 		r = record(b, ret_id, e);
-	else
+	(void)unsetenv("LODGE_SOURCES");
+	(void)unsetenv("LODGE_ORIGIN");
+	if (r < 0)
 		mend_failure(e);
 	return r;
 }
 
-/* In the journal while it is being made: the folder and the layer of a dead command are removed. */
-static int build_held(struct build *b, char **ret_id, struct err *e)
+static void plan_layer(struct build *b, struct plan *p)
 {
-	_cleanup_(plan_freep) struct plan *p = plan_new();
-	struct journal_hold hold;
-	const char **shown;
+	const char **shown = g_newa(const char *, b->argv->len + 5);
 	unsigned n = 0;
-	int r;
 
-	plan_add(p, AT_HOST, &step_tree, b->dir, "0755");
-	shown = g_newa(const char *, b->argv->len + 5);
 	for (unsigned i = 0; i + 1 < b->argv->len; i++)
 		shown[n++] = b->argv->pdata[i];
 	shown[n++] = "|";
@@ -486,6 +459,20 @@ static int build_held(struct build *b, char **ret_id, struct err *e)
 	shown[n++] = plan_str(p, "%s/layers/", b->c->root);
 	shown[n++] = "-";
 	plan_addv(p, AT_HOST, 0, &step_content, shown, n);
+}
+
+/* In the journal while it is being made: the folder and the layer of a dead command are removed. */
+static int build_held(struct build *b, char **ret_id, struct err *e)
+{
+	_cleanup_(plan_freep) struct plan *p = plan_new();
+	struct journal_hold hold;
+	int r;
+
+	plan_add(p, AT_HOST, &step_tree, b->dir, "0755");
+	if (b->o->disk)
+		mirror_disk_show(b, p);
+	else
+		plan_layer(b, p);
 	r = journal_begin(b->c, p, &hold, e);
 	if (r != 0)
 		return r < 0 ? r : 0;
@@ -551,11 +538,14 @@ int image_build_from_mirror(struct ctx *c, const char *ref, const struct image_m
 		r = choose_names(&b, ref, e);
 	if (r >= 0)
 		r = check_keyring(&b, e);
+	if (r >= 0 && o->disk)
+		r = mirror_disk_prepare(&b, e);
 	if (r >= 0) {
 		find_mirror(&b);
 		command_mmdebstrap(&b);
 		r = build_held(&b, ret_id, e);
 	}
+	mirror_disk_clear(&b);
 	g_ptr_array_unref(b.names);
 	g_ptr_array_unref(b.argv);
 	g_free(b.mirror);

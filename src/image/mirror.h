@@ -14,6 +14,7 @@ struct image_mirror_options {
 	const char *
 		name; /* the image's name; NULL: the reference itself and its suite's (debian:12, debian:bookworm) */
 	const char *arch;		       /* Debian's name; NULL: this host's */
+	int64_t disk; /* bytes: make a bootable disk of this size instead of a layer; 0: no */
 	const struct image_progress *progress; /* NULL: none */
 };
 
@@ -23,6 +24,9 @@ struct image_mirror_options {
  * their signatures checked; what it writes goes straight into a layer. It has what the distribution's official
  * image has: no lists, no package cache, apt's docker-clean configuration, policy-rc.d, Cmd "bash".
  * SIGINT and SIGTERM end it cleanly: -ECANCELED, nothing left. *ret_id: caller frees.
+ *
+ * A disk has a kernel, systemd, cloud-init, an SSH server and QEMU's agent, and GRUB for BIOS and UEFI; its console is
+ * the screen and the first serial port. It is named debian:12-disk. Debian 12 and later, amd64, root only.
  *
  * -E_UNSUPPORTED with a mend when the tool or the keyring isn't there; -E_NOTFOUND for an unknown suite.
  */

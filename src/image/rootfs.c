@@ -2,7 +2,6 @@
 /* An image of one layer from a root file system. */
 #include <string.h>
 #include "image/archive-priv.h"
-#include "image/ref.h"
 
 #define PROGRESS_STEP (8 << 20) /* bytes */
 
@@ -42,25 +41,6 @@ static int read_layer(struct ctx *c, const struct source_input *in, const char *
 	return r < 0 ? r : layer_in_finish(l, NULL, NULL, ret, e);
 }
 
-static int full_names(char *const *names, GPtrArray *ret, struct err *e)
-{
-	for (; names && *names; names++) {
-		struct ref r;
-		int code = ref_parse(*names, 0, &r, e);
-
-		if (code >= 0 && r.digest) {
-			code = err_set(e, -E_INVALID, "'%s' has a digest, a name can't", *names);
-			ref_clear(&r);
-		}
-		if (code < 0)
-			return code;
-		g_ptr_array_add(ret, ref_full(&r));
-		ref_clear(&r);
-	}
-	g_ptr_array_add(ret, NULL);
-	return 0;
-}
-
 int rootfs_import(struct ctx *c, const struct source_input *in, const char *dir, const char *shown,
 	const struct image_import_options *o, GPtrArray *ret, struct err *e)
 {
@@ -83,7 +63,8 @@ int rootfs_import(struct ctx *c, const struct source_input *in, const char *dir,
 	int r;
 
 	/* what the user wrote first: it shouldn't fail after a gigabyte */
-	r = full_names(o->names, names, e);
+	r = image_full_names((const char *const *)o->names, names, e);
+	g_ptr_array_add(names, NULL);
 	for (char **x = o->changes; r >= 0 && x && *x; x++)
 		r = image_change(config, *x, e);
 	if (r >= 0)

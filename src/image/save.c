@@ -449,6 +449,11 @@ int image_save(
 		_cleanup_(image_record_freep) struct image_record *i = NULL;
 		int r = image_resolve(c, *ref, &i, e);
 
+		if (r >= 0 && image_need_layers(i, *ref, e) < 0) {
+			(void)err_mend(e, "its file is what 'lodge image inspect --format "
+					  "{{.Disk.Path}}' says; qemu-img copies it");
+			return -E_INVALID;
+		}
 		if (r < 0)
 			return r;
 	}

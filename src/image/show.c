@@ -4,6 +4,7 @@
 #include "base/units.h"
 #include "image/image.h"
 #include "image/ref.h"
+#include "store/disk.h"
 
 static int64_t layer_size(const GPtrArray *layers, const char *digest)
 {
@@ -74,6 +75,9 @@ int image_history(struct ctx *c, const char *ref, json_t **ret, struct err *e)
 
 		add_step(list, step, layer_size(layers, digest));
 	}
+	if (i->disk && json_array_size(list) > 0)
+		(void)json_object_set_new(
+			json_array_get(list, 0), "Size", json_integer(i->size));
 	/* layers that the history doesn't tell of */
 	for (; i->layers[next]; next++)
 		add_step(list, NULL, layer_size(layers, i->layers[next]));
@@ -151,9 +155,17 @@ int image_inspect(struct ctx *c, const char *ref, json_t **ret, struct err *e)
 	(void)json_object_set_new(o, "Os", json_string(config->os));
 	(void)json_object_set_new(o, "Size", json_integer(i->size));
 	(void)json_object_set_new(
-		o, "GraphDriver", json_pack("{s:s, s:n}", "Name", "erofs", "Data"));
+		o, "GraphDriver", json_pack("{s:s, s:n}", "Name", i->disk ? i->disk_format : "erofs", "Data"));
 	(void)json_object_set_new(
 		o, "RootFS", json_pack("{s:s, s:o}", "Type", "layers", "Layers", layers));
+	if (i->disk) {
+		g_autofree char *path = disk_path(c, i->disk, i->disk_format);
+
+		(void)json_object_set_new(o, "Disk",
+			json_pack("{s:s, s:s, s:s, s:I}", "Digest", i->disk, "Format",
+				i->disk_format, "Path", path, "VirtualSize",
+				(json_int_t)i->disk_size));
+	}
 	(void)json_object_set_new(o, "Metadata", json_pack("{s:s}", "LastTagTime", added));
 	*ret = o;
 	return 0;

@@ -269,7 +269,7 @@ int guest_start(struct monitor *m, struct err *e)
 	m->step_run.trace_fd = trace;
 	m->step_run.in_child = start_in_child;
 	m->step_run.data = &x;
-	m->main.exited = m->main.wide = false;
+	m->main.exited = false;
 	m->main.in.fd = m->main.out.fd = m->main.err.fd = -1;
 	if (m->machine) {
 		r = machine_pipe(m, theirs, e);
@@ -460,7 +460,11 @@ static void finish_run(struct monitor *m)
 	stop_dns(m);
 	session_done(m, &m->main);
 	log_end(&m->log);
+	m->step_run.keep_taps = !again;
 	undo(m, again ? UNDO_RESTART : UNDO_ENDED);
+	if (!again) /* see step "tap" */
+		for (unsigned i = KEPT_TAP; i < _KEPT_MAX; i++)
+			m->step_run.kept_fd[i] = -1;
 	step_run_done(&m->step_run);
 	m->step_run.trace_fd = trace;
 	m->main.pid = 0;

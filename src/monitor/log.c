@@ -5,11 +5,14 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #define LOG_BUFFER (128 * 1024)
 #define LOG_PREFIX 64 /* "2006-01-02T15:04:05.999999999Z stdout F " and room */
+
+static char buffer[LOG_BUFFER] __attribute__((aligned(4096)));
 
 int log_open(struct log *l, const char *path, int64_t max_size, int max_files)
 {
@@ -25,7 +28,10 @@ int log_open(struct log *l, const char *path, int64_t max_size, int max_files)
 	return 0;
 }
 
-/* log -> log.1 -> log.2 ...; max_files counts the current one. */
+/*
+ * log -> log.1 -> log.2 ...; max_files counts the current one. The oldest is removed first: ext4 writes a
+ * file out at once that is renamed over another (auto_da_alloc), which would hold the guest up.
+ */
 static void rotate(struct log *l)
 {
 	char from[PATH_MAX], to[PATH_MAX];
@@ -33,6 +39,8 @@ static void rotate(struct log *l)
 
 	for (int i = l->max_files - 1; i >= 1; i--) {
 		(void)snprintf(to, sizeof(to), "%s.%d", l->path, i);
+		if (i == l->max_files - 1)
+			(void)unlink(to);
 		if (i == 1)
 			(void)snprintf(from, sizeof(from), "%s", l->path);
 		else
@@ -83,7 +91,6 @@ static size_t prefix(char *p, int stream)
  */
 void log_write(struct log *l, int stream, const char *data, size_t size)
 {
-	static char buffer[LOG_BUFFER];
 	char head[LOG_PREFIX];
 	size_t head_size, used = 0;
 
@@ -118,6 +125,11 @@ void log_write(struct log *l, int stream, const char *data, size_t size)
 		size -= part;
 	}
 	flush(l, buffer, used);
+}
+
+void log_idle(struct log *l)
+{
+	(void)madvise(buffer, sizeof(buffer), MADV_DONTNEED);
 }
 
 void log_end(struct log *l)

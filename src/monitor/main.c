@@ -15,6 +15,7 @@
 
 #define FIRST_CONN   3	 /* the descriptor that the starter left for us */
 #define BOOT_TIMEOUT 180 /* seconds: a hundred emulated machines at once boot slowly */
+#define IDLE_MS	     500 /* after which a large buffer is given back */
 
 /* --- sources --- */
 
@@ -150,18 +151,22 @@ static void loop(struct monitor *m)
 	while (!m->finished) {
 		int64_t next = guest_next_timer(m), now;
 		struct epoll_event ev;
-		int wait = -1;
+		int wait = -1, n;
 
 		if (next) {
 			now = monotonic_ns();
 			wait = next <= now ? 0 : (int)((next - now) / 1000000) + 1;
 		}
+		if (m->buffers_used && (wait < 0 || wait > IDLE_MS))
+			wait = IDLE_MS;
 		/* One event at a time: what its handler frees can't be in the rest of a list. */
-		if (epoll_wait(m->epoll, &ev, 1, wait) == 1) {
+		n = epoll_wait(m->epoll, &ev, 1, wait);
+		if (n == 1) {
 			struct source *s = ev.data.ptr;
 
 			s->ready(m, s, ev.events);
-		}
+		} else if (n == 0 && m->buffers_used)
+			streams_idle(m);
 		if (next)
 			guest_tick(m, monotonic_ns());
 	}

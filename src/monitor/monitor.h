@@ -56,7 +56,6 @@ struct session {
 	char *stalled;		    /* a message that some client couldn't take yet */
 	size_t stalled_size;
 	int64_t last_read; /* monotonic ns */
-	bool wide;	   /* its pipe */
 	/* Of a machine's: without descriptors here, see machine.h. */
 	bool remote, detached, service;
 	uint32_t number, window, uncredited;
@@ -127,6 +126,7 @@ struct monitor {
 	bool never_up; /* a machine in its first start */
 	bool hold;     /* a machine without a command, which ends with its starter's connection */
 	bool oom;
+	bool buffers_used; /* so much that the memory should go back */
 	int restarts;
 	int64_t started, finished_at; /* ns since 1970 */
 	int64_t run_since;	      /* monotonic ns */
@@ -181,10 +181,12 @@ void session_conn_gone(struct monitor *m, struct conn *c);
 void session_output(
 	struct monitor *m, struct session *s, int stream, const char *data, size_t size);
 void session_room(struct monitor *m, struct session *s); /* of a machine: it takes input again */
+void streams_idle(struct monitor *m);			 /* gives the memory of the buffers back */
 
 /* log.c */
 int log_open(struct log *l, const char *path, int64_t max_size, int max_files);
 void log_write(struct log *l, int stream, const char *data, size_t size);
+void log_idle(struct log *l);
 void log_end(struct log *l); /* of a run: a line without an end is ended */
 
 /* conn.c */

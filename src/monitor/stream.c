@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -16,10 +17,15 @@
  * message it lacks is kept in the session until it has it.
  */
 
-#define READ_SIZE (60 * 1024) /* below MSG_DATA_MAX */
-#define WIDE_PIPE (512 * 1024)
-#define FILL_PACE 2000000 /* ns between reads that make a fast writer */
-#define FILL_TIME 1000000
+#define READ_SIZE    (60 * 1024) /* below MSG_DATA_MAX */
+#define TURNS	     8		 /* reads in a row before others have theirs */
+#define FAST_PACE    2000000	 /* ns between reads that make a fast writer */
+#define FILL_TIME    1000000	 /* ns that its output may wait for more of it */
+#define NAP	     10000	 /* ns, to which the kernel adds its slack of 50000 */
+#define NAP_ENOUGH   4096	 /* bytes that make a nap worth while */
+#define BUFFER_SMALL (16 * 1024) /* use of the buffer that is let be */
+
+static char buffer[READ_SIZE] __attribute__((aligned(4096)));
 
 int session_pipes(struct session *s, bool with_input, int theirs[3], struct err *e)
 {
@@ -198,31 +204,39 @@ void session_client_ready(struct monitor *m, struct conn *c)
 
 /*
  * A guest that writes without pause, while only the log listens: being woken for each of its writes would
- * cost both of us more than the copying. So its pipe is made wider, and we let it fill for a moment.
+ * cost both of us more than the copying. So what it wrote is collected in naps, short enough that its pipe
+ * doesn't fill: a pipe that is kept nearly empty uses the same few pages again and again.
  */
-static void let_it_fill(struct monitor *m, struct session *s, int fd)
+static bool writes_fast(const struct monitor *m, const struct session *s)
 {
-	int64_t now = monotonic_ns(), last = s->last_read;
-
-	s->last_read = now;
-	if (!s->is_main || s->tty || s->exited || now - last > FILL_PACE)
-		return;
+	if (!s->is_main || s->tty || s->exited || monotonic_ns() - s->last_read > FAST_PACE)
+		return false;
 	for (struct conn *c = m->conns; c; c = c->next)
 		if (receives(s, c))
-			return;
-	if (!s->wide) {
-		s->wide = true;
-		(void)fcntl(fd, F_SETPIPE_SZ, WIDE_PIPE);
-	}
-	(void)nanosleep(&(const struct timespec){ .tv_nsec = FILL_TIME }, NULL);
-	s->last_read = monotonic_ns();
+			return false;
+	return true;
+}
+
+struct naps {
+	int64_t until; /* monotonic ns; 0: none is taken */
+	long ns;       /* of the next */
+};
+
+/* Sleeps a little, unless it has been enough; got: what came since the last time. */
+static bool nap(struct naps *n, size_t got)
+{
+	if (monotonic_ns() >= n->until)
+		return false;
+	n->ns = got >= NAP_ENOUGH ? NAP : n->ns * 4;
+	(void)nanosleep(&(const struct timespec){ .tv_nsec = n->ns }, NULL);
+	return true;
 }
 
 /* What is there, up to a buffer full. 1: there may be more; 0: not now; -1: the end. */
-static int pump(struct monitor *m, struct session *s, struct source *from, int stream)
+static int pump(struct monitor *m, struct session *s, struct source *from, int stream, bool fast)
 {
-	static char buffer[READ_SIZE];
-	size_t used = 0;
+	struct naps naps = { .until = fast ? monotonic_ns() + FILL_TIME : 0, .ns = NAP };
+	size_t used = 0, seen = 0;
 	int more = 1;
 
 	while (used < sizeof(buffer) && more > 0) {
@@ -230,25 +244,36 @@ static int pump(struct monitor *m, struct session *s, struct source *from, int s
 
 		if (n > 0)
 			used += (size_t)n;
-		else if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			more = 0;
-		else
+		else if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+			more = nap(&naps, used - seen);
+			seen = used;
+		} else
 			more = -1; /* 0: the pipe's end; EIO: the terminal's */
 	}
 	if (used > 0)
 		deliver(m, s, stream, buffer, used);
+	if (used > BUFFER_SMALL)
+		m->buffers_used = true;
 	return more;
 }
 
 /* All that is there, but not without end: others want their turn. As pump(). */
 static int pump_all(struct monitor *m, struct session *s, struct source *from, int stream)
 {
+	bool fast = writes_fast(m, s);
 	int more = 1;
 
-	let_it_fill(m, s, from->fd);
-	for (int turns = 0; turns < WIDE_PIPE / READ_SIZE && more > 0 && !s->stalled; turns++)
-		more = pump(m, s, from, stream);
+	for (int turns = fast ? 1 : TURNS; turns > 0 && more > 0 && !s->stalled; turns--)
+		more = pump(m, s, from, stream, fast);
+	s->last_read = monotonic_ns();
 	return more;
+}
+
+void streams_idle(struct monitor *m)
+{
+	(void)madvise(buffer, sizeof(buffer), MADV_DONTNEED);
+	log_idle(&m->log);
+	m->buffers_used = false;
 }
 
 static void out_ready(struct monitor *m, struct source *src, uint32_t events)
@@ -450,12 +475,12 @@ bool session_drain(struct monitor *m, struct session *s)
 {
 	int more = 1;
 
-	while (!s->stalled && s->out.fd >= 0 && (more = pump(m, s, &s->out, 1)) > 0)
+	while (!s->stalled && s->out.fd >= 0 && (more = pump(m, s, &s->out, 1, false)) > 0)
 		;
 	if (more < 0)
 		source_close(m, &s->out);
 	more = 1;
-	while (!s->stalled && s->err.fd >= 0 && (more = pump(m, s, &s->err, 2)) > 0)
+	while (!s->stalled && s->err.fd >= 0 && (more = pump(m, s, &s->err, 2, false)) > 0)
 		;
 	if (more < 0)
 		source_close(m, &s->err);

@@ -202,14 +202,13 @@ static void check_elems(struct check *k)
 	static const struct {
 		const char *set;
 		int family;
-		bool told;
 	} sets[] = {
-		{ "port4", AF_INET, true },
-		{ "port6", AF_INET6, true },
-		{ "shift4", AF_INET, false },
-		{ "shift6", AF_INET6, false },
-		{ "shift4on", AF_INET, false },
-		{ "shift6on", AF_INET6, false },
+		{ "port4", AF_INET },
+		{ "port6", AF_INET6 },
+		{ "shift4", AF_INET },
+		{ "shift6", AF_INET6 },
+		{ "shift4on", AF_INET },
+		{ "shift6on", AF_INET6 },
 	};
 	_cleanup_close_ int fd = nl_open(NETLINK_NETFILTER);
 
@@ -222,7 +221,8 @@ static void check_elems(struct check *k)
 			const struct nft_elem *m = &g_array_index(dead, struct nft_elem, j);
 			size_t at = m->key_size - 4;
 
-			if (sets[i].told)
+			/* a range tells for the elements of its shifted ports */
+			if (m->comment[0])
 				problem(k,
 					"port: %u of guest '%s' is published, but the guest isn't "
 					"running",

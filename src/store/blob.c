@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "store/disk.h"
 #include "store/journal.h"
 #include "store/layer.h"
 #include "store/lock.h"
@@ -202,8 +203,8 @@ int blob_collect(struct ctx *c, int64_t *ret_bytes, struct err *e)
 int content_collect(struct ctx *c, int64_t *ret_bytes, struct err *e)
 {
 	_cleanup_close_ int lock = -1;
-	int64_t blobs = 0, layers = 0;
-	int r, n;
+	int64_t blobs = 0, layers = 0, disks = 0;
+	int r, n, d;
 
 	*ret_bytes = 0;
 	lock = store_lock_flags(c, "content", "collect", LOCK_TRY, e);
@@ -215,6 +216,9 @@ int content_collect(struct ctx *c, int64_t *ret_bytes, struct err *e)
 	r = layer_collect(c, &layers, e);
 	if (r < 0)
 		return r;
-	*ret_bytes = blobs + layers;
-	return n + r;
+	d = disk_collect(c, &disks, e);
+	if (d < 0)
+		return d;
+	*ret_bytes = blobs + layers + disks;
+	return n + r + d;
 }

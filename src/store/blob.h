@@ -40,7 +40,7 @@ int blob_hold(struct ctx *c, struct err *e);
  * exclusively. Returns how many; *ret_bytes: on disk. */
 int blob_collect(struct ctx *c, int64_t *ret_bytes, struct err *e);
 
-/* Blobs and layers that no image names: blob_collect and layer_collect under the lock; 0 when another
+/* Blobs, layers and disks that no image names: the three collectors under the lock; 0 when another
  * command is adding content just now. Returns how many. */
 int content_collect(struct ctx *c, int64_t *ret_bytes, struct err *e);
 

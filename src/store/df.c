@@ -68,9 +68,11 @@ static char *part_of(const char *below)
 		return g_strdup("other");
 	if (strcmp(word[0], "guests") == 0 || strcmp(word[0], "volumes") == 0)
 		return word[1] ? g_strdup_printf("%s/%s", word[0], word[1]) : g_strdup(word[0]);
-	if (strcmp(word[0], "layers") == 0 && word[1] && strlen(word[1]) >= 64)
-		return g_strdup_printf("layers/%.64s", word[1]);
-	if (strcmp(word[0], "layers") == 0 || strcmp(word[0], "blobs") == 0 ||
+	if ((strcmp(word[0], "layers") == 0 || strcmp(word[0], "disks") == 0) && word[1] &&
+		strlen(word[1]) >= 64)
+		return g_strdup_printf("%s/%.64s", word[0], word[1]);
+	if (strcmp(word[0], "layers") == 0 || strcmp(word[0], "disks") == 0 ||
+		strcmp(word[0], "blobs") == 0 ||
 		strcmp(word[0], "cache") == 0)
 		return g_strdup(word[0]);
 	return g_strdup("other");
@@ -133,7 +135,7 @@ static int64_t sum(struct usage *u, const char *prefix)
 	return n;
 }
 
-/* Bytes of an image: all its layers, and those that no other image has. */
+/* Bytes of an image: all its layers, and those that no other image has; its disk likewise. */
 static int image_bytes(struct store *s, struct usage *u, const char *id, int64_t *ret_all,
 	int64_t *ret_unique, struct err *e)
 {
@@ -142,23 +144,49 @@ static int image_bytes(struct store *s, struct usage *u, const char *id, int64_t
 
 	*ret_all = *ret_unique = 0;
 	r = db_query(s, e, &q,
-		"SELECT DISTINCT layer, EXISTS(SELECT 1 FROM image_layers o WHERE o.layer=l.layer "
-		"AND "
-		"o.image<>l.image) FROM image_layers l WHERE image=?",
+		"SELECT DISTINCT 'layers/'||substr(layer,8), EXISTS(SELECT 1 FROM image_layers o "
+		"WHERE o.layer=l.layer AND o.image<>l.image) FROM image_layers l WHERE image=?1 "
+		"UNION ALL SELECT 'disks/'||substr(digest,8), EXISTS(SELECT 1 FROM image_disks o "
+		"WHERE o.digest=d.digest AND o.image<>d.image) FROM image_disks d WHERE image=?1",
 		"s", id);
 	if (r < 0)
 		return r;
 	while ((r = db_next(s, q, e)) > 0) {
-		const char *layer = (const char *)sqlite3_column_text(q, 0);
-		g_autofree char *part =
-			g_strdup_printf("layers/%s", is_digest(layer) ? layer + 7 : "");
-		int64_t n = get(u, part);
+		const char *part = (const char *)sqlite3_column_text(q, 0);
+		int64_t n = get(u, part ? part : "");
 
 		*ret_all += n;
 		if (!sqlite3_column_int(q, 1))
 			*ret_unique += n;
 	}
 	return r;
+}
+
+/* Bytes of disks that no image names. */
+static int unused_disks(struct store *s, struct usage *u, int64_t *ret, struct err *e)
+{
+	GHashTableIter i;
+	gpointer key, value;
+
+	g_hash_table_iter_init(&i, u->parts);
+	while (g_hash_table_iter_next(&i, &key, &value)) {
+		_cleanup_(db_resetp) sqlite3_stmt *q = NULL;
+		g_autofree char *digest = NULL;
+		int r;
+
+		if (!g_str_has_prefix(key, "disks/"))
+			continue;
+		digest = g_strconcat("sha256:", (char *)key + strlen("disks/"), NULL);
+		r = db_query(s, e, &q, "SELECT 1 FROM image_disks WHERE digest=? LIMIT 1", "s",
+			digest);
+		if (r >= 0)
+			r = db_next(s, q, e);
+		if (r < 0)
+			return r;
+		if (r == 0)
+			*ret += *(int64_t *)value;
+	}
+	return 0;
 }
 
 static int images(struct store *s, struct usage *u, json_t *ret, struct err *e)
@@ -186,6 +214,8 @@ static int images(struct store *s, struct usage *u, json_t *ret, struct err *e)
 	}
 	if (r >= 0)
 		r = store_layer_unused(s, &layers, e);
+	if (r >= 0)
+		r = unused_disks(s, u, &unused, e);
 	if (r < 0) {
 		json_decref(items);
 		return r;
@@ -196,7 +226,7 @@ static int images(struct store *s, struct usage *u, json_t *ret, struct err *e)
 
 		unused += get(u, part);
 	}
-	k = kind("images", sum(u, "layers") + sum(u, "blobs"), items);
+	k = kind("images", sum(u, "layers") + sum(u, "disks") + sum(u, "blobs"), items);
 	(void)json_object_set_new(k, "reclaimable",
 		json_integer(json_integer_value(json_object_get(k, "reclaimable")) + unused));
 	(void)json_array_append_new(ret, k);

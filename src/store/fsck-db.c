@@ -7,7 +7,7 @@
 #define COMPLAINTS 10 /* of SQLite, that are passed on */
 
 /* In an order that satisfies the foreign keys. */
-static const char *const tables[] = { "images", "image_names", "image_layers", "layers", "guests",
+static const char *const tables[] = { "images", "image_names", "image_layers", "image_disks", "layers", "guests",
 	"guest_uses", "volumes", "networks" };
 
 static int open_raw(const char *path, sqlite3 **ret)
@@ -107,6 +107,7 @@ static int rebuild(struct fsck *f, const char *path, sqlite3 *from, struct err *
 	(void)sqlite3_exec(to,
 		"DELETE FROM image_names WHERE image NOT IN (SELECT id FROM images);"
 		"DELETE FROM image_layers WHERE image NOT IN (SELECT id FROM images);"
+		"DELETE FROM image_disks WHERE image NOT IN (SELECT id FROM images);"
 		"DELETE FROM guest_uses WHERE guest NOT IN (SELECT id FROM guests);"
 		"COMMIT;PRAGMA journal_mode=WAL",
 		NULL, NULL, NULL);

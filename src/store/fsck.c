@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include "host/path.h"
 #include "store/blob.h"
+#include "store/disk.h"
 #include "store/fsck-priv.h"
 #include "store/journal.h"
 #include "store/lock.h"
@@ -259,6 +260,24 @@ static int check_docs(
 	return r;
 }
 
+static bool missing_disk(struct fsck *f, const char *image)
+{
+	_cleanup_(db_resetp) sqlite3_stmt *q = NULL;
+	g_autofree char *path = NULL;
+	const char *digest, *format;
+
+	if (db_query(f->s, NULL, &q, "SELECT digest,format FROM image_disks WHERE image=?", "s",
+		    image) < 0 ||
+		db_next(f->s, q, NULL) <= 0)
+		return false;
+	digest = (const char *)sqlite3_column_text(q, 0);
+	format = (const char *)sqlite3_column_text(q, 1);
+	if (!is_digest(digest) || !disk_is_format(format))
+		return true;
+	path = disk_path(f->c, digest, format);
+	return access(path, F_OK) < 0;
+}
+
 /* Why an image can't be used, or NULL. Caller frees. */
 static char *broken_image(struct fsck *f, const struct row *i)
 {
@@ -277,6 +296,8 @@ static char *broken_image(struct fsck *f, const struct row *i)
 	if (db_query(f->s, NULL, &q, "SELECT layer FROM image_layers WHERE image=?", "s", i->id) <
 		0)
 		return NULL;
+	if (missing_disk(f, i->id))
+		return g_strdup("its disk isn't there");
 	while (db_next(f->s, q, NULL) > 0) {
 		const char *layer = (const char *)sqlite3_column_text(q, 0);
 		g_autofree char *file = NULL, *folder = NULL;
@@ -302,6 +323,9 @@ static void check_orphans(struct fsck *f)
 		{ "SELECT 1 FROM image_layers WHERE image NOT IN (SELECT id FROM images) AND ?1 IS "
 		  "NULL",
 			"DELETE FROM image_layers WHERE image NOT IN (SELECT id FROM images)" },
+		{ "SELECT 1 FROM image_disks WHERE image NOT IN (SELECT id FROM images) AND ?1 IS "
+		  "NULL",
+			"DELETE FROM image_disks WHERE image NOT IN (SELECT id FROM images)" },
 		{ "SELECT 1 FROM guest_uses WHERE guest NOT IN (SELECT id FROM guests) AND ?1 IS "
 		  "NULL",
 			"DELETE FROM guest_uses WHERE guest NOT IN (SELECT id FROM guests)" },
@@ -312,8 +336,8 @@ static void check_orphans(struct fsck *f)
 			fsck_say(f,
 				f->repair && db_run(f->s, NULL, "", sql[i][1], "") > 0 ? "removed"
 										       : NULL,
-				"there are records of names, layers or uses without their image or "
-				"guest");
+				"there are records of names, layers, disks or uses without their "
+				"image or guest");
 }
 
 static int check_images(struct fsck *f, struct err *e)
@@ -414,6 +438,23 @@ static int check_layers(struct fsck *f, struct err *e)
 	return r < 0 || !f->repair || unused->len == 0 ? r : layer_collect(f->c, &bytes, e);
 }
 
+static void check_disk_file(struct fsck *f, const char *path, const char *name)
+{
+	g_autofree char *hex = g_strndup(name, 64);
+	g_autofree char *digest = g_strconcat("sha256:", hex, NULL);
+	struct err why = { 0 };
+
+	if (!is_digest(digest) || name[64] != '.' || !disk_is_format(name + 65)) {
+		fsck_say(f, fsck_lose(f, path), "unknown file '%s'", path);
+	} else if (!has(f, "SELECT 1 FROM image_disks WHERE digest=?", digest)) {
+		if (f->may_collect)
+			fsck_say(f, fsck_remove(f, path), "no image names '%s'", path);
+	} else if (disk_verify(path, digest, &why) < 0) {
+		/* it may be all that is left of a guest's data: never removed */
+		fsck_say(f, NULL, "%s", why.text);
+	}
+}
+
 static void check_guest_folder(struct fsck *f, const char *path, const char *name)
 {
 	g_autofree char *upper = g_strconcat(path, "/upper", NULL);
@@ -476,6 +517,8 @@ static int check_all(struct fsck *f, struct err *e)
 		r = for_each_in(f, "blobs/sha256", check_blob, e);
 	if (r >= 0)
 		r = check_layers(f, e);
+	if (r >= 0)
+		r = for_each_in(f, "disks", check_disk_file, e);
 	if (r >= 0)
 		r = for_each_in(f, "guests", check_guest_folder, e);
 	if (r >= 0)

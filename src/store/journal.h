@@ -57,7 +57,7 @@ extern const struct step_ops
 	step_record_guest; /* id realm name kind engine image image_name spec doc created auto_remove uses...("KIND:WHAT"): inserts; undo deletes */
 extern const struct step_ops step_record_guest_remove; /* id: no undo, stands last */
 extern const struct step_ops
-	step_record_image; /* id manifest size created added arch os layers: undo deletes the one of this `added` */
+	step_record_image; /* id manifest size created added arch os layers [disk-digest format size]: undo deletes the one of this `added` */
 extern const struct step_ops step_record_image_remove; /* id: no undo */
 extern const struct step_ops
 	step_record_name; /* name image old-image: undo gives the name back, or removes it */
@@ -72,6 +72,6 @@ extern const struct step_ops
 extern const struct step_ops
 	step_content; /* command...: stands for work that the program does itself; undo collects what no image names */
 extern const struct step_ops
-	step_collect; /* digest...: removes layers and blobs that no image names (these, it is expected); no undo */
+	step_collect; /* digest...: removes layers, disks and blobs that no image names (these, it is expected); no undo */
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
+#include "store/disk.h"
 #include "store/store-priv.h"
 
 #define COLUMNS "id,manifest,size,created,added,arch,os"
@@ -12,6 +13,8 @@ void image_record_free(struct image_record *i)
 	g_free(i->manifest);
 	g_strfreev(i->layers);
 	g_strfreev(i->names);
+	g_free(i->disk);
+	g_free(i->disk_format);
 	g_free(i->arch);
 	g_free(i->os);
 	g_free(i);
@@ -42,6 +45,25 @@ static int read_list(
 	return 0;
 }
 
+static int read_disk(struct store *s, struct image_record *i, struct err *e)
+{
+	_cleanup_(db_resetp) sqlite3_stmt *q = NULL;
+	int r;
+
+	r = db_query(s, e, &q, "SELECT digest,format,size FROM image_disks WHERE image=?", "s",
+		i->id);
+	if (r >= 0)
+		r = db_next(s, q, e);
+	if (r <= 0)
+		return r;
+	i->disk = db_text(q, 0);
+	i->disk_format = db_text(q, 1);
+	i->disk_size = sqlite3_column_int64(q, 2);
+	if (!is_digest(i->disk) || !disk_is_format(i->disk_format))
+		return db_corrupt(e, "image", i->id, "its disk has no digest or format");
+	return 0;
+}
+
 static int read_row(struct store *s, sqlite3_stmt *q, struct image_record **ret, struct err *e)
 {
 	_cleanup_(image_record_freep) struct image_record *i = g_new0(struct image_record, 1);
@@ -63,6 +85,8 @@ static int read_row(struct store *s, sqlite3_stmt *q, struct image_record **ret,
 	if (r >= 0)
 		r = read_list(s, "SELECT layer FROM image_layers WHERE image=? ORDER BY position",
 			i->id, &i->layers, e);
+	if (r >= 0)
+		r = read_disk(s, i, e);
 	if (r < 0)
 		return r;
 	for (char **l = i->layers; *l; l++)
@@ -102,6 +126,11 @@ static int add(struct store *s, const struct image_record *i, struct err *e)
 		r = db_run(s, e, "cannot record the image's layers",
 			"INSERT INTO image_layers(image,position,layer) VALUES(?,?,?)", "sis",
 			i->id, position++, *l);
+	if (r >= 0 && i->disk)
+		r = db_run(s, e, "cannot record the image's disk",
+			"INSERT OR REPLACE INTO image_disks(image,digest,format,size) "
+			"VALUES(?,?,?,?)",
+			"sssi", i->id, i->disk, i->disk_format, i->disk_size);
 	for (char **n = i->names; r >= 0 && n && *n; n++)
 		r = set_name(s, i->id, *n, e);
 	return r;

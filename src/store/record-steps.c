@@ -157,11 +157,18 @@ static int record_image_run(struct step_run *r, const struct step *s, struct err
 		.added = number(s->arg[4]),
 		.arch = (char *)s->arg[5],
 		.os = (char *)s->arg[6],
-		.layers = layers,
+		.layers = *s->arg[7] ? layers : NULL,
 	};
 	struct store *st;
 	int q = get(r, &st, e);
 
+	if (s->n != 8 && s->n != 11)
+		return err_set(e, -E_INVALID, "a disk has a digest, a format and a size");
+	if (s->n == 11) {
+		i.disk = (char *)s->arg[8];
+		i.disk_format = (char *)s->arg[9];
+		i.disk_size = number(s->arg[10]);
+	}
 	return q < 0 ? q : store_image_add(st, &i, e);
 }
 
@@ -186,7 +193,7 @@ static void record_image_show(const struct step *s, struct text *t)
 	show_sql(t,
 		"INSERT INTO images(id,manifest,size,created,added,arch,os) VALUES(?,?,?,?,?,?,?)",
 		s->arg, 7);
-	for (unsigned i = 0; layers[i]; i++) {
+	for (unsigned i = 0; layers[i] && *layers[i]; i++) {
 		g_autofree char *position = g_strdup_printf("%u", i);
 		const char *const values[] = { s->arg[0], position, layers[i] };
 
@@ -194,11 +201,18 @@ static void record_image_show(const struct step *s, struct text *t)
 		show_sql(t, "INSERT INTO image_layers(image,position,layer) VALUES(?,?,?)", values,
 			3);
 	}
+	if (s->n == 11) {
+		const char *const values[] = { s->arg[0], s->arg[8], s->arg[9], s->arg[10] };
+
+		text_add(t, "; ");
+		show_sql(t, "INSERT INTO image_disks(image,digest,format,size) VALUES(?,?,?,?)",
+			values, 4);
+	}
 }
 
 const struct step_ops step_record_image = {
 	.name = "record-image",
-	.args = "id manifest size created added arch os layers",
+	.args = "id manifest size created added arch os layers disk...",
 	.run = record_image_run,
 	.undo = record_image_undo,
 	.show = record_image_show,
@@ -480,7 +494,8 @@ static void collect_show(const struct step *s, struct text *t)
 {
 	text_add(t, "cd \"${LODGE_ROOT:-/var/lib/lodge}\" && rm -rf");
 	for (unsigned i = 0; i < s->n; i++)
-		text_addf(t, " blobs/sha256/%.64s layers/%.64s*", s->arg[i] + 7, s->arg[i] + 7);
+		text_addf(t, " blobs/sha256/%.64s layers/%.64s* disks/%.64s.*", s->arg[i] + 7,
+			s->arg[i] + 7, s->arg[i] + 7);
 }
 
 const struct step_ops step_collect = {

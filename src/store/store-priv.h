@@ -15,7 +15,7 @@
 #include "base/macros.h"
 #include "store/store.h"
 
-#define STORE_SCHEMA	 1
+#define STORE_SCHEMA	 2
 #define STORE_STATEMENTS 96 /* distinct SQL texts in the program, at most */
 
 struct store {

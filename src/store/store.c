@@ -19,6 +19,7 @@ const struct store_folder store_folders[] = {
 	{ "blobs", 0700 },
 	{ "blobs/sha256", 0700 },
 	{ "cache", 0711 },
+	{ "disks", 0711 },
 	{ "guests", 0711 },
 	{ "journal", 0700 },
 	{ "layers", 0711 },
@@ -59,8 +60,18 @@ static const char *const upgrades[] = {
 	"id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, driver TEXT NOT NULL, bridge TEXT,"
 	"subnet TEXT, gateway TEXT, subnet6 TEXT, gateway6 TEXT, parent TEXT, doc TEXT NOT NULL,"
 	"internal INTEGER NOT NULL, mtu INTEGER NOT NULL, created INTEGER NOT NULL) WITHOUT ROWID;",
+
+	"CREATE TABLE image_disks("
+	"image TEXT PRIMARY KEY REFERENCES images(id) ON DELETE CASCADE, digest TEXT NOT NULL,"
+	"format TEXT NOT NULL, size INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE INDEX image_disks_digest ON image_disks(digest);",
 };
 _Static_assert(ELEMENTSOF(upgrades) == STORE_SCHEMA, "one upgrade for each version");
+
+/* Explain may not upgrade: tables that an older store hasn't are empty for it. */
+static const char missing_tables[] =
+	"CREATE TEMP TABLE image_disks(image TEXT PRIMARY KEY, digest TEXT, format TEXT, size "
+	"INTEGER)";
 
 char *store_path(struct ctx *c, const char *fmt, ...)
 {
@@ -319,8 +330,8 @@ static int open_store(struct store *s, bool make, struct err *e)
 		(void)err_mend(e, "use the newer lodge that wrote them");
 		return -E_UNSUPPORTED;
 	}
-	if (version < STORE_SCHEMA && !s->read_only)
-		return make_store(s, path, e);
+	if (version < STORE_SCHEMA)
+		return s->read_only ? exec_sql(s->db, missing_tables, e) : make_store(s, path, e);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
  *   ROOT/layers/HEX.erofs    a layer, by the sha256 of its uncompressed tar (the diff id)
  *   ROOT/layers/HEX.tar      what gives back the exact tar (headers and padding; see layer.h)
  *   ROOT/layers/HEX/         the layer as a folder, where EROFS can't be mounted
+ *   ROOT/disks/HEX.FORMAT    a disk that an image has, by the sha256 of the file
  *   ROOT/guests/ID/          a guest's own files: upper, work, plan, log, etc
  *   ROOT/volumes/NAME/       a volume's data
  *   ROOT/cache/              what can be made again (compiled seccomp filters)
@@ -81,9 +82,12 @@ int store_json(const char *text, const char *kind, const char *name, json_t **re
 struct image_record {
 	char *id;	 /* digest of the configuration blob */
 	char *manifest;	 /* digest of the manifest blob, or NULL */
-	char **layers;	 /* diff ids, lowest first; NULL-terminated */
+	char **layers;	 /* diff ids, lowest first; NULL-terminated; none for a disk */
+	char *disk;	 /* digest of the disk's file, NULL for an image of layers; see disk.h */
+	char *disk_format;  /* QEMU's name; NULL without a disk */
+	int64_t disk_size;  /* bytes that a guest sees */
 	char **names;	 /* "docker.io/library/debian:12" in full; may be empty (dangling) */
-	int64_t size;	 /* bytes of the layers' files */
+	int64_t size;	 /* bytes of the layers' or the disk's files */
 	int64_t created; /* of the image, nanoseconds */
 	int64_t added;	 /* to this store */
 	char *arch, *os;

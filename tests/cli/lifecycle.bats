@@ -215,6 +215,24 @@ polite() {
 	[[ $output != *proc* && $output != *dev* ]]
 }
 
+@test "diff doesn't tell of what every guest gets; it does of other mount points" {
+	# an image without any of it
+	mkdir -p "$TEST_DIR/bare/bin"
+	cp "$(readlink -f "$(command -v busybox)")" "$TEST_DIR/bare/bin/busybox"
+	lodge image import "$TEST_DIR/bare" bare >/dev/null
+	for image in bb bare; do
+		lodge run --name "d-$image" "$image" /bin/busybox true
+		equal "" "$(lodge diff "d-$image")"
+	done
+	lodge run --name d2 --network none --tmpfs /data -w /work bb sh -c 'chmod 700 /etc'
+	equal "A /data,C /etc,A /work" "$(lodge diff d2 | paste -sd,)"
+	lodge run --name d3 bare /bin/busybox sh -c '/bin/busybox rm -f /etc/nosuch; echo 1 >/etc/mine'
+	equal "A /etc,A /etc/mine" "$(lodge diff d3 | paste -sd,)"
+	lodge rm d-bare d3 >/dev/null
+	lodge image rm bare >/dev/null
+	rm -r "$TEST_DIR/bare"
+}
+
 @test "export is the whole root as a tar" {
 	lodge run --name x1 --network none bb sh -c 'echo mine >/mine; rm /etc/group'
 	lodge export x1 >"$TEST_DIR/x.tar"

@@ -261,6 +261,17 @@ JSON
 	[ "$(ns --ipc private)" != "$(readlink /proc/self/ns/ipc)" ]
 	lodge run -d --name first --network none --ipc shareable bb sleep 100
 	equal "$(lodge exec first readlink /proc/self/ns/ipc)" "$(ns --ipc container:first)"
+	# and its /dev/shm, as POSIX shared memory needs; in both directions
+	lodge exec first sh -c 'echo hello >/dev/shm/word'
+	equal hello "$(in_guest --ipc container:first bb sh -c 'cat /dev/shm/word; echo back >/dev/shm/word')"
+	equal back "$(lodge exec first cat /dev/shm/word)"
+	equal "" "$(in_guest --ipc private bb ls /dev/shm)"
+	in_guest --ipc container:first bb grep -q ' /dev/shm .*nosuid,nodev,noexec' /proc/mounts
+	# what that guest makes of the path leads nowhere else
+	lodge run -d --name sly --network none --privileged --pid host bb \
+		sh -c 'umount /dev/shm; rmdir /dev/shm; ln -s /proc/1/root/etc /dev/shm; exec sleep 100'
+	within 5 lodge exec sly test -h /dev/shm
+	fails 125 /dev/shm in_guest --ipc container:sly bb ls /dev/shm
 }
 
 @test "--uts host; not together with --hostname" {

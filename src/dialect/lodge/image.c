@@ -6,6 +6,7 @@
 #include "base/units.h"
 #include "dialect/lodge/lodge.h"
 #include "image/archive.h"
+#include "image/disk.h"
 #include "image/mirror.h"
 #include "image/ref.h"
 #include "store/blob.h"
@@ -15,6 +16,7 @@
 struct mirror_args {
 	char *mirror, *variant, *name, *arch;
 	char **include, **component;
+	int64_t disk;
 	bool quiet;
 };
 
@@ -24,6 +26,7 @@ static const struct opt mirror_opts[] = {
 	OPT_STRING(0, "variant", struct mirror_args, variant, "VARIANT", complete_none, "mmdebstrap's: minbase, important, ..."),
 	OPT_LIST(0, "include", struct mirror_args, include, "PACKAGE", complete_none, "further package"),
 	OPT_LIST(0, "component", struct mirror_args, component, "COMPONENT", complete_none, "part of the archive, instead of main"),
+	OPT_SIZE(0, "disk", struct mirror_args, disk, "SIZE", "a disk of this size, with kernel and boot loader"),
 	OPT_STRING('t', "name", struct mirror_args, name, "NAME", complete_none, "name of the image"),
 	OPT_STRING(0, "arch", struct mirror_args, arch, "ARCH", complete_none, "another processor's packages"),
 	OPT_FLAG('q', "quiet", struct mirror_args, quiet, "no progress"),
@@ -38,10 +41,12 @@ static int mirror_run(struct cmd_call *call, struct err *e)
 	struct image_progress_file file;
 	struct image_progress progress;
 	struct image_mirror_options o = { a->mirror, a->variant, a->include, a->component, a->name,
-		a->arch, NULL };
+		a->arch, a->disk, NULL };
 	g_autofree char *id = NULL;
 	int r;
 
+	if (a->disk && g_str_equal(ref, "busybox"))
+		return err_set(e, -E_USAGE, "--disk is for distributions, not for busybox");
 	image_progress_init(&file, stderr, &progress);
 	if (!a->quiet)
 		o.progress = &progress;
@@ -64,7 +69,10 @@ static const struct cmd image_mirror = {
 	.args_size = sizeof(struct mirror_args),
 	.brief = "make an image of a distribution from its mirror",
 	.synopsis = "[OPTIONS] DISTRIBUTION:SUITE|busybox",
+	.details = "With --disk it is a disk that machines boot from, by BIOS or UEFI: kernel, systemd, "
+		   "cloud-init, SSH server and QEMU's agent, named debian:12-disk.",
 	.examples = "lodge image build-from-mirror debian:12   # Debian 12, signatures checked\n"
+		    "lodge image build-from-mirror debian:12 --disk 4G   # a disk for machines\n"
 		    "lodge image build-from-mirror busybox   # from this host's static busybox\n",
 	.min_operands = 1,
 	.max_operands = 1,
@@ -74,8 +82,8 @@ static const struct cmd image_mirror = {
 
 struct import_args {
 	char **change, **name;
-	char *message, *type, *arch;
-	bool quiet;
+	char *message, *type, *arch, *format;
+	bool quiet, disk;
 };
 
 /* clang-format off */
@@ -85,6 +93,8 @@ static const struct opt import_opts[] = {
 	OPT_STRING(0, "type", struct import_args, type, "TYPE", complete_none, "archive or rootfs, instead of looking"),
 	OPT_LIST('t', "name", struct import_args, name, "NAME", complete_none, "further name of the image"),
 	OPT_STRING(0, "arch", struct import_args, arch, "ARCH", complete_none, "processor that the root file system is for"),
+	OPT_FLAG(0, "disk", struct import_args, disk, "the file is a disk image"),
+	OPT_STRING(0, "format", struct import_args, format, "FORMAT", complete_none, "of the disk image, instead of looking: raw, qcow2, vmdk, vdi, vhdx, vpc"),
 	OPT_FLAG('q', "quiet", struct import_args, quiet, "only the id"),
 	OPT_END
 };
@@ -123,6 +133,31 @@ static int import(struct cmd_call *call, const char *path, struct image_import_o
 	return r;
 }
 
+static int import_disk(struct cmd_call *call, char **names, struct err *e)
+{
+	const struct import_args *a = call->args;
+	struct disk_import_options o = { .format = a->format,
+		.names = (const char *const *)names,
+		.message = a->message,
+		.arch = a->arch };
+	struct image_progress_file file;
+	struct image_progress progress;
+	g_autofree char *id = NULL;
+	int r;
+
+	if (a->change || a->type)
+		return err_set(e, -E_USAGE, "--change and --type are not for a disk");
+	image_progress_init(&file, stderr, &progress);
+	if (!a->quiet && isatty(STDERR_FILENO))
+		o.progress = &progress;
+	r = image_import_disk(call->c, call->operands[0], &o, &id, e);
+	if (o.progress)
+		progress.tell(progress.data, NULL);
+	if (r >= 0 && id)
+		printf("%s\n", id);
+	return r;
+}
+
 static int import_run(struct cmd_call *call, struct err *e)
 {
 	static const struct image_progress on = { 0 };
@@ -133,6 +168,8 @@ static int import_run(struct cmd_call *call, struct err *e)
 		.arch = a->arch,
 		.progress = a->quiet ? NULL : &on };
 
+	if (a->format && !a->disk)
+		return err_set(e, -E_USAGE, "--format is for --disk");
 	if (a->type && g_str_equal(a->type, "archive"))
 		o.source = IMAGE_SOURCE_ARCHIVE;
 	else if (a->type && g_str_equal(a->type, "rootfs"))
@@ -144,6 +181,8 @@ static int import_run(struct cmd_call *call, struct err *e)
 	for (char **n = a->name; n && *n; n++)
 		g_ptr_array_add(names, *n);
 	g_ptr_array_add(names, NULL);
+	if (a->disk)
+		return import_disk(call, (char **)names->pdata, e);
 	if (names->len > 1)
 		o.names = (char **)names->pdata;
 	return import(call, call->operands[0], &o, false, e);
@@ -159,10 +198,12 @@ static const struct cmd image_import_cmd = {
 	.synopsis = "[OPTIONS] FILE|FOLDER|- [NAME]",
 	.details = "What it is shows itself: an archive of docker save, an OCI archive, an OCI "
 		   "layout, a root "
-		   "file system as tar (plain, gzip or zstd) or as a folder.",
+		   "file system as tar (plain, gzip or zstd) or as a folder. With --disk it is a "
+		   "disk image that machines boot from.",
 	.examples = "docker save debian:12 | lodge image import -   # from docker\n"
 		    "lodge image import -c 'CMD [\"/bin/sh\"]' root.tar mine:1   # a root file "
-		    "system\n",
+		    "system\n"
+		    "lodge image import --disk server.vmdk server:1   # a machine's disk\n",
 	.min_operands = 1,
 	.max_operands = 2,
 	.complete = complete_file,
@@ -310,6 +351,7 @@ static void add_image_row(struct ls *l, const struct image_record *i, const char
 	put(row, "Size", units_show_size(i->size));
 	put(row, "VirtualSize", units_show_size(i->size));
 	json_object_set_new(row, "Bytes", json_integer(i->size));
+	put(row, "Kind", g_strdup(i->disk ? "disk" : "layers"));
 	json_array_append_new(l->rows, row);
 }
 

@@ -68,6 +68,14 @@ int parse_pair(const char *s, bool need_value, char **ret_key, char **ret_value,
 /* --log-opt: "max-size=10m", "max-file=3" */
 int parse_log_opt(const char *s, struct spec *spec, struct err *e);
 
+/* --- parse-disk.c -------------------------------------------------------------------------------- */
+
+/* --disk, --cdrom, --floppy: a file, or "file=PATH,format=...,bus=...,cache=...,serial=...,boot=N,id=...,readonly,
+ * discard,volatile", or "size=20G[,format=qcow2|raw]": a new disk of the machine's own. Adds the disk to vm; what
+ * the file is isn't looked at. */
+int parse_disk(const char *s, const char *cwd, enum spec_disk_device device, struct spec_vm *vm,
+	struct spec_disk **ret, struct err *e);
+
 /* --- parse-env.c --------------------------------------------------------------------------------- */
 
 /* The lines of --env-file and --label-file: comments and empty lines left out. labels: values aren't taken

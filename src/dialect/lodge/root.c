@@ -30,6 +30,7 @@ static const struct cmd *const commands[] = {
 	&lodge_image,
 	&lodge_volume,
 	&lodge_network,
+	&lodge_vm,
 	&lodge_system,
 	&lodge_fsck,
 	&lodge_doctor,

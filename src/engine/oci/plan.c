@@ -313,6 +313,14 @@ static void mount_cgroups(struct build *b)
 	}
 }
 
+/* The mount namespace of the process whose namespace the path names. */
+static const char *mnt_beside(struct build *b, const char *path)
+{
+	const char *last = strrchr(path, '/');
+
+	return plan_str(b->p, "%.*s/mnt", last ? (int)(last - path) : 0, path);
+}
+
 static void mount_kernel(struct build *b)
 {
 	const struct spec *s = b->spec;
@@ -329,8 +337,12 @@ static void mount_kernel(struct build *b)
 		plan_add(b->p, AT_CHILD, &step_bind, b->root, "/dev/shm", "/dev/shm",
 			"rbind,rprivate", "dir");
 	} else {
-		plan_add(b->p, AT_CHILD, &step_mount_in, b->root, "shm", "/dev/shm", "tmpfs",
-			"nosuid,nodev,noexec", shm);
+		if (s->ns[NS_IPC].mode == NS_PATH && s->ns[NS_IPC].guest)
+			plan_add(b->p, AT_CHILD, &step_bind_from, b->root, "/dev/shm", "/dev/shm",
+				"bind,rprivate", "dir", mnt_beside(b, s->ns[NS_IPC].path));
+		else
+			plan_add(b->p, AT_CHILD, &step_mount_in, b->root, "shm", "/dev/shm",
+				"tmpfs", "nosuid,nodev,noexec", shm);
 		plan_add(b->p, AT_CHILD, &step_mount_in, b->root, "mqueue", "/dev/mqueue", "mqueue",
 			"nosuid,nodev,noexec", "");
 	}

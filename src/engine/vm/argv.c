@@ -101,12 +101,12 @@ unsigned vm_fd_connect(struct vm_build *b, const char *path)
 	return fd;
 }
 
-unsigned vm_fd_tap(struct vm_build *b, const char *ifname)
+static unsigned fd_tap(struct vm_build *b, const char *ifname, unsigned n)
 {
 	unsigned fd;
 	const char *number = next_fd(b, &fd);
 
-	plan_add(b->opened, AT_CHILD, &step_tap_open, number, ifname);
+	plan_add(b->opened, AT_CHILD, &step_tap_open, number, ifname, plan_str(b->p, "%u", n));
 	return fd;
 }
 
@@ -133,8 +133,10 @@ int vm_networks(struct vm_build *b, GPtrArray *ret_mac, struct err *e)
 			return err_set(e, -E_UNSUPPORTED,
 				"a machine can't be in a network of driver '%s' yet", s->op->name);
 		/* IF peer bridge mac mtu hairpin sharers */
-		plan_add(b->p, AT_HOST, &step_tap, s->arg[0], s->arg[2], s->arg[4], s->arg[5]);
-		vm_argf(b, "-netdev", "tap,id=n%u,fd=%u", n++, vm_fd_tap(b, s->arg[0]));
+		plan_add(b->p, AT_HOST, &step_tap, s->arg[0], s->arg[2], s->arg[4], s->arg[5],
+			plan_str(b->p, "%u", n));
+		vm_argf(b, "-netdev", "tap,id=n%u,fd=%u", n, fd_tap(b, s->arg[0], n));
+		n++;
 		g_ptr_array_add(ret_mac, (char *)(uintptr_t)plan_str(b->p, "%s", s->arg[3]));
 	}
 	return (int)n;

@@ -38,7 +38,6 @@ const char *vm_escape(struct vm_build *b, const char *text);
 unsigned vm_fd_open(struct vm_build *b, const char *path, bool write);
 unsigned vm_fd_channel(struct vm_build *b, const char *which);
 unsigned vm_fd_connect(struct vm_build *b, const char *path);
-unsigned vm_fd_tap(struct vm_build *b, const char *ifname);
 /* "/dev/fdset/N" of a file, with -add-fd: what block devices open. */
 const char *vm_file(struct vm_build *b, const char *path, bool write);
 
