@@ -168,7 +168,8 @@ static int on_entry(void *arg, const struct ustar_entry *t, struct err *e)
 	dir = path_parent_in(r->root, path, true, r->name);
 	if (dir < 0)
 		return fail(path, dir, e);
-	k = r->copy ? make_way_copy(dir, r->name, path, t->type, e)
+	k = r->copy ? make_way_copy(
+			      dir, r->name, path + 2 * (strncmp(path, "./", 2) == 0), t->type, e)
 		    : make_way(dir, r->name, t->type);
 	if (k == -E_INVALID)
 		return k;

@@ -364,7 +364,8 @@ static int check_images(struct fsck *f, struct err *e)
 
 static void check_top(struct fsck *f, const char *path, const char *name)
 {
-	static const char *const known[] = { "state.db", "state.db-wal", "state.db-shm", "lost" };
+	static const char *const known[] = { "state.db", "state.db-wal", "state.db-shm", "lost",
+		"kernels" /* of machines: engine/vm/kernel.h */ };
 
 	for (unsigned i = 0; i < ELEMENTSOF(known); i++)
 		if (strcmp(name, known[i]) == 0)
