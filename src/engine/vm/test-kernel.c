@@ -117,6 +117,31 @@ static void check_files(const struct vm_kernel *k)
 	g_assert_null(memmem(initrd, n, "~Module signature", 17));
 }
 
+/* The store counts it, and finds what is wrong with it. */
+static void check_store(struct ctx *c, const struct vm_kernel *k)
+{
+	g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
+	g_autofree char *left = g_strdup_printf("%s/kernels/.1.2.x", c->root);
+	json_t *df, *one;
+	int64_t bytes = 0;
+	struct err e;
+	size_t i;
+
+	g_assert_cmpint(store_df(c, &df, &e), ==, 0);
+	json_array_foreach(df, i, one)
+		if (g_str_equal(json_string_value(json_object_get(one, "kind")), "kernels"))
+			bytes = json_integer_value(json_object_get(one, "bytes"));
+	g_assert_cmpint(bytes, >, 10 << 20);
+	json_decref(df);
+	g_assert_cmpint(store_fsck(c, false, problems, &e), ==, 0);
+	g_assert_cmpint(g_mkdir(left, 0755), ==, 0);
+	g_assert_cmpint(g_unlink(k->initrd), ==, 0);
+	g_assert_cmpint(store_fsck(c, false, problems, &e), ==, 2);
+	g_assert_cmpint(store_fsck(c, true, problems, &e), ==, 0);
+	g_assert_false(g_file_test(left, G_FILE_TEST_EXISTS));
+	g_assert_false(g_file_test(k->dir, G_FILE_TEST_EXISTS));
+}
+
 static void test_host(void)
 {
 	g_autofree char *d = g_dir_make_tmp("lodge-test-XXXXXX", NULL);
@@ -158,6 +183,7 @@ static void test_host(void)
 	check_files(b);
 	g_assert_true(g_str_has_suffix(b->dir, "-2"));
 	g_assert_false(g_file_test(first, G_FILE_TEST_EXISTS));
+	check_store(&c, b);
 	store_close(&c);
 	ctx_done(&c);
 	g_assert_cmpint(path_remove_tree(AT_FDCWD, d), ==, 0);
