@@ -63,7 +63,10 @@ int wait_exit(int fd, struct err *e)
 	}
 }
 
-/* A guest whose monitor was killed has only us. */
+/*
+ * A guest whose monitor was killed has only us. Of a machine that is QEMU, to whom any signal is the power cut;
+ * its lodge-init has written what there was every few seconds since (SYNC_EVERY).
+ */
 static int stop_unmonitored(struct ctx *c, struct guest *g, int sig, int timeout, struct err *e)
 {
 	_cleanup_close_ int pidfd = RET_NERRNO(pidfd_open(g->pid, 0));
@@ -220,6 +223,11 @@ int guest_kill(struct ctx *c, struct guest *g, int sig, struct err *e)
 			r = not_wanted(c, g, e);
 		if (r >= 0)
 			r = stop_locked(c, g, SIGKILL, 0, e);
+	} else if (g->unmonitored && g->spec->vm) {
+		r = err_set(e, -E_STATE, "guest '%s' has no monitor to pass signals on: it was killed",
+			g->rec->name);
+		err_mend(e, "stop it, or use --signal KILL");
+		return r;
 	} else if (g->unmonitored) {
 		r = RET_NERRNO(kill(g->pid, sig));
 		if (r < 0)

@@ -3,9 +3,9 @@
  * own. proc(5). */
 #include "init/serve.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,19 +25,23 @@ struct process {
 static int inner_pid(const char *status)
 {
 	const char *p = strstr(status, "\nNSpid:");
-	int outer = 0, inner = 0;
+	uint64_t n, inner = 0;
+	int found = 0;
 
-	if (!p || sscanf(p, "\nNSpid:\t%d\t%d", &outer, &inner) != 2)
-		return 0;
-	return inner;
+	for (p = p ? p + strlen("\nNSpid:") : NULL; p && *p == '\t'; found++) {
+		p++;
+		if (small_take_u64(&p, &n) < 0)
+			break;
+		inner = n;
+	}
+	return found > 1 && inner <= INT_MAX ? (int)inner : 0;
 }
 
 static int parent_pid(const char *status)
 {
-	const char *p = strstr(status, "\nPPid:");
-	int ppid = 0;
+	uint64_t n;
 
-	return p && sscanf(p, "\nPPid:\t%d", &ppid) == 1 ? ppid : 0;
+	return small_find_u64(status, "PPid", &n) == 0 && n <= INT_MAX ? (int)n : 0;
 }
 
 /* In quotes: what is in there can't end the line, nor the word. */
@@ -79,28 +83,34 @@ static int outer_to_inner(const struct process *all, size_t n, int pid)
 	return 0;
 }
 
+/* Field n (from 3) of /proc/PID/stat, of what stands behind the name; 0 when it isn't there. */
+static uint64_t field(const char *rest, unsigned n)
+{
+	uint64_t v;
+
+	for (unsigned i = 3; rest && i < n; i++)
+		rest = strchr(rest + 1, ' ');
+	if (!rest || *rest != ' ')
+		return 0;
+	rest++;
+	return small_take_u64(&rest, &v) < 0 ? 0 : v;
+}
+
 static int say(const struct process *all, size_t n, const struct process *p, struct err *e)
 {
 	static char line[4 * ARGUMENTS_MAX + 512];
 	char stat[1024], arguments[ARGUMENTS_MAX], path[32];
 	struct text t = TEXT_ON(line);
-	unsigned long long utime, stime, start;
 	const char *open, *close;
 	struct stat st;
 	size_t k;
-	int tty;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d", p->pid);
 	if (lstat(path, &st) < 0 || read_of(p->pid, "stat", stat, sizeof(stat)) == 0)
 		return 0;
 	open = strchr(stat, '(');
 	close = strrchr(stat, ')'); /* the name between may hold anything */
-	if (!open || !close || close < open ||
-		sscanf(close + 1,
-			" %*c %*d %*d %*d %d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d "
-			"%*d "
-			"%llu",
-			&tty, &utime, &stime, &start) != 4)
+	if (!open || !close || close < open)
 		return 0;
 	k = read_of(p->pid, "cmdline", arguments, sizeof(arguments));
 	while (k > 0 && arguments[k - 1] == '\0')
@@ -108,8 +118,10 @@ static int say(const struct process *all, size_t n, const struct process *p, str
 	for (size_t i = 0; i < k; i++)
 		if (arguments[i] == '\0')
 			arguments[i] = ' ';
-	text_addf(&t, "%d %d %u %llu %llu %llu %d ", p->inner, outer_to_inner(all, n, p->ppid),
-		(unsigned)st.st_uid, start, utime, stime, tty);
+	text_addf(&t, "%d %d %u %llu %llu %llu %llu ", p->inner, outer_to_inner(all, n, p->ppid),
+		(unsigned)st.st_uid, (unsigned long long)field(close + 1, 22),
+		(unsigned long long)field(close + 1, 14), (unsigned long long)field(close + 1, 15),
+		(unsigned long long)field(close + 1, 7));
 	quote(&t, open + 1, (size_t)(close - open - 1));
 	text_add(&t, " ");
 	quote(&t, arguments, k);
@@ -152,14 +164,15 @@ int serve_ps(const struct serve *s, struct err *e)
 	r = say_uptime(e);
 	while ((f = readdir(d))) {
 		struct process *more;
+		uint64_t pid;
 
-		if (!isdigit((unsigned char)f->d_name[0]))
+		if (small_parse_u64(f->d_name, &pid) < 0 || pid > INT_MAX)
 			continue;
 		more = realloc(all, (n + 1) * sizeof(*all));
 		if (!more)
 			return -ENOMEM;
 		all = more;
-		if (look_at(atoi(f->d_name), &all[n]) == 0)
+		if (look_at((int)pid, &all[n]) == 0)
 			n++;
 	}
 	(void)closedir(d);
