@@ -173,13 +173,17 @@ bool machine_sweep(struct ctx *c, struct guest *g)
 	return true;
 }
 
-bool machine_is_left(struct ctx *c, const char *id)
+bool machine_is_left(struct ctx *c, struct guest *g, bool sweep)
 {
-	g_autofree char *dir = held_dir(c, id);
+	g_autofree char *dir = held_dir(c, g->rec->id);
 	_cleanup_close_ int lock = -1;
 
 	if (access(dir, F_OK) < 0)
 		return false;
-	lock = store_lock_flags(c, "guest", id, LOCK_TRY, NULL);
-	return lock >= 0 && access(dir, F_OK) == 0;
+	lock = store_lock_flags(c, "guest", g->rec->id, LOCK_TRY, NULL);
+	if (lock < 0 || access(dir, F_OK) < 0)
+		return false;
+	if (sweep)
+		(void)machine_sweep(c, g);
+	return true;
 }

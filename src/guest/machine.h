@@ -58,8 +58,8 @@ int machine_hold(struct ctx *c, struct guest *g, bool bare, struct err *e);
 int machine_release(struct ctx *c, struct guest *g, int fd, struct err *e);
 /* The rest of one whose caller was killed; with the lock. Whether something was left. */
 bool machine_sweep(struct ctx *c, struct guest *g);
-/* One that is left, and nobody has the lock. */
-bool machine_is_left(struct ctx *c, const char *id);
+/* Whether such a rest is there while nobody has the lock; sweep: it is cleaned then. */
+bool machine_is_left(struct ctx *c, struct guest *g, bool sweep);
 
 /* machine-files.c: guest_copy_*(), guest_export() and guest_diff() of machines. */
 struct copy_job; /* guest-priv.h */
