@@ -13,9 +13,7 @@ static void probe_parts(struct ctx *c, struct probes *p)
 	static const char *const names[] = { "lodge-monitor", "lodge-init" };
 
 	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
-		g_autofree char *file =
-			g_build_filename(c->libexec ? c->libexec : "/", names[i], NULL);
-
+		g_autofree char *file = ctx_program(c, names[i]);
 		int r = RET_NERRNO(access(file, X_OK));
 
 		if (r == 0) {

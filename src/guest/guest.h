@@ -76,6 +76,9 @@ struct guest_request {
 int guest_create(struct ctx *c, struct guest_request *q, struct guest **ret, struct err *e);
 /* 1 when it was running already. */
 int guest_start(struct ctx *c, struct guest *g, struct err *e);
+/* For people, before a boot's first machine: why machines are emulated here; NULL: they aren't, or it was
+ * said. Static. */
+const char *guest_emulated(struct ctx *c);
 struct guest_stdio;
 /* Create and start in one go: `run`. With io stays attached until the guest ends, removes an auto_remove
  * one, and returns its exit code (or SESSION_DETACHED); without io returns 0 when the command runs. *ret

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "engine/vm/vm.h"
 #include "guest/guest-priv.h"
 #include "host/steps.h"
 #include "net/net.h"
@@ -305,4 +306,14 @@ int guest_boot(struct ctx *c, struct err *e)
 			n++;
 	}
 	return bad < 0 ? bad : n;
+}
+
+const char *guest_emulated(struct ctx *c)
+{
+	const char *why;
+	bool first;
+
+	if (!c->is_root || c->explain)
+		return NULL;
+	return !vm_kvm_works(c, &why, &first) && first ? why : NULL;
 }

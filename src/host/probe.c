@@ -435,6 +435,7 @@ void probe_programs(struct probes *p)
 			"virtual machines" },
 		{ "virtiofsd", "/usr/lib/qemu/virtiofsd", "virtiofsd",
 			"shared folders of virtual machines" },
+		{ "mke2fs", "/sbin/mke2fs", "e2fsprogs", "what virtual machines write to" },
 		{ "passt", NULL, "passt", "networks of users without root" },
 		{ "fsck.erofs", NULL, "erofs-utils", "checking layers with 'lodge fsck'" },
 		{ "busybox", NULL, "busybox-static", "the image 'busybox' from this host" },

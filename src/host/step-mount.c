@@ -664,6 +664,34 @@ const struct step_ops step_dev_links = {
 	.name = "dev-links", .args = "root", .run = dev_links_run, .show = dev_links_show
 };
 
+/* --- link-in --- */
+
+static int link_in_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	_cleanup_close_ int root = open_root(s->arg[0]), dir = -1;
+	char name[NAME_MAX + 1];
+
+	if (root < 0)
+		return root;
+	dir = path_parent_in(root, s->arg[2], false, name);
+	if (dir < 0)
+		return err_sys(e, dir, "cannot make the link '%s' in the guest", s->arg[2]);
+	return symlinkat(s->arg[1], dir, name) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+static void link_in_show(const struct step *s, struct text *t)
+{
+	text_add(t, "ln -s ");
+	text_add_word(t, s->arg[1]);
+	text_add(t, " ");
+	text_add_word(t, s->arg[0]);
+	text_add(t, s->arg[2]);
+}
+
+const struct step_ops step_link_in = {
+	.name = "link-in", .args = "root target path", .run = link_in_run, .show = link_in_show
+};
+
 /*
  * A terminal of the guest's own devpts: the master goes to the executor, the slave becomes the standard
  * streams and /dev/console. TIOCGPTPEER opens the slave without a path that the guest could replace.

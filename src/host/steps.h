@@ -59,6 +59,7 @@ extern const struct step_ops step_readonly;  /* path...: makes them read-only; a
 extern const struct step_ops step_remount_ro; /* path: the mount read-only, keeping its other flags */
 extern const struct step_ops step_device;    /* root path type(c|b|p) major minor mode uid gid */
 extern const struct step_ops step_dev_links; /* root: /dev/fd, stdin, stdout, stderr, ptmx, core */
+extern const struct step_ops step_link_in;   /* root target path: a symbolic link, resolved in root; one that is there stays */
 extern const struct step_ops step_console;   /* root bind("1" or ""): opens the terminal (see KEPT_CONSOLE), binds /dev/console */
 
 /* step-cgroup.c; cgroup.h says which hierarchies a path stands for */

@@ -371,7 +371,15 @@ static void in_child(void (*fn)(struct guest *))
 	g_assert_cmpint(status, ==, 0);
 }
 
-static void check_publish(struct guest *outside)
+#define PUBLISH                                                                                   \
+	"a", "tcp", "0.0.0.0", "8080", "8081", "10.99.0.2", "80", "udp", "0.0.0.0", "8080",       \
+		"8080", "10.99.0.2", "80", "tcp", "0.0.0.0", "8000", "8009", "10.99.0.2", "8000", \
+		"tcp", "127.0.0.1", "7000", "7001", "10.99.0.2", "80", "tcp", "::", "8080",       \
+		"8081", "fd99::2", "80", "tcp", "0.0.0.0", "8090", "8090", "10.99.0.2", "8090",   \
+		"tcp", "127.0.0.1", "7010", "7010", "10.99.0.2", "80"
+
+/* PUBLISH is there. Another guest can't have any of it; the same step again can, as a restart does. */
+static void check_taken(void)
 {
 	/* address, first, last: of what another guest wants; and the port that is refused */
 	static const char *const taken[][4] = {
@@ -386,8 +394,35 @@ static void check_publish(struct guest *outside)
 		{ "127.0.0.1", "7010", "7010", "7010" },
 		{ "127.0.0.1", "7009", "7011", "7010" },
 	};
-	struct guest *a, *b, *c;
 	struct err e = { 0 };
+
+	OK(RUN(step_nft_publish, PUBLISH));
+	g_assert_cmpint(step(&step_nft_publish, false, 0, &e, "b", "tcp", "0.0.0.0", "8002", "8002",
+				"10.99.0.3", "80", NULL),
+		==, -E_INUSE);
+	g_assert_cmpstr(e.text, ==, "port 8002/tcp is in use by guest 'a'");
+	g_assert_cmpint(step(&step_nft_publish, false, 0, &e, "b", "tcp", "0.0.0.0", "7999", "8002",
+				"10.99.0.3", "80", NULL),
+		==, -E_INUSE);
+	for (size_t i = 0; i < G_N_ELEMENTS(taken); i++) {
+		g_assert_cmpint(step(&step_nft_publish, false, 0, &e, "b", "tcp", taken[i][0],
+					taken[i][1], taken[i][2], "10.99.0.3", "80", NULL),
+			==, -E_INUSE);
+		g_autofree char *text =
+			g_strdup_printf("port %s/tcp is in use by guest 'a'", taken[i][3]);
+		g_assert_cmpstr(e.text, ==, text);
+	}
+	OK(RUN(step_nft_publish, "b", "tcp", "127.0.0.2", "7000", "7001", "10.99.0.3", "80", "udp",
+		"0.0.0.0", "8079", "8079", "10.99.0.3", "80"));
+	OK(UNDO(step_nft_publish, "b", "tcp", "127.0.0.2", "7000", "7001", "10.99.0.3", "80", "udp",
+		"0.0.0.0", "8079", "8079", "10.99.0.3", "80"));
+	OK(UNDO(step_nft_publish, "b", "tcp", "0.0.0.0", "8002", "8002", "10.99.0.3", "80"));
+	OK(UNDO(step_nft_publish, "b", "tcp", "0.0.0.0", "8000", "8009", "10.99.0.3", "8000"));
+}
+
+static void check_publish(struct guest *outside)
+{
+	struct guest *a, *b, *c;
 	char answer[128];
 	g_autofree char *before = NULL, *after = NULL;
 
@@ -401,12 +436,6 @@ static void check_publish(struct guest *outside)
 	b = start_guest("lvb", "lodge0", "10.99.0.3", "fd99::3");
 	c = start_guest("lvc", "lodge1", "10.98.0.2", NULL);
 	before = output("nft list ruleset");
-#define PUBLISH                                                                                   \
-	"a", "tcp", "0.0.0.0", "8080", "8081", "10.99.0.2", "80", "udp", "0.0.0.0", "8080",       \
-		"8080", "10.99.0.2", "80", "tcp", "0.0.0.0", "8000", "8009", "10.99.0.2", "8000", \
-		"tcp", "127.0.0.1", "7000", "7001", "10.99.0.2", "80", "tcp", "::", "8080",       \
-		"8081", "fd99::2", "80", "tcp", "0.0.0.0", "8090", "8090", "10.99.0.2", "8090",   \
-		"tcp", "127.0.0.1", "7010", "7010", "10.99.0.2", "80"
 	OK(RUN(step_nft_publish, PUBLISH));
 	/* from the host, by loopback, by its address and at the guest itself */
 	assert_answer(0, SOCK_STREAM, "127.0.0.1", 8080, "80 ::ffff:10.99.0.1");
@@ -436,29 +465,7 @@ static void check_publish(struct guest *outside)
 	assert_nothing(a->pid, "10.98.0.2", 80);
 	/* out, masqueraded */
 	assert_answer(a->pid, SOCK_STREAM, "198.51.100.2", 80, "80 ::ffff:198.51.100.1");
-	/* another guest can't have them; the same step again can, as a restart does */
-	OK(RUN(step_nft_publish, PUBLISH));
-	g_assert_cmpint(step(&step_nft_publish, false, 0, &e, "b", "tcp", "0.0.0.0", "8002", "8002",
-				"10.99.0.3", "80", NULL),
-		==, -E_INUSE);
-	g_assert_cmpstr(e.text, ==, "port 8002/tcp is in use by guest 'a'");
-	g_assert_cmpint(step(&step_nft_publish, false, 0, &e, "b", "tcp", "0.0.0.0", "7999", "8002",
-				"10.99.0.3", "80", NULL),
-		==, -E_INUSE);
-	for (size_t i = 0; i < G_N_ELEMENTS(taken); i++) {
-		g_assert_cmpint(step(&step_nft_publish, false, 0, &e, "b", "tcp", taken[i][0],
-					taken[i][1], taken[i][2], "10.99.0.3", "80", NULL),
-			==, -E_INUSE);
-		g_autofree char *text =
-			g_strdup_printf("port %s/tcp is in use by guest 'a'", taken[i][3]);
-		g_assert_cmpstr(e.text, ==, text);
-	}
-	OK(RUN(step_nft_publish, "b", "tcp", "127.0.0.2", "7000", "7001", "10.99.0.3", "80", "udp",
-		"0.0.0.0", "8079", "8079", "10.99.0.3", "80"));
-	OK(UNDO(step_nft_publish, "b", "tcp", "127.0.0.2", "7000", "7001", "10.99.0.3", "80", "udp",
-		"0.0.0.0", "8079", "8079", "10.99.0.3", "80"));
-	OK(UNDO(step_nft_publish, "b", "tcp", "0.0.0.0", "8002", "8002", "10.99.0.3", "80"));
-	OK(UNDO(step_nft_publish, "b", "tcp", "0.0.0.0", "8000", "8009", "10.99.0.3", "8000"));
+	check_taken();
 	assert_answer(0, SOCK_STREAM, "127.0.0.1", 8002, "8002 ");
 	OK(UNDO(step_nft_publish, PUBLISH));
 	OK(UNDO(step_nft_publish, PUBLISH));

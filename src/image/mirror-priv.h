@@ -22,7 +22,7 @@ struct suite {
 	const struct distribution *of;
 	const char *number, *name; /* tags */
 	bool updates;		   /* has NAME-updates and NAME-security */
-	bool disks;		   /* has the packages that a disk is made of, by the names used here */
+	bool disks; /* has the packages that a disk is made of, by the names used here */
 };
 
 struct disk_build {
@@ -49,15 +49,16 @@ struct build {
 };
 
 /* The end of both hook scripts: the image's own sources, and nothing that only this build knows. */
-#define MIRROR_FINISH                                                                       \
-	"rm -f etc/apt/sources.list etc/apt/sources.list.d/* "                              \
-	"etc/apt/apt.conf.d/99mmdebstrap\n"                                                 \
+#define MIRROR_FINISH                                                                         \
+	"rm -f etc/apt/sources.list etc/apt/sources.list.d/* "                                \
+	"etc/apt/apt.conf.d/99mmdebstrap\n"                                                   \
 	"printf '%s' \"$LODGE_SOURCES\" > etc/apt/sources.list.d/\"$LODGE_ORIGIN\".sources\n" \
-	"rm -rf var/lib/apt/lists/* var/cache/apt/*.bin var/cache/apt/archives/*.deb "      \
-	"var/cache/debconf/*-old var/lib/dpkg/*-old var/log/apt/* var/log/dpkg.log "        \
-	"var/log/bootstrap.log var/log/alternatives.log var/cache/ldconfig/aux-cache\n"     \
-	"mkdir -p var/lib/apt/lists/partial\n"                                              \
-	": > etc/machine-id\n"                                                              \
+	"rm -rf var/lib/apt/lists/* var/cache/apt/*.bin var/cache/apt/archives/*.deb "        \
+	"var/cache/debconf/*-old var/lib/dpkg/*-old var/log/apt/* var/log/dpkg.log "          \
+	"var/log/bootstrap.log var/log/alternatives.log var/cache/ldconfig/aux-cache\n"       \
+	"rm -rf run/mount\n"                                                                  \
+	"mkdir -p var/lib/apt/lists/partial\n"                                                \
+	": > etc/machine-id\n"                                                                \
 	"rm -f etc/hostname etc/resolv.conf\n"
 
 /* The archive's parts, joined. Caller frees. */

@@ -186,14 +186,30 @@ char *mirror_components(const struct build *b, const char *by)
 	return g_strjoinv(by, b->o->components ? b->o->components : list);
 }
 
+/* No package starts a service in an image, while it is made and later. $1: the root. */
+static const char no_services_script[] =
+	"set -eu\n"
+	"mkdir -p \"$1/usr/sbin\"\n"
+	"printf '#!/bin/sh\\nexit 101\\n' > \"$1/usr/sbin/policy-rc.d\"\n"
+	"chmod 0755 \"$1/usr/sbin/policy-rc.d\"\n";
+
+/* debootstrap knows one suite: the updates come afterwards, by the image's own apt. $1: the root. */
+static const char update_script[] =
+	"set -eu\n"
+	"rm -f \"$1/etc/apt/sources.list\"\n"
+	"mkdir -p \"$1/etc/apt/sources.list.d\"\n"
+	"printf '%s' \"$LODGE_SOURCES\" > \"$1/etc/apt/sources.list.d/$LODGE_ORIGIN.sources\"\n"
+	"export PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive LC_ALL=C\n"
+	"chroot \"$1\" apt-get -q -o Acquire::Languages=none update\n"
+	"chroot \"$1\" apt-get -q -y --no-install-recommends dist-upgrade\n"
+	"chroot \"$1\" apt-get clean\n";
+
 /* What the official image has beside the packages. $1: the root. The host's names and resolver don't belong
  * into an image. */
 static const char finish_script[] =
 	"set -eu\n"
 	"cd \"$1\"\n"
-	"mkdir -p etc/apt/apt.conf.d etc/apt/sources.list.d etc/dpkg/dpkg.cfg.d usr/sbin\n"
-	"printf '#!/bin/sh\\nexit 101\\n' > usr/sbin/policy-rc.d\n"
-	"chmod 0755 usr/sbin/policy-rc.d\n"
+	"mkdir -p etc/apt/apt.conf.d etc/apt/sources.list.d etc/dpkg/dpkg.cfg.d\n"
 	"echo force-unsafe-io > etc/dpkg/dpkg.cfg.d/docker-apt-speedup\n"
 	"cat > etc/apt/apt.conf.d/docker-clean <<'EOF'\n"
 	"DPkg::Post-Invoke { \"rm -f /var/cache/apt/archives/*.deb "
@@ -207,8 +223,13 @@ static const char finish_script[] =
 	"echo 'Acquire::Languages \"none\";' > etc/apt/apt.conf.d/docker-no-languages\n"
 	"echo 'Acquire::GzipIndexes \"true\";' > etc/apt/apt.conf.d/docker-gzip-indexes\n"
 	"echo 'Apt::AutoRemove::SuggestsImportant \"false\";' > "
-	"etc/apt/apt.conf.d/docker-autoremove-suggests\n"
-	MIRROR_FINISH;
+	"etc/apt/apt.conf.d/docker-autoremove-suggests\n" MIRROR_FINISH;
+
+/* A mirror that the user names is taken as it is. */
+static bool has_updates(const struct build *b)
+{
+	return b->suite->updates && !b->o->mirror;
+}
 
 /* The image's own sources, as deb822 (sources.list(5)). */
 static char *sources_text(const struct build *b)
@@ -216,7 +237,7 @@ static char *sources_text(const struct build *b)
 	g_autofree char *list = mirror_components(b, " ");
 	const struct distribution *d = b->suite->of;
 	GString *text = g_string_new(NULL);
-	bool extra = b->suite->updates && !b->o->mirror;
+	bool extra = has_updates(b);
 
 	g_string_append_printf(text,
 		"Types: deb\nURIs: %s\nSuites: %s%s%s%s\nComponents: %s\nSigned-By: %s\n",
@@ -270,7 +291,7 @@ void mirror_args_common(struct build *b, const char *script, const char *target)
 	mirror_arg(b, "%s", b->suite->name);
 	mirror_arg(b, "%s", target);
 	mirror_arg(b, "deb %s %s %s", b->mirror, b->suite->name, list);
-	if (b->suite->updates && !b->o->mirror) {
+	if (has_updates(b)) {
 		mirror_arg(b, "deb %s %s-updates %s", b->mirror, b->suite->name, list);
 		mirror_arg(b, "deb %s %s-security %s", b->security, b->suite->name, list);
 	}
@@ -286,6 +307,9 @@ static void command_mmdebstrap(struct build *b)
 	mirror_arg(b, "mmdebstrap");
 	mirror_arg(b, "--format=tar");
 	arg_include(b);
+	/* its own would be removed at the end */
+	mirror_arg(b, "--skip=chroot/policy-rc.d");
+	mirror_arg(b, "--extract-hook=%s", no_services_script);
 	mirror_args_common(b, finish_script, "-");
 }
 
@@ -353,11 +377,18 @@ static int run_mmdebstrap(struct build *b, struct err *e)
 	return layer_in_finish(b->layer, NULL, NULL, &b->result, e);
 }
 
+static int run_script(struct build *b, const char *script, struct err *e)
+{
+	char *argv[] = { (char *)"sh", (char *)"-c", (char *)(uintptr_t)script, (char *)"sh",
+		b->root, NULL };
+	struct child x = { .argv = argv, .tmpdir = b->dir, .progress = b->o->progress };
+
+	return child_run(&x, e);
+}
+
 /* The second choice: a folder, which then becomes a layer. */
 static int run_debootstrap(struct build *b, struct err *e)
 {
-	char *script[] = { (char *)"sh", (char *)"-c", (char *)finish_script, (char *)"sh", b->root,
-		NULL };
 	struct child x = { .tmpdir = b->dir, .progress = b->o->progress };
 	int r;
 
@@ -373,10 +404,12 @@ static int run_debootstrap(struct build *b, struct err *e)
 		r = err_set(e, -E_UNSUPPORTED, "neither mmdebstrap nor debootstrap is there");
 		(void)err_mend(e, "apt-get install mmdebstrap");
 	}
-	if (r < 0)
-		return r;
-	x.argv = script;
-	r = child_run(&x, e);
+	if (r >= 0)
+		r = run_script(b, no_services_script, e);
+	if (r >= 0 && has_updates(b))
+		r = run_script(b, update_script, e);
+	if (r >= 0)
+		r = run_script(b, finish_script, e);
 	if (r < 0)
 		return r;
 	image_tell(b->o->progress, "making the layer");

@@ -528,6 +528,18 @@ static void drain(struct monitor *m, struct source *src)
 		console_ready(m, src, EPOLLIN);
 }
 
+/* To the log and to whoever is attached: the command couldn't say it. */
+static void last_line(struct monitor *m, const char *words)
+{
+	char line[ERR_TEXT_MAX];
+	int n = snprintf(line, sizeof(line), "lodge: the machine ended: %s\n", words);
+
+	if (n <= 0 || (size_t)n >= sizeof(line))
+		return;
+	session_output(m, &m->main, 2, line, (size_t)n);
+	(void)snprintf(m->error, sizeof(m->error), "the machine ended: %s", words);
+}
+
 int machine_end(struct monitor *m, int status_code)
 {
 	struct machine *k = m->machine;
@@ -551,8 +563,8 @@ int machine_end(struct monitor *m, int status_code)
 		}
 		if (status_code == 0) /* the machine switched itself off */
 			code = words[0] ? 255 : 0;
-		if (words[0])
-			(void)snprintf(m->error, sizeof(m->error), "the machine ended: %s", words);
+		if (k->up && words[0])
+			last_line(m, words);
 	}
 	source_close(m, &k->channel);
 	source_close(m, &k->serial);

@@ -32,7 +32,7 @@ struct machine {
 	int boot_timeout;   /* seconds */
 	int dns_fd;	    /* our end of the socket that the DNS server reads; -1 */
 	struct source dns_source;
-	char tail[1024]; /* the end of what the kernel said on its console */
+	char tail[4096]; /* the end of what the kernel said on its console */
 	size_t tail_n;
 	struct qmp_relay *relay;
 };

@@ -115,6 +115,49 @@ y' && setfattr -n user.k -v v a 2>/dev/null || true)
 	lodge image rm busybox
 }
 
+# PATH with all programs but those that make Debian roots.
+without_bootstrap() {
+	local f
+	mkdir -p "$TEST_DIR/programs"
+	for f in /usr/sbin/* /usr/bin/* /sbin/* /bin/*; do
+		case ${f##*/} in
+		mmdebstrap | debootstrap) ;;
+		*) [ -e "$TEST_DIR/programs/${f##*/}" ] || echo "$f" ;;
+		esac
+	done | xargs ln -sf -t "$TEST_DIR/programs"
+}
+
+@test "debootstrap where mmdebstrap is missing" {
+	without_bootstrap
+	PATH=$TEST_DIR/programs fails 1 mmdebstrap lodge image build-from-mirror debian:12
+	# it is told what it shall do; what it would load is a root of busybox here
+	make_root "$TEST_DIR/r"
+	cat >"$TEST_DIR/programs/debootstrap" <<-SCRIPT
+		#!/bin/bash
+		printf '%s\n' "\$@" >"$TEST_DIR/asked"
+		echo 'W: Failure trying to run: chroot' >&2
+		[ -e "$TEST_DIR/r" ] || exit 1
+		cp -a "$TEST_DIR/r" "\${@: -2:1}"
+	SCRIPT
+	chmod +x "$TEST_DIR/programs/debootstrap"
+	PATH=$TEST_DIR/programs lodge image build-from-mirror --mirror http://mirror.invalid/debian debian:12
+	for word in --variant=minbase --force-check-gpg --components=main bookworm http://mirror.invalid/debian \
+		--keyring=/usr/share/keyrings/debian-archive-keyring.gpg; do
+		grep -qxe "$word" "$TEST_DIR/asked"
+	done
+	run lodge run --rm --network none debian:bookworm sh -c \
+		'cat /etc/apt/sources.list.d/debian.sources; test -x /usr/sbin/policy-rc.d && test -f /etc/machine-id'
+	[ "$status" = 0 ]
+	[[ $output == *"URIs: http://mirror.invalid/debian"*"Suites: bookworm"* && $output != *security* ]]
+	lodge image rm debian:12 debian:bookworm
+	# and when it fails
+	rm -r "$TEST_DIR/r"
+	PATH=$TEST_DIR/programs fails 1 debootstrap lodge image build-from-mirror debian:12
+	ls -A "$LODGE_ROOT/cache"; [ -z "$(find "$LODGE_ROOT/cache" -name "build*")" ]
+	lodge fsck
+	rm -r "$TEST_DIR/programs" "$TEST_DIR/asked"
+}
+
 # --- hostile ----------------------------------------------------------------------------------------------
 
 @test "hostile archives are refused or made harmless, and leave nothing" {

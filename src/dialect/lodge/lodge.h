@@ -102,6 +102,9 @@ void run_request_clear(struct run_request *r);
 int run_request_fill(struct ctx *c, const struct run_args *a, char **operands, struct run_request *ret,
 	struct err *e);
 
+/* Says once a boot, on standard error, that KVM doesn't work and machines are slow for it. */
+void tell_emulated(struct ctx *c);
+
 /* --- several operands --------------------------------------------------------------------------------- */
 
 /* Calls each for every operand's guest, prints the operand when it went well and print is set, prints

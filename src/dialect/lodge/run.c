@@ -118,6 +118,14 @@ static void run_defaults(void *args)
 	a->detach_keys = g_strdup("ctrl-p,ctrl-q");
 }
 
+void tell_emulated(struct ctx *c)
+{
+	const char *why = guest_emulated(c);
+
+	if (why)
+		fprintf(stderr, "lodge: machines are emulated here, many times slower: %s\n", why);
+}
+
 static int run_run(struct cmd_call *call, struct err *e)
 {
 	const struct run_args *a = call->args;
@@ -139,6 +147,8 @@ static int run_run(struct cmd_call *call, struct err *e)
 		return -E_INVALID;
 	}
 	r = run_request_fill(call->c, a, call->operands, &q, e);
+	if (r >= 0 && a->vm)
+		tell_emulated(call->c);
 	if (r >= 0)
 		r = guest_run(call->c, &q.q, a->detach ? NULL : &io, &g, e);
 	if (r < 0)

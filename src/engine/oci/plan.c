@@ -289,6 +289,16 @@ static void plan_root(struct build *b, const char *lower)
 			in_dir(b, "work"), b->spec->auto_remove ? "volatile" : "");
 }
 
+/* Hierarchies with several controllers, "cpu,cpuacct", are found by the name of each, too. */
+static void link_cgroups(struct build *b, const char *hierarchy)
+{
+	g_auto(GStrv) name = g_strsplit(hierarchy, ",", -1);
+
+	for (char **n = name; n[0] && name[1]; n++)
+		plan_add(b->p, AT_CHILD, &step_link_in, b->root, hierarchy,
+			plan_str(b->p, "/sys/fs/cgroup/%s", *n));
+}
+
 /* /sys/fs/cgroup as programs expect it: the v2 tree, or a folder for each v1 hierarchy the guest is in. */
 static void mount_cgroups(struct build *b)
 {
@@ -310,6 +320,7 @@ static void mount_cgroups(struct build *b)
 			continue;
 		plan_add(b->p, AT_CHILD, &step_mount_in, b->root, "cgroup",
 			plan_str(b->p, "/sys/fs/cgroup%s", last), "cgroup", flags, last + 1);
+		link_cgroups(b, last + 1);
 	}
 }
 

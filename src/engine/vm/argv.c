@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "engine/common.h"
+#include "engine/vm/vm.h"
 #include "host/cgroup.h"
 #include "host/probe.h"
 #include "host/steps.h"

@@ -48,9 +48,6 @@ int vm_networks(struct vm_build *b, GPtrArray *ret_mac, struct err *e);
 /* The cgroup, the process without rights, and QEMU itself: the last of all. */
 int vm_plan_process(struct vm_build *b, struct err *e);
 
-/* RUN/kvm says once a boot whether KVM works (host/probe.h). *ret_why: a clause, static. True: it does. */
-bool vm_kvm_works(struct ctx *c, const char **ret_why, bool *ret_first);
-
 /* QEMU's program for this host; -E_UNSUPPORTED with the mend. Static. */
 int vm_program(const char **ret, struct err *e);
 

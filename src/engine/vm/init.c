@@ -18,7 +18,7 @@
 #define MEMORY_MIN     (INT64_C(64) << 20)
 #define CPUS_MAX       64
 #define SHM_DEFAULT    (INT64_C(64) << 20)
-#define MMIO_SLOTS     20      /* microvm has 24 with its second IOAPIC; some are taken already */
+#define LAYERS_BY_BLK 12 /* of the 24 slots for devices; network cards and shares want some */
 #define ROOT	       "/root" /* in the initramfs */
 
 struct inside {
@@ -80,7 +80,7 @@ static unsigned cpus(const struct spec *s)
 static const char *kernel_words(struct vm_build *b)
 {
 	GString *w = g_string_new(
-		"console=ttyS0 quiet loglevel=0 panic=-1 nokaslr mitigations=off "
+		"console=ttyS0 quiet loglevel=1 panic=-1 nokaslr mitigations=off "
 		"random.trust_cpu=on cryptomgr.notests audit=0 apparmor=0 8250.nr_uarts=1");
 	const char *kept;
 
@@ -158,14 +158,9 @@ static int plan_root(struct inside *k, struct err *e)
 	g_autoptr(GString) lower = g_string_new(NULL);
 	guint n = g_strv_length(s->layers);
 
-	k->many = n > MMIO_SLOTS - 8;
-	if (k->many) {
+	if (k->many)
 		vm_arg(b, "-device", "virtio-scsi-device,id=scsi");
-		g_ptr_array_add(k->features, (char *)"scsi");
-		in(k, AT_HOST, &step_mkdirs, "/l", "755");
-	} else {
-		in(k, AT_HOST, &step_mkdirs, "/l", "755");
-	}
+	in(k, AT_HOST, &step_mkdirs, "/l", "755");
 	while (n-- > 0) {
 		g_autofree char *file = layer_file(b->c, s->layers[n]);
 		const char *name = plan_str(b->p, "l%u", n), *at = plan_str(b->p, "/l/%u", n);
@@ -486,6 +481,9 @@ static int plan_inside(struct inside *k, const struct vm_kernel *kernel, struct 
 	int r;
 
 	r = plan_network(k, e);
+	k->many = g_strv_length(s->layers) > LAYERS_BY_BLK;
+	if (k->many)
+		g_ptr_array_add(k->features, (char *)"scsi");
 	if (r >= 0 && any_shared(s))
 		g_ptr_array_add(k->features, (char *)"fs");
 	if (r >= 0)

@@ -3,6 +3,7 @@
 #include "base/ctx.h"
 #include "engine/common.h"
 #include "engine/vm/argv.h"
+#include "engine/vm/vm.h"
 #include "engine/vm/full.h"
 #include "host/steps.h"
 
