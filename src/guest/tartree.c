@@ -370,7 +370,10 @@ static int make_entry(struct reader *r, const struct tar_entry *t, int dir, cons
 	case TAR_FILE:
 		r->fd = openat(
 			dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-		return r->fd < 0 ? -errno : 0;
+		/* a sparse file may end in a hole */
+		if (r->fd < 0 || (t->sparse && ftruncate(r->fd, t->size) < 0))
+			return -errno;
+		return 0;
 	case TAR_DIR:
 		return mkdirat(dir, name, 0700) < 0 && errno != EEXIST ? -errno : 0;
 	case TAR_SYMLINK:

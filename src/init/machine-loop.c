@@ -9,6 +9,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
+#include <time.h>
 
 #define READS_MAX 32 /* of the port, before the others have a turn */
 #define SYNC_EVERY 2000 /* ms, once nobody is at the port */
@@ -300,6 +301,20 @@ static int setup(struct machine *m, int port)
 	return 0;
 }
 
+/* Its end will come by the cable: nobody can tell us then to write what there is. */
+static void write_now_and_then(int64_t *last)
+{
+	struct timespec t;
+	int64_t now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	now = t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	if (now - *last < SYNC_EVERY)
+		return;
+	sync();
+	*last = now;
+}
+
 static void leave_port(struct machine *m)
 {
 	source_watch(m, &m->port, 0);
@@ -311,6 +326,7 @@ static void leave_port(struct machine *m)
 void machine_life(int port)
 {
 	struct machine *m = calloc(1, sizeof(*m));
+	int64_t written = 0;
 
 	if (!m || setup(m, port) < 0) {
 		free(m);
@@ -329,9 +345,8 @@ void machine_life(int port)
 			break;
 		if (m->alone && m->port.fd >= 0)
 			leave_port(m);
-		/* its end will come by the cable: nobody can tell us then to write what there is */
-		if (n == 0)
-			sync();
+		if (m->alone)
+			write_now_and_then(&written);
 	}
 	guest_end(m);
 	source_close(m, &m->signals);
