@@ -113,11 +113,11 @@ static void add_interface(json_t *all, const char *name, const char *numbers, bo
 		v[i] = (json_int_t)g_ascii_strtoull(at, &at, 10);
 	for (guint i = 0; i < 2 * G_N_ELEMENTS(keys); i++) {
 		bool tx = i >= G_N_ELEMENTS(keys);
-		g_autofree char *key = g_strdup_printf(
-			"%s_%s", tx ? "tx" : "rx", keys[i % G_N_ELEMENTS(keys)]);
+		g_autofree char *key =
+			g_strdup_printf("%s_%s", tx ? "tx" : "rx", keys[i % G_N_ELEMENTS(keys)]);
 
-		json_object_set_new(j, key,
-			json_integer(v[(tx != swapped ? 8 : 0) + i % G_N_ELEMENTS(keys)]));
+		json_object_set_new(
+			j, key, json_integer(v[(tx != swapped ? 8 : 0) + i % G_N_ELEMENTS(keys)]));
 	}
 	json_object_set_new(all, name, j);
 }

@@ -226,6 +226,11 @@ int guest_diff(struct ctx *c, struct guest *g, json_t **ret, struct err *e)
 	struct job j = { upper, -1 };
 	int r = machine_has_services(g, e);
 
+	if (r > 0 && c->explain) {
+		/* a machine that doesn't run would have to be started */
+		*ret = json_array();
+		return 0;
+	}
 	if (r != 0)
 		return r < 0 ? r : machine_diff(c, g, ret, e);
 	j.out = memfd_create("diff", MFD_CLOEXEC);

@@ -258,8 +258,12 @@ static int do_copy(struct ctx *c, struct guest *g, struct copy_job *j, struct er
 	int r = machine_has_services(g, e);
 
 	j->guest = g->rec->name;
+	if (r > 0 && c->explain)
+		printf("# by the machine's lodge-init: %s '%s' | tar -x at '%s'\n",
+			j->out ? "pack" : "tar -c", j->out ? j->guest_path : j->host_path,
+			j->out ? j->host_path : j->guest_path);
 	if (r != 0)
-		return r < 0 ? r : machine_copy(c, g, j, e);
+		return r < 0 || c->explain ? MIN(r, 0) : machine_copy(c, g, j, e);
 	if (c->explain) {
 		g_autofree char *at = g_strdup_printf(
 			"/proc/%d/root/%s", g->pid, j->guest_path + (j->guest_path[0] == '/'));
@@ -318,8 +322,10 @@ int guest_export(struct ctx *c, struct guest *g, int out_fd, struct err *e)
 	_cleanup_close_ int lock = -1;
 	int r = machine_has_services(g, e);
 
+	if (r > 0 && c->explain)
+		printf("# by the machine's lodge-init: tar --one-file-system -c .\n");
 	if (r != 0)
-		return r < 0 ? r : machine_export(c, g, out_fd, e);
+		return r < 0 || c->explain ? MIN(r, 0) : machine_export(c, g, out_fd, e);
 	if (c->explain) {
 		printf("tar -C /proc/%d/root --one-file-system -c .\n", g->pid);
 		return 0;

@@ -49,15 +49,22 @@ static void remove_folders(struct ctx *c, const char *id)
 	remove_folder(dir);
 }
 
+static int make_folder(const char *path, struct err *e)
+{
+	int r = RET_NERRNO(mkdir(path, 0700));
+
+	return r < 0 ? err_sys(e, r, "cannot make '%s'", path) : 0;
+}
+
 static int make_folders(const char *dir, const char *run, struct err *e)
 {
 	g_autofree char *above = g_path_get_dirname(run);
+	int r = make_folder(dir, e);
 
-	if (mkdir(dir, 0700) < 0)
-		return err_sys(e, -errno, "cannot make '%s'", dir);
-	if (g_mkdir_with_parents(above, 0711) < 0 || mkdir(run, 0700) < 0)
-		return err_sys(e, -errno, "cannot make '%s'", run);
-	return 0;
+	if (r < 0)
+		return r;
+	(void)g_mkdir_with_parents(above, 0711);
+	return make_folder(run, e);
 }
 
 /* What the machine needs when nothing runs in it: no network, and of its mounts those that have files. */
@@ -122,7 +129,8 @@ int machine_release(struct ctx *c, struct guest *g, int fd, struct err *e)
 	(void)close(fd);
 	/* 0 is what its lodge-init says when all is written */
 	if (r > 0)
-		r = err_set(e, -EIO, "machine '%s' did not end in order: what was copied may be lost",
+		r = err_set(e, -EIO,
+			"machine '%s' did not end in order: what was copied may be lost",
 			g->rec->name);
 	(void)machine_sweep(c, g);
 	return r;

@@ -6,7 +6,6 @@
  */
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -45,15 +44,15 @@ static int stat_in(struct machine_link *l, const char *path, const char *flags, 
 		return r;
 	if (status == NOT_THERE)
 		return 0;
-	if (status != 0 || machine_stat_parse((const char *)text->data, text->len, ret_mode,
-				   ret_target) < 0)
+	if (status != 0 ||
+		machine_stat_parse((const char *)text->data, text->len, ret_mode, ret_target) < 0)
 		return err_set(e, -EIO, "cannot look at '%s' in the machine", path);
 	return 1;
 }
 
 /* As place_find() in files.c: by names, so that the result is a folder and a name. */
-static int find(struct machine_link *l, const char *path, bool follow, struct spot *ret,
-	struct err *e)
+static int find(
+	struct machine_link *l, const char *path, bool follow, struct spot *ret, struct err *e)
 {
 	g_autofree char *at = path_strip_end(path);
 
@@ -76,8 +75,8 @@ static int find(struct machine_link *l, const char *path, bool follow, struct sp
 	return err_sys(e, -ELOOP, "cannot open '%s'", path);
 }
 
-static int find_source(const struct copy_job *j, struct machine_link *l, struct spot *ret,
-	struct err *e)
+static int find_source(
+	const struct copy_job *j, struct machine_link *l, struct spot *ret, struct err *e)
 {
 	const char *path = j->guest_path;
 	int r = find(l, path, j->follow || path_wants_folder(path), ret, e);
@@ -109,10 +108,10 @@ static int copy_out_put(void *data, const void *bytes, size_t n, struct err *e)
 /* The folder that the copy of a folder is, made where it isn't there. */
 static int open_target(const struct place *dst, bool contents, struct err *e)
 {
-	int fd;
+	int fd = contents ? 0 : RET_NERRNO(mkdirat(dst->dir, dst->name, 0700));
 
-	if (!contents && RET_NERRNO(mkdirat(dst->dir, dst->name, 0700)) < 0 && errno != EEXIST)
-		return err_sys(e, -errno, "cannot create '%s'", dst->name);
+	if (fd < 0 && fd != -EEXIST)
+		return err_sys(e, fd, "cannot create '%s'", dst->name);
 	fd = RET_NERRNO(openat(
 		dst->dir, dst->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 	if (fd == -ENOTDIR || fd == -ELOOP)
@@ -155,8 +154,8 @@ static int tar_out(const struct copy_job *j, struct machine_link *l, struct err 
 	g_autofree char *plain = path_strip_end(j->guest_path);
 	bool follow = j->follow || path_wants_folder(j->guest_path);
 	bool contents = path_wants_contents(j->guest_path) || g_str_equal(plain, "/");
-	g_autofree char *flags = g_strdup_printf(
-		"%s,%s", follow ? "follow" : "", contents ? "contents" : "");
+	g_autofree char *flags =
+		g_strdup_printf("%s,%s", follow ? "follow" : "", contents ? "contents" : "");
 	const char *const words[] = { "pack", plain, flags, NULL };
 	_cleanup_(spot_clear) struct spot src = { 0 };
 	int out = STDOUT_FILENO, r = find_source(j, l, &src, e);
@@ -200,8 +199,7 @@ static int find_target(const struct copy_job *j, struct machine_link *l, bool sr
 		if (r < 0)
 			return r;
 		if (r == 0 || !S_ISDIR(mode))
-			return copy_no_such(
-				j, j->guest_path, true, r == 0 ? -ENOENT : -ENOTDIR, e);
+			return copy_no_such(j, j->guest_path, true, r == 0 ? -ENOENT : -ENOTDIR, e);
 	}
 	return 0;
 }
@@ -305,12 +303,6 @@ int machine_copy(struct ctx *c, struct guest *g, struct copy_job *j, struct err 
 	struct machine_link *l = NULL;
 	int r;
 
-	if (c->explain) {
-		printf("# by the machine's lodge-init: %s '%s' | tar -x at '%s'\n",
-			j->out ? "pack" : "tar -c", j->out ? j->guest_path : j->host_path,
-			j->out ? j->host_path : j->guest_path);
-		return 0;
-	}
 	if (j->out) {
 		j->uid = geteuid();
 		j->gid = getegid();
@@ -331,10 +323,6 @@ int machine_export(struct ctx *c, struct guest *g, int out_fd, struct err *e)
 	struct machine_link *l = NULL;
 	int r;
 
-	if (c->explain) {
-		printf("# by the machine's lodge-init: tar --one-file-system -c .\n");
-		return 0;
-	}
 	r = machine_link_open(c, g, MACHINE_BARE, &l, e);
 	if (r < 0)
 		return r;
@@ -349,11 +337,6 @@ int machine_diff(struct ctx *c, struct guest *g, json_t **ret, struct err *e)
 	g_autoptr(GByteArray) text = g_byte_array_new();
 	int r;
 
-	if (c->explain) {
-		printf("# by the machine's lodge-init: what the upper folder of its root has\n");
-		*ret = json_array();
-		return 0;
-	}
 	r = machine_link_open(c, g, MACHINE_BARE, &l, e);
 	if (r >= 0)
 		r = service_run(l, words, service_to_bytes, text, e);

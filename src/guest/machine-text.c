@@ -283,7 +283,8 @@ int machine_ps_parse(const char *text, size_t n, int64_t now, json_t **ret)
 			r = -E_CORRUPT;
 		else if (first)
 			r = nl - p > 3 && memcmp(p, "up ", 3) == 0 &&
-					    (p += 3, take_number(&p, nl, 10, INT64_MAX / TICKS, &up))
+					    (p += 3,
+						    take_number(&p, nl, 10, INT64_MAX / TICKS, &up))
 				    ? 0
 				    : -E_CORRUPT;
 		else

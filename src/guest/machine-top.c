@@ -12,7 +12,8 @@ int machine_top(struct ctx *c, struct guest *g, char *const *ps, json_t **ret, s
 	int r;
 
 	if (ps && *ps && !(g_str_equal(*ps, "-ef") && !ps[1])) {
-		err_set(e, -E_UNSUPPORTED, "the processes of a machine are shown as by 'ps -ef' only");
+		err_set(e, -E_UNSUPPORTED,
+			"the processes of a machine are shown as by 'ps -ef' only");
 		err_mend(e, "`lodge exec %s ps ...` runs the machine's own", g->rec->name);
 		return -E_UNSUPPORTED;
 	}
@@ -21,8 +22,7 @@ int machine_top(struct ctx *c, struct guest *g, char *const *ps, json_t **ret, s
 		r = service_run(l, words, service_to_bytes, text, e);
 	if (r < 0)
 		return r;
-	r = machine_ps_parse(
-		(const char *)text->data, text->len, g_get_real_time() * 1000, ret);
+	r = machine_ps_parse((const char *)text->data, text->len, g_get_real_time() * 1000, ret);
 	return r < 0 ? err_set(e, r, "machine '%s' tells nonsense of its processes", g->rec->name)
 		     : 0;
 }

@@ -8,9 +8,9 @@
 
 #include "guest/guest-priv.h"
 
-#define INPUT_CHUNK  (32 * 1024)
-#define ERRORS_MAX   1024 /* bytes of a service's standard error that are kept */
-#define WORDS_MAX    (MSG_DATA_MAX - 1)
+#define INPUT_CHUNK (32 * 1024)
+#define ERRORS_MAX  1024 /* bytes of a service's standard error that are kept */
+#define WORDS_MAX   (MSG_DATA_MAX - 1)
 
 /* --- the way to it --- */
 
@@ -20,8 +20,8 @@ int machine_has_services(const struct guest *g, struct err *e)
 		return 0;
 	if (!g->spec->vm->full)
 		return 1;
-	err_set(e, -E_UNSUPPORTED, "machine '%s' boots a system of its own: there is no way into it",
-		g->rec->name);
+	err_set(e, -E_UNSUPPORTED,
+		"machine '%s' boots a system of its own: there is no way into it", g->rec->name);
 	err_mend(e, "use ssh, or what its system offers");
 	return -E_UNSUPPORTED;
 }
@@ -175,9 +175,11 @@ static int step(struct service *s, bool write, bool *ret_writable)
 {
 	struct pollfd p = { s->fd, POLLIN | (write ? POLLOUT : 0), 0 };
 
+	int r = RET_NERRNO(poll(&p, 1, -1));
+
 	*ret_writable = false;
-	if (poll(&p, 1, -1) < 0)
-		return errno == EINTR ? 0 : lose(s, err_sys(&s->err, -errno, "cannot wait"));
+	if (r < 0)
+		return r == -EINTR ? 0 : lose(s, err_sys(&s->err, r, "cannot wait"));
 	if (p.revents & ~POLLOUT)
 		take_packet(s);
 	*ret_writable = p.revents & POLLOUT;
@@ -203,7 +205,8 @@ static void put_packet(struct service *s, const void *bytes, size_t n)
 			return;
 		/* its end is told by what we read */
 		if (k != -EAGAIN && k != -EINTR && k != -EPIPE && k != -ECONNRESET) {
-			(void)lose(s, err_sys(&s->err, (int)k, "cannot talk to the guest's monitor"));
+			(void)lose(
+				s, err_sys(&s->err, (int)k, "cannot talk to the guest's monitor"));
 			return;
 		}
 	}
@@ -256,7 +259,8 @@ static int own_words(struct service *s, struct err *e)
 		if (*p < ' ' || *p == 0x7f)
 			*p = ' ';
 	if (!*t)
-		return err_set(e, -EIO, "the machine's lodge-init failed with status %d", s->status);
+		return err_set(
+			e, -EIO, "the machine's lodge-init failed with status %d", s->status);
 	return err_set(e, -EIO, "%s", t);
 }
 
@@ -319,8 +323,8 @@ int service_to_bytes(void *data, const void *bytes, size_t n, struct err *e)
 	GByteArray *to = data;
 
 	if (n > SERVICE_TEXT_MAX - to->len)
-		return err_set(e, -E_LIMIT, "the machine says more than %d MiB",
-			SERVICE_TEXT_MAX >> 20);
+		return err_set(
+			e, -E_LIMIT, "the machine says more than %d MiB", SERVICE_TEXT_MAX >> 20);
 	g_byte_array_append(to, bytes, (guint)n);
 	return 0;
 }

@@ -224,7 +224,8 @@ int guest_kill(struct ctx *c, struct guest *g, int sig, struct err *e)
 		if (r >= 0)
 			r = stop_locked(c, g, SIGKILL, 0, e);
 	} else if (g->unmonitored && g->spec->vm) {
-		r = err_set(e, -E_STATE, "guest '%s' has no monitor to pass signals on: it was killed",
+		r = err_set(e, -E_STATE,
+			"guest '%s' has no monitor to pass signals on: it was killed",
 			g->rec->name);
 		err_mend(e, "stop it, or use --signal KILL");
 		return r;

@@ -504,9 +504,9 @@ static int on_entry(void *arg, const struct tar_entry *t, struct err *e)
 		return dir;
 	if (r->copy) {
 		k = make_way_copy(dir, r->name,
-			r->only				  ? r->only
+			r->only			       ? r->only
 			: g_str_has_prefix(path, "./") ? path + 2
-						  : path,
+						       : path,
 			t->type, e);
 		if (k < 0)
 			return k;

@@ -11,7 +11,7 @@
 #include <sys/utsname.h>
 #include <time.h>
 
-#define READS_MAX 32 /* of the port, before the others have a turn */
+#define READS_MAX  32	/* of the port, before the others have a turn */
 #define SYNC_EVERY 2000 /* ms, once nobody is at the port */
 #define QUEUE_DNS_MAX \
 	(64 * 1024)   /* behind so many bytes a question is dropped: it is asked again */
@@ -224,7 +224,8 @@ static void port_ready(struct machine *m, struct source *src, uint32_t events)
 {
 	if (events & EPOLLOUT)
 		flush_queue(m);
-	for (int i = 0; i < READS_MAX && !m->lost && !m->alone && (events & (EPOLLIN | EPOLLHUP | EPOLLERR));
+	for (int i = 0; i < READS_MAX && !m->lost && !m->alone &&
+			(events & (EPOLLIN | EPOLLHUP | EPOLLERR));
 		i++) {
 		struct machine_frame f;
 		size_t room;

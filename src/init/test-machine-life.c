@@ -730,8 +730,8 @@ static void test_serve_ps(void)
 	g_assert_true(g_str_has_prefix(line[0], "up "));
 	g_assert_true(g_str_has_prefix(line[1], "1 0 0 "));
 	g_assert_nonnull(strstr(p->got[2].out->str, " \"sleep\" \"a \\\"name 1000\"\n"));
-	g_assert_cmpuint(
-		g_strv_length(line), ==, 5); /* "up", bash, its cat, sleep, and what follows the last */
+	g_assert_cmpuint(g_strv_length(line), ==,
+		5); /* "up", bash, its cat, sleep, and what follows the last */
 	send_u32(p, MACHINE_SIGNAL, 1, SIGKILL);
 	peer_free(p);
 }

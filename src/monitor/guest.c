@@ -25,7 +25,7 @@
 #define BACKOFF_FORGET (10 * SECOND) /* a run of this length starts the back-off anew */
 #define DRAIN_MAX      (10 * SECOND) /* how long an end waits for a client that doesn't read */
 #define PLAN_MAX       (4 * 1024 * 1024)
-#define HOLD_END       30	   /* seconds that a held machine may write what it has in memory */
+#define HOLD_END       30 /* seconds that a held machine may write what it has in memory */
 #define CUT_AFTER      (3 * SECOND) /* how long a machine has to end when its command is killed */
 
 static int64_t clock_ns(clockid_t id)

@@ -18,7 +18,7 @@
 #define MEMORY_MIN     (INT64_C(64) << 20)
 #define CPUS_MAX       64
 #define SHM_DEFAULT    (INT64_C(64) << 20)
-#define LAYERS_BY_BLK 12 /* of the 24 slots for devices; network cards and shares want some */
+#define LAYERS_BY_BLK  12      /* of the 24 slots for devices; network cards and shares want some */
 #define ROOT	       "/root" /* in the initramfs */
 
 struct inside {
