@@ -280,4 +280,6 @@ row_guests_1000() {
 	remove_many lodge 1000
 }
 
-rows="run_none run_bridge exec ls stop rm start_100 memory log cp lowest_memory ports guests_1000"
+. bench/machine.sh
+
+rows="run_none run_bridge exec ls stop rm start_100 memory log cp lowest_memory ports guests_1000 vm_run vm_memory vm_ls vm_files"

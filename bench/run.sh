@@ -20,9 +20,16 @@ if [ "${1:-}" != --inside ]; then
 	done
 	[ "$(id -u)" = 0 ] || die "benchmarks need root"
 	need build run test bench
-	[[ " $* " != *" lowest_memory "* ]] || need vm
+	[[ " $* " != *" lowest_memory "* && " $* " != *" vm_"* ]] || need vm
 	build_dir build --buildtype=release
 	link_programs build
+	# inside there is no mirror
+	if [[ " $* " == *" vm_"* && ! -f build/debian-12.tar ]]; then
+		root=$(mktemp -d)
+		LODGE_ROOT=$root LODGE_RUN=$root/run build/lodge image build-from-mirror -q debian:12 >/dev/null
+		LODGE_ROOT=$root LODGE_RUN=$root/run build/lodge image save -o build/debian-12.tar debian:12
+		rm -rf "$root"
+	fi
 	exec tests/hermetic "$0" --inside "$@"
 fi
 shift

@@ -13,19 +13,21 @@
 #include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "host/netlink.h"
 
-#define HELPER_WAIT_NS INT64_C(5000000000)
+#define HELPER_FD      3 /* where a helper finds its listening socket */
+#define HELPER_DIES_MS 3
 
 /* Puts fd at the number, over execve(2), and closes the other one. */
 static int put_at(int fd, const char *number)
@@ -401,14 +403,6 @@ const struct step_ops step_blank_disk = { .name = "blank-disk",
 
 /* --- helper --- */
 
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
-
 /* The process that the helper's file names, if it is still that one: "PID START\n". 0: none. */
 static pid_t helper_pid(const char *file)
 {
@@ -472,44 +466,95 @@ static int helper_log(const char *socket_path, int flags)
 	return RET_NERRNO(open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600));
 }
 
+/* With its own last line. */
+static int not_up(const struct step *s, struct err *e)
+{
+	_cleanup_close_ int fd = helper_log(s->arg[1], O_RDONLY);
+	char text[512];
+	ssize_t n = fd < 0 || lseek(fd, -(off_t)sizeof(text), SEEK_END) < -1
+			    ? -1
+			    : read(fd, text, sizeof(text) - 1);
+	char *line = text;
+
+	if (n <= 0)
+		return err_set(e, -ECHILD, "'%s' did not come up", s->arg[2]);
+	while (n > 0 && text[n - 1] == '\n')
+		n--;
+	text[n] = '\0';
+	line = strrchr(text, '\n');
+	return err_set(e, -ECHILD, "'%s' did not come up: %s", s->arg[2], line ? line + 1 : text);
+}
+
+static int helper_listen(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	const char *name = strrchr(path, '/');
+	char folder[PATH_MAX];
+	_cleanup_close_ int at = -1, fd = -1;
+
+	if (!name || snprintf(folder, sizeof(folder), "%.*s", (int)(name - path), path) >=
+			     (int)sizeof(folder))
+		return -EINVAL;
+	at = open(folder[0] ? folder : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (at < 0)
+		return -errno;
+	(void)unlinkat(at, name + 1, 0);
+	/* the path may be longer than an address takes */
+	if (snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d%s", at, name) >=
+		(int)sizeof(a.sun_path))
+		return -ENAMETOOLONG;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 1) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+static _Noreturn void helper_child(const struct step *s, int listening)
+{
+	int log = helper_log(s->arg[1], O_WRONLY | O_CREAT | O_TRUNC);
+	sigset_t none;
+
+	if (log >= 0 && (dup2(log, 1) < 0 || dup2(log, 2) < 0))
+		_exit(127);
+	if (listening == HELPER_FD ? fcntl(listening, F_SETFD, 0) < 0
+				   : dup2(listening, HELPER_FD) < 0)
+		_exit(127);
+	(void)syscall(SYS_close_range, HELPER_FD + 1, ~0U, 0);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)execvp(s->arg[2], (char *const *)(uintptr_t)(s->arg + 2));
+	_exit(127);
+}
+
 /*
- * A program that serves the machine over a socket and ends with it (virtiofsd). It is a child of the
- * executor, which is the machine's monitor, and dies with that too.
+ * A program that serves the machine over a socket and ends with it (virtiofsd): a child of the executor.
+ * Whoever connects waits in the socket's queue, so nobody waits for the program to come up; one that dies
+ * at once, for a word of its command line, is given the time for it.
  */
 static int helper_run(struct step_run *r, const struct step *s, struct err *e)
 {
-	const char *file = s->arg[0], *socket_path = s->arg[1];
-	int64_t until = now_ns() + HELPER_WAIT_NS;
+	_cleanup_close_ int listening = helper_listen(s->arg[1]), pidfd = -1;
+	struct pollfd p = { .events = POLLIN };
 	pid_t pid;
 	int code;
 
-	(void)unlink(socket_path);
+	if (listening < 0)
+		return err_sys(e, listening, "cannot listen at '%s'", s->arg[1]);
 	pid = fork();
 	if (pid < 0)
 		return -errno;
-	if (pid == 0) {
-		int log = helper_log(socket_path, O_WRONLY | O_CREAT | O_TRUNC);
-		sigset_t none;
-
-		if (log >= 0 && (dup2(log, 1) < 0 || dup2(log, 2) < 0))
-			_exit(127);
-		(void)sigemptyset(&none);
-		(void)sigprocmask(SIG_SETMASK, &none, NULL);
-		(void)execvp(s->arg[2], (char *const *)(uintptr_t)(s->arg + 2));
-		_exit(127);
-	}
-	code = helper_note(file, pid);
-	while (code >= 0 && access(socket_path, F_OK) < 0) {
-		if (waitpid(pid, NULL, WNOHANG) == pid || now_ns() > until) {
-			code = err_set(e, -ECHILD, "'%s' did not come up", s->arg[2]);
-			break;
-		}
-		(void)nanosleep(&(const struct timespec){ .tv_nsec = 500000 }, NULL);
-	}
+	if (pid == 0)
+		helper_child(s, listening);
+	code = helper_note(s->arg[0], pid);
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	p.fd = pidfd;
+	if (code >= 0 && pidfd >= 0 && poll(&p, 1, HELPER_DIES_MS) == 1)
+		code = not_up(s, e);
 	if (code < 0) {
 		(void)kill(pid, SIGKILL);
 		(void)waitpid(pid, NULL, 0);
-		(void)unlink(file);
+		(void)unlink(s->arg[0]);
+		(void)unlink(s->arg[1]);
 	}
 	return code;
 }

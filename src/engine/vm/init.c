@@ -298,7 +298,7 @@ static int plan_share(struct inside *k, const struct spec_mount *m, unsigned n, 
 		served = folder;
 	}
 	plan_addf(b->p, AT_HOST, 0, &step_helper, plan_str(b->p, "%s.pid", socket), socket, program,
-		plan_str(b->p, "--socket-path=%s", socket), "-o",
+		"--fd=3", "-o",
 		plan_str(b->p, "source=%s,cache=auto,sandbox=namespace,xattr", served), NULL);
 	vm_argf(b, "-chardev", "socket,id=%s,fd=%u", tag, vm_fd_connect(b, socket));
 	vm_argf(b, "-device", "vhost-user-fs-device,chardev=%s,tag=%s", tag, tag);
