@@ -233,7 +233,8 @@ void guest_reap(struct machine *m)
 	}
 }
 
-/* All that the plan mounted, in reverse; what could be written to is clean after that. */
+/* All that the plan mounted, in reverse; what can be written to is clean after that, and needs no sync(2). What
+ * isn't worth keeping has STEP_STAY and costs no time here. */
 static void undo(struct machine *m)
 {
 	struct err e;
@@ -244,7 +245,6 @@ static void undo(struct machine *m)
 	step_run_done(&m->run);
 	plan_free(TAKE_PTR(m->plan));
 	m->run.plan = NULL;
-	sync();
 }
 
 /* What still runs after the main command: services of ours. Commands died with its pid namespace. */
