@@ -310,13 +310,15 @@ void machine_life(int port)
 	say_hello(m);
 	while (!m->lost) {
 		struct epoll_event ev; /* one: a source may take away another one */
-		int n = epoll_wait(m->epoll, &ev, 1, -1);
+		int n = epoll_wait(m->epoll, &ev, 1, guest_wait_ms(m));
 
 		if (n > 0) {
 			struct source *s = ev.data.ptr;
 
 			s->ready(m, s, ev.events);
-		} else if (n < 0 && errno != EINTR)
+		} else if (n == 0)
+			guest_settle(m);
+		else if (errno != EINTR)
 			break;
 	}
 	guest_end(m);
