@@ -7,9 +7,27 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "host/smallfile.h"
 #include "host/steps.h"
+
+#define OTHERS_MS 1000 /* see guest_settle() */
+
+static int64_t monotonic_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int guest_wait_ms(const struct machine *m)
+{
+	int64_t left = m->cut_at - monotonic_ms();
+
+	return !m->cut_at || m->finished ? -1 : left > 0 ? (int)left : 10;
+}
 
 /* --- what is said --- */
 
@@ -241,7 +259,8 @@ void guest_reap(struct machine *m)
 	}
 }
 
-/* All that the plan mounted, in reverse; what could be written to is clean after that. */
+/* All that the plan mounted, in reverse; what can be written to is clean after that, and needs no sync(2). What
+ * isn't worth keeping has STEP_STAY and costs no time here. */
 static void undo(struct machine *m)
 {
 	struct err e;
@@ -252,7 +271,6 @@ static void undo(struct machine *m)
 	step_run_done(&m->run);
 	plan_free(TAKE_PTR(m->plan));
 	m->run.plan = NULL;
-	sync();
 }
 
 /* What still runs after the main command: services of ours. Commands died with its pid namespace. */
@@ -263,24 +281,46 @@ static void kill_rest(struct machine *m)
 			(void)kill(s->pid, SIGKILL);
 }
 
-void guest_settle(struct machine *m)
+/* Says EXIT for further commands, and services, whose output is out; or, at the very end, also where it isn't. */
+static void settle_others(struct machine *m, bool all)
 {
-	struct session *s, *next, *main = session_find(m, 0);
+	struct session *s, *next;
 
-	if (m->finished)
-		return;
-	if (main && main->exited)
-		kill_rest(m);
 	for (s = m->sessions; s; s = next) {
 		next = s->next;
-		if (!s->exited || s->id == 0 || !session_drain(m, s))
+		if (s->id == 0 || !s->exited || (!session_drain(m, s) && !all))
 			continue;
 		send_exit(m, s);
 		session_free(m, s);
 	}
-	main = session_find(m, 0);
-	if (!main || !main->exited || m->sessions->next || !session_drain(m, main))
+}
+
+/*
+ * The main command's end waits for the output of others, which somebody may not take: for a moment. Its own
+ * output is the monitor's to take, or to FORGET.
+ */
+void guest_settle(struct machine *m)
+{
+	struct session *main = session_find(m, 0);
+	bool ending = main && main->exited;
+
+	if (m->finished)
 		return;
+	if (ending)
+		kill_rest(m);
+	settle_others(m, false);
+	if (!ending || !session_drain(m, main))
+		return;
+	if (m->sessions->next) {
+		int64_t now = monotonic_ms();
+
+		if (!m->cut_at)
+			m->cut_at = now + OTHERS_MS;
+		if (now >= m->cut_at)
+			settle_others(m, true);
+		if (m->sessions->next) /* some haven't ended yet: their SIGCHLD will come */
+			return;
+	}
 	source_close(m, &m->dns);
 	undo(m);
 	send_exit(m, main);

@@ -336,13 +336,19 @@ void machine_life(int port)
 	say_hello(m);
 	while (!m->lost && (!m->alone || guest_running(m))) {
 		struct epoll_event ev; /* one: a source may take away another one */
-		int n = epoll_wait(m->epoll, &ev, 1, m->alone ? SYNC_EVERY : -1);
+		int ms = guest_wait_ms(m), n;
+
+		if (m->alone && (ms < 0 || ms > SYNC_EVERY))
+			ms = SYNC_EVERY;
+		n = epoll_wait(m->epoll, &ev, 1, ms);
 
 		if (n > 0) {
 			struct source *s = ev.data.ptr;
 
 			s->ready(m, s, ev.events);
-		} else if (n < 0 && errno != EINTR)
+		} else if (n == 0)
+			guest_settle(m);
+		else if (errno != EINTR)
 			break;
 		if (m->alone && m->port.fd >= 0)
 			leave_port(m);

@@ -56,11 +56,12 @@ struct session {
 struct machine {
 	int epoll;
 	struct source port, signals, dns;
-	bool alone;    /* nobody is at the port any more */
-	bool lost;     /* what comes isn't our protocol, or memory is out: all is ended */
-	bool started;  /* the plan came */
-	bool held;     /* it has no command: only services work, until a signal for session 0 */
-	bool finished; /* EXIT or ERROR of the main command was said */
+	bool alone;	/* nobody is at the port any more */
+	bool lost;	/* what comes isn't our protocol, or memory is out: all is ended */
+	bool started;	/* the plan came */
+	bool held;	/* it has no command: only services work, until a signal for session 0 */
+	bool finished;	/* EXIT or ERROR of the main command was said */
+	int64_t cut_at; /* monotonic ms: the end waits no longer for others' output; 0: not set */
 	struct session *sessions;
 	struct plan *plan;
 	struct step_run run; /* of plan */
@@ -115,6 +116,8 @@ void guest_signal(struct machine *m, struct session *s, int sig);
 void guest_reap(struct machine *m);
 /* Says EXIT for what has ended and has no output left. */
 void guest_settle(struct machine *m);
+/* How long the loop may wait for its sources until that is called again; -1: for ever. */
+int guest_wait_ms(const struct machine *m);
 /* Ends all, and leaves the file systems clean. */
 void guest_end(struct machine *m);
 /* The guest's own command, while it runs; or NULL. */

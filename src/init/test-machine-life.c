@@ -445,6 +445,21 @@ static void test_late_output(void)
 	peer_free(p);
 }
 
+/* Somebody who doesn't read doesn't keep the machine from ending. */
+static void test_end_unread(void)
+{
+	struct peer *p = started(WAITING);
+
+	p->no_credit[1] = true;
+	exec(p, 1, "exec yes");
+	wait_until(p, p->got[1].bytes >= MACHINE_WINDOW);
+	send_frame(p, MACHINE_INPUT, 0, 0, NULL, 0);
+	wait_until(p, p->got[0].exited);
+	g_assert_true(p->got[1].exited);
+	g_assert_cmpuint(p->got[1].bytes, ==, MACHINE_WINDOW);
+	peer_free(p);
+}
+
 static void test_input_flow(void)
 {
 	g_autofree char *data = g_strnfill(MACHINE_DATA_MAX, 'a');
@@ -831,6 +846,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/machine/plans", test_plans);
 	g_test_add_func("/machine/slow-reader", test_slow_reader);
 	g_test_add_func("/machine/late-output", test_late_output);
+	g_test_add_func("/machine/end-unread", test_end_unread);
 	g_test_add_func("/machine/input-flow", test_input_flow);
 	g_test_add_func("/machine/throughput", test_throughput);
 	g_test_add_func("/machine/lost", test_lost);
