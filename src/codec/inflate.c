@@ -221,7 +221,8 @@ static int unzstd(struct inflate *z, const uint8_t *p, size_t size, struct err *
 		r = give(z, z->buf, out.pos, e);
 		if (r)
 			return r;
-	} while (in.pos < in.size || out.pos == out.size);
+		/* at the end of a frame a further call would begin the next one */
+	} while (in.pos < in.size || (out.pos == out.size && z->inside));
 	return 0;
 }
 

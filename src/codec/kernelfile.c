@@ -2,10 +2,10 @@
 #include "codec/kernelfile.h"
 
 #include <elf.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/macros.h"
 #include "codec/unpack.h"
 
 /* --- bzImage: "The Real-Mode Kernel Header" --- */

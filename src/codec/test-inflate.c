@@ -76,7 +76,8 @@ static void same(const GByteArray *a, const GByteArray *b)
 
 static void test_round_trip(void)
 {
-	static const guint sizes[] = { 0, 1, 9, 10, 70000, 1000000 };
+	/* the last fills our buffers exactly */
+	static const guint sizes[] = { 0, 1, 9, 10, 70000, 1000000, 1 << 20 };
 	static const size_t pieces[] = { 1, 3, 4096, 1 << 22 };
 
 	for (unsigned i = 0; i < ELEMENTSOF(sizes); i++)

@@ -104,7 +104,8 @@ static int unpack_lzma(const uint8_t *p, size_t size, struct sink *s, struct err
 	z.next_in = p;
 	z.avail_in = size;
 	while (code == LZMA_OK) {
-		size_t n = MIN((size_t)STEP, s->max - s->to->len);
+		/* one byte more than there may be: only so the end shows */
+		size_t n = MIN((size_t)STEP, s->max + 1 - s->to->len);
 		guint at = s->to->len;
 
 		g_byte_array_set_size(s->to, at + (guint)n);
@@ -112,7 +113,7 @@ static int unpack_lzma(const uint8_t *p, size_t size, struct sink *s, struct err
 		z.avail_out = n;
 		code = call.code(&z, LZMA_FINISH);
 		g_byte_array_set_size(s->to, at + (guint)(n - z.avail_out));
-		if (code == LZMA_OK && z.avail_out == 0 && s->to->len == s->max) {
+		if (s->to->len > s->max) {
 			call.end(&z);
 			return too_large(s->max, e);
 		}

@@ -26,6 +26,10 @@ struct engine_start {
 	const char *resolv_conf, *hosts; /* texts for /etc, or NULL: leave the image's own */
 	const char *events;	  /* where the monitor tells its end, or NULL */
 	const char *attributes;	  /* for that: members of a JSON object, without the braces */
+	/* The guest's own folder, of a machine that is started without its command, only for its lodge-init's
+	 * services (MSG_SERVE): dir and run_dir are folders of this run alone. It ends with the connection
+	 * that start gives. NULL: an ordinary start. */
+	const char *held;
 };
 
 struct engine_exec {

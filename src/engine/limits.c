@@ -81,5 +81,6 @@ char *engine_cgroup(const struct engine_start *s)
 	const char *parent = s->spec->cgroup_parent ? s->spec->cgroup_parent : "lodge";
 
 	parent += strspn(parent, "/"); /* named from the root of the hierarchies either way */
-	return g_build_filename(parent, s->id, NULL);
+	/* of a held one: it must not be taken for what an ended guest left */
+	return g_strdup_printf("%s/%s%s", parent, s->id, s->held ? "-held" : "");
 }

@@ -69,20 +69,29 @@ int engine_resume(struct ctx *c, const struct engine_start *s, uint32_t flags, s
 	return one_step(c, &step_thaw, cgroup, e);
 }
 
-int engine_clean(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e)
+/* The plan that the guest was started with; NULL: none yet. */
+static int stored_plan(const struct engine_start *s, struct plan **ret, struct err *e)
 {
 	static const step_table *const tables[] = { &host_steps, NULL };
 	g_autofree char *file = g_build_filename(s->dir, "plan", NULL), *data = NULL;
-	_cleanup_(plan_freep) struct plan *p = NULL;
-	struct step_run run;
 	gsize n;
 	int r;
 
+	*ret = NULL;
 	if (!g_file_get_contents(file, &data, &n, NULL))
-		return 0; /* never started */
-	r = plan_decode(data, n, tables, &p);
-	if (r < 0)
-		return err_sys(e, r, "cannot understand the plan '%s'", file);
+		return 0;
+	r = plan_decode(data, n, tables, ret);
+	return r < 0 ? err_sys(e, r, "cannot understand the plan '%s'", file) : 0;
+}
+
+int engine_clean(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e)
+{
+	_cleanup_(plan_freep) struct plan *p = NULL;
+	struct step_run run;
+	int r = stored_plan(s, &p, e);
+
+	if (r < 0 || !p)
+		return r;
 	step_run_init(&run, p);
 	run.trace_fd = c->trace_fd;
 	r = plan_undo(&run, UNDO_ENDED, e);
@@ -90,8 +99,44 @@ int engine_clean(struct ctx *c, const struct engine_start *s, uint32_t flags, st
 	return r;
 }
 
-/* Bytes and packets by interface: /proc/PID/net/dev, proc(5). */
-static json_t *network_figures(pid_t pid)
+/* --- figures --- */
+
+/* A line of /proc/net/dev, proc(5). swapped: seen from a cable's other end. */
+static void add_interface(json_t *all, const char *name, const char *numbers, bool swapped)
+{
+	static const char *const keys[] = { "bytes", "packets", "errors", "dropped" };
+	json_int_t v[12] = { 0 };
+	json_t *j = json_object();
+	char *at = (char *)(uintptr_t)numbers;
+
+	for (guint i = 0; i < G_N_ELEMENTS(v); i++)
+		v[i] = (json_int_t)g_ascii_strtoull(at, &at, 10);
+	for (guint i = 0; i < 2 * G_N_ELEMENTS(keys); i++) {
+		bool tx = i >= G_N_ELEMENTS(keys);
+		g_autofree char *key =
+			g_strdup_printf("%s_%s", tx ? "tx" : "rx", keys[i % G_N_ELEMENTS(keys)]);
+
+		json_object_set_new(
+			j, key, json_integer(v[(tx != swapped ? 8 : 0) + i % G_N_ELEMENTS(keys)]));
+	}
+	json_object_set_new(all, name, j);
+}
+
+/* The numbers of an interface in the text of /proc/net/dev, or NULL. */
+static const char *numbers_of(char *const *lines, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (; *lines; lines++) {
+		const char *l = *lines + strspn(*lines, " ");
+
+		if (strncmp(l, name, n) == 0 && l[n] == ':')
+			return l + n + 1;
+	}
+	return NULL;
+}
+
+static json_t *figures_of_process(pid_t pid)
 {
 	g_autofree char *file = g_strdup_printf("/proc/%d/net/dev", (int)pid), *text = NULL;
 	g_auto(GStrv) lines = NULL;
@@ -101,21 +146,51 @@ static json_t *network_figures(pid_t pid)
 		return all;
 	lines = g_strsplit(text, "\n", 0);
 	for (char **l = lines; *l; l++) {
-		json_int_t v[12] = { 0 };
 		char *name = g_strchug(*l), *at = strchr(name, ':');
 
 		if (!at)
 			continue;
 		*at++ = '\0';
-		if (strcmp(name, "lo") == 0)
+		if (strcmp(name, "lo") != 0)
+			add_interface(all, name, at, false);
+	}
+	return all;
+}
+
+/* The name that the machine's init gave its n-th card. */
+static const char *card_name(const struct plan *p, unsigned n)
+{
+	for (unsigned i = 0; i < plan_len(p); i++)
+		if (plan_step(p, i)->op == &step_nic && n-- == 0)
+			return plan_step(p, i)->arg[1];
+	return NULL;
+}
+
+/* A machine's cards end in taps of the host, which see them the other way round. */
+static json_t *figures_of_machine(const struct engine_start *s)
+{
+	_cleanup_(plan_freep) struct plan *p = NULL;
+	g_autofree char *text = NULL;
+	g_auto(GStrv) lines = NULL;
+	json_t *all = json_object();
+	unsigned n = 0;
+
+	if (stored_plan(s, &p, NULL) < 0 || !p ||
+		!g_file_get_contents("/proc/self/net/dev", &text, NULL, NULL))
+		return all;
+	lines = g_strsplit(text, "\n", 0);
+	for (unsigned i = 0; i < plan_len(p); i++) {
+		const struct step *t = plan_step(p, i);
+		g_autofree char *usual = NULL;
+		const char *numbers, *name;
+
+		if (t->op != &step_tap)
 			continue;
-		for (guint i = 0; i < G_N_ELEMENTS(v); i++)
-			v[i] = (json_int_t)g_ascii_strtoull(at, &at, 10);
-		json_object_set_new(all, name,
-			json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "rx_bytes", v[0],
-				"rx_packets", v[1], "rx_errors", v[2], "rx_dropped", v[3],
-				"tx_bytes", v[8], "tx_packets", v[9], "tx_errors", v[10],
-				"tx_dropped", v[11]));
+		usual = g_strdup_printf("eth%u", n);
+		name = card_name(p, n++);
+		numbers = numbers_of(lines, t->arg[0]);
+		if (numbers)
+			add_interface(all, name ? name : usual, numbers, true);
 	}
 	return all;
 }
@@ -153,7 +228,8 @@ int engine_stats(
 	if (v.pids_limit != UINT64_MAX)
 		PUT("pids_limit", v.pids_limit);
 #undef PUT
-	json_object_set_new(j, "networks", network_figures(pid));
+	json_object_set_new(
+		j, "networks", s->spec->vm ? figures_of_machine(s) : figures_of_process(pid));
 	*ret = j;
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 #include "guest/guest-priv.h"
+#include "guest/service.h"
 #include "host/path.h"
 
 enum {
@@ -222,9 +223,17 @@ static int read_result(int fd, json_t **ret, struct err *e)
 int guest_diff(struct ctx *c, struct guest *g, json_t **ret, struct err *e)
 {
 	g_autofree char *upper = store_path(c, "guests/%s/upper", g->rec->id);
-	struct job j = { upper, memfd_create("diff", MFD_CLOEXEC) };
-	int r;
+	struct job j = { upper, -1 };
+	int r = machine_has_services(g, e);
 
+	if (r > 0 && c->explain) {
+		/* a machine that doesn't run would have to be started */
+		*ret = json_array();
+		return 0;
+	}
+	if (r != 0)
+		return r < 0 ? r : machine_diff(c, g, ret, e);
+	j.out = memfd_create("diff", MFD_CLOEXEC);
 	if (j.out < 0)
 		return err_sys(e, -errno, "cannot make a file in memory");
 	if (g->spec->rootfs) {

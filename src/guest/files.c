@@ -9,28 +9,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "guest/guest-priv.h"
+#include "guest/service.h"
 #include "guest/tartree.h"
 #include "host/path.h"
 
-#define LINKS_MAX 40 /* as the kernel has it, path_resolution(7) */
-
-struct job {
-	bool out, follow, archive;
-	const char *guest_path, *host_path;
-	const char *guest; /* its name, for messages */
-	uid_t uid;	   /* who owns what arrives */
-	gid_t gid;
-};
-
-/* A place: a folder and a name in it. */
-struct place {
-	int dir;
-	char *name; /* "." for the folder itself */
-	struct stat st;
-	bool exists;
-};
-
-static void place_clear(struct place *p)
+void place_clear(struct place *p)
 {
 	closep(&p->dir);
 	g_free(p->name);
@@ -44,8 +27,7 @@ static int open_at(int root, const char *path, int flags)
 	return path_open_in(root, *path ? path : "/", flags | O_CLOEXEC, 0, 0);
 }
 
-/* "a/b/" and "a/b/." without what ends them; "/" stays. */
-static char *strip_end(const char *path)
+char *path_strip_end(const char *path)
 {
 	char *p = g_strdup(*path ? path : "/");
 	size_t n = strlen(p);
@@ -62,14 +44,14 @@ static char *strip_end(const char *path)
 	return p;
 }
 
-static bool wants_contents(const char *path)
+bool path_wants_contents(const char *path)
 {
 	return g_str_equal(path, ".") || g_str_has_suffix(path, "/.");
 }
 
-static bool wants_folder(const char *path)
+bool path_wants_folder(const char *path)
 {
-	return g_str_has_suffix(path, "/") || wants_contents(path);
+	return g_str_has_suffix(path, "/") || path_wants_contents(path);
 }
 
 /* Opens the folder that holds path. "/", "." and ".." are places in themselves. */
@@ -96,7 +78,7 @@ static int place_at(int root, const char *path, struct place *p)
  * folder and a name again. */
 static int place_find(int root, const char *path, bool follow, struct place *ret)
 {
-	g_autofree char *at = strip_end(path);
+	g_autofree char *at = path_strip_end(path);
 	int r;
 
 	for (int i = 0; i < LINKS_MAX; i++) {
@@ -121,12 +103,12 @@ static int place_find(int root, const char *path, bool follow, struct place *ret
 		g_autofree char *next =
 			target[0] == '/' ? g_strdup(target) : g_build_filename(dir, target, NULL);
 		g_free(at);
-		at = strip_end(next);
+		at = path_strip_end(next);
 	}
 	return -ELOOP;
 }
 
-static int no_such(const struct job *j, const char *path, bool in_guest, int r, struct err *e)
+int copy_no_such(const struct copy_job *j, const char *path, bool in_guest, int r, struct err *e)
 {
 	if (r == -ENOENT && in_guest)
 		return err_set(e, -E_NOTFOUND, "no such file or folder '%s' in guest '%s'", path,
@@ -136,90 +118,105 @@ static int no_such(const struct job *j, const char *path, bool in_guest, int r, 
 	return err_sys(e, r, "cannot open '%s'", path);
 }
 
-static int find_source(
-	const struct job *j, int root, const char *path, struct place *src, struct err *e)
+int copy_find_source(
+	const struct copy_job *j, int root, const char *path, struct place *src, struct err *e)
 {
-	int r = place_find(root, path, j->follow || wants_folder(path), src);
+	int r = place_find(root, path, j->follow || path_wants_folder(path), src);
 
 	if (r >= 0 && !src->exists)
 		r = -ENOENT;
 	if (r < 0)
-		return no_such(j, path, root != AT_FDCWD, r, e);
-	if (wants_folder(path) && !S_ISDIR(src->st.st_mode))
+		return copy_no_such(j, path, root != AT_FDCWD, r, e);
+	if (path_wants_folder(path) && !S_ISDIR(src->st.st_mode))
 		return err_set(e, -E_INVALID, "'%s' is not a folder", path);
 	return 0;
 }
 
-/* The rules of "container cp": where the source goes. how->contents is settled too. */
-static int find_target(const struct job *j, const char *src_path, const struct place *src, int root,
-	const char *path, struct place *dst, struct copy_tree *how, struct err *e)
+int copy_target(const char *src_path, bool src_dir, bool src_whole, const char *path, bool exists,
+	bool is_dir, struct copy_goal *ret, struct err *e)
 {
-	g_autofree char *plain = strip_end(src_path);
-	g_autofree char *base = g_path_get_basename(plain);
-	bool src_dir = S_ISDIR(src->st.st_mode);
-	bool contents = wants_contents(src_path) || g_str_equal(src->name, ".");
-	int r = place_find(root, path, true, dst);
+	g_autofree char *plain = path_strip_end(src_path);
+	bool contents = path_wants_contents(src_path) || src_whole;
 
-	if (r < 0)
-		return no_such(j, path, root != AT_FDCWD, r, e);
-	if (!dst->exists) {
-		if (!src_dir && wants_folder(path))
+	*ret = (struct copy_goal){ 0 };
+	if (!exists) {
+		if (!src_dir && path_wants_folder(path))
 			return err_set(
 				e, -E_NOTFOUND, "the destination folder '%s' must exist", path);
 		return 0;
 	}
-	if (!S_ISDIR(dst->st.st_mode)) {
+	if (!is_dir) {
 		if (src_dir)
 			return err_set(
 				e, -E_INVALID, "cannot copy a folder to the file '%s'", path);
-		if (wants_folder(path))
+		if (path_wants_folder(path))
 			return err_set(e, -E_INVALID, "'%s' is not a folder", path);
 		return 0;
 	}
-	/* into the folder */
-	int dir = RET_NERRNO(openat(dst->dir, dst->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-	if (dir < 0)
-		return err_sys(e, dir, "cannot open '%s'", path);
-	(void)close(dst->dir);
-	g_free(dst->name);
-	dst->dir = dir;
-	how->contents = src_dir && contents;
-	dst->name = g_strdup(how->contents ? "." : base);
+	ret->into = true;
+	ret->contents = src_dir && contents;
+	ret->name = ret->contents ? g_strdup(".") : g_path_get_basename(plain);
 	return 0;
 }
 
-static int copy_between(const struct job *j, int src_root, const char *src_path, int dst_root,
+int copy_find_target(const struct copy_job *j, const char *src_path, bool src_dir, bool src_whole,
+	int root, const char *path, struct place *dst, struct copy_tree *how, struct err *e)
+{
+	struct copy_goal goal;
+	int r = place_find(root, path, true, dst), dir;
+
+	if (r < 0)
+		return copy_no_such(j, path, root != AT_FDCWD, r, e);
+	r = copy_target(src_path, src_dir, src_whole, path, dst->exists,
+		dst->exists && S_ISDIR(dst->st.st_mode), &goal, e);
+	if (r < 0 || !goal.into)
+		return r;
+	dir = RET_NERRNO(openat(dst->dir, dst->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	if (dir < 0) {
+		g_free(goal.name);
+		return err_sys(e, dir, "cannot open '%s'", path);
+	}
+	(void)close(dst->dir);
+	g_free(dst->name);
+	dst->dir = dir;
+	dst->name = goal.name;
+	how->contents = goal.contents;
+	return 0;
+}
+
+static int copy_between(const struct copy_job *j, int src_root, const char *src_path, int dst_root,
 	const char *dst_path, struct err *e)
 {
 	_cleanup_(place_clear) struct place src = { .dir = -1 }, dst = { .dir = -1 };
 	struct copy_tree how = { .keep_owner = j->archive, .uid = j->uid, .gid = j->gid };
 	int r;
 
-	r = find_source(j, src_root, src_path, &src, e);
+	r = copy_find_source(j, src_root, src_path, &src, e);
 	if (r >= 0)
-		r = find_target(j, src_path, &src, dst_root, dst_path, &dst, &how, e);
+		r = copy_find_target(j, src_path, S_ISDIR(src.st.st_mode),
+			g_str_equal(src.name, "."), dst_root, dst_path, &dst, &how, e);
 	if (r < 0)
 		return r;
 	/* "." as a source's name and no contents wanted: the folder becomes the new name */
 	return copy_tree(src.dir, src.name, dst.dir, dst.name, &how, e);
 }
 
-static int tar_out(const struct job *j, int root, struct err *e)
+static int tar_out(const struct copy_job *j, int root, struct err *e)
 {
 	_cleanup_(place_clear) struct place src = { .dir = -1 };
-	g_autofree char *plain = strip_end(j->guest_path);
+	g_autofree char *plain = path_strip_end(j->guest_path);
 	g_autofree char *base = g_path_get_basename(plain);
 	int r;
 
-	r = find_source(j, root, j->guest_path, &src, e);
+	r = copy_find_source(j, root, j->guest_path, &src, e);
 	if (r < 0)
 		return r;
-	if (wants_contents(j->guest_path) || g_str_equal(base, "/"))
+	if (path_wants_contents(j->guest_path) || g_str_equal(base, "/"))
 		return tar_tree_write(src.dir, src.name, ".", 0, STDOUT_FILENO, e);
 	return tar_tree_write(src.dir, src.name, base, 0, STDOUT_FILENO, e);
 }
 
-static int tar_in(const struct job *j, int root, struct err *e)
+static int tar_in(const struct copy_job *j, int root, struct err *e)
 {
 	struct tar_tree_owner owner = { j->archive, j->uid, j->gid };
 	_cleanup_close_ int dir = open_at(root, j->guest_path, O_RDONLY | O_DIRECTORY);
@@ -227,13 +224,13 @@ static int tar_in(const struct job *j, int root, struct err *e)
 	if (dir == -ENOTDIR)
 		return err_set(e, -E_INVALID, "'%s' is not a folder", j->guest_path);
 	if (dir < 0)
-		return no_such(j, j->guest_path, true, dir, e);
+		return copy_no_such(j, j->guest_path, true, dir, e);
 	return tar_tree_read(STDIN_FILENO, dir, &owner, e);
 }
 
 static int work(int root, void *data, struct err *e)
 {
-	const struct job *j = data;
+	const struct copy_job *j = data;
 	bool tar = g_str_equal(j->host_path, "-");
 
 	if (j->out)
@@ -255,10 +252,18 @@ static uint32_t root_id(const GArray *map)
 	return 0;
 }
 
-static int do_copy(struct ctx *c, struct guest *g, struct job *j, struct err *e)
+static int do_copy(struct ctx *c, struct guest *g, struct copy_job *j, struct err *e)
 {
 	_cleanup_close_ int lock = -1;
+	int r = machine_has_services(g, e);
 
+	j->guest = g->rec->name;
+	if (r > 0 && c->explain)
+		printf("# by the machine's lodge-init: %s '%s' | tar -x at '%s'\n",
+			j->out ? "pack" : "tar -c", j->out ? j->guest_path : j->host_path,
+			j->out ? j->host_path : j->guest_path);
+	if (r != 0)
+		return r < 0 || c->explain ? MIN(r, 0) : machine_copy(c, g, j, e);
 	if (c->explain) {
 		g_autofree char *at = g_strdup_printf(
 			"/proc/%d/root/%s", g->pid, j->guest_path + (j->guest_path[0] == '/'));
@@ -273,7 +278,6 @@ static int do_copy(struct ctx *c, struct guest *g, struct job *j, struct err *e)
 		if (lock < 0)
 			return lock;
 	}
-	j->guest = g->rec->name;
 	if (j->out) {
 		j->uid = geteuid();
 		j->gid = getegid();
@@ -287,7 +291,7 @@ static int do_copy(struct ctx *c, struct guest *g, struct job *j, struct err *e)
 int guest_copy_out(struct ctx *c, struct guest *g, const char *path, const char *host_path,
 	bool follow, bool archive, struct err *e)
 {
-	struct job j = { .out = true,
+	struct copy_job j = { .out = true,
 		.follow = follow,
 		.archive = archive,
 		.guest_path = path,
@@ -299,7 +303,7 @@ int guest_copy_out(struct ctx *c, struct guest *g, const char *path, const char 
 int guest_copy_in(struct ctx *c, struct guest *g, const char *host_path, const char *path,
 	bool follow, bool archive, struct err *e)
 {
-	struct job j = {
+	struct copy_job j = {
 		.follow = follow, .archive = archive, .guest_path = path, .host_path = host_path
 	};
 
@@ -316,7 +320,12 @@ static int export_work(int root, void *data, struct err *e)
 int guest_export(struct ctx *c, struct guest *g, int out_fd, struct err *e)
 {
 	_cleanup_close_ int lock = -1;
+	int r = machine_has_services(g, e);
 
+	if (r > 0 && c->explain)
+		printf("# by the machine's lodge-init: tar --one-file-system -c .\n");
+	if (r != 0)
+		return r < 0 || c->explain ? MIN(r, 0) : machine_export(c, g, out_fd, e);
 	if (c->explain) {
 		printf("tar -C /proc/%d/root --one-file-system -c .\n", g->pid);
 		return 0;

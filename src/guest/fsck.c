@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include "guest/guest-priv.h"
+#include "guest/service.h"
 #include "host/cgroup.h"
 #include "host/path.h"
 #include "net/net.h"
@@ -51,6 +52,11 @@ static int load_guests(struct check *k, struct err *e)
 			problem(k, false,
 				g_strdup_printf(
 					"guest '%s' runs, but its monitor was killed; stop it",
+					g->rec->name));
+		if (machine_is_left(k->c, g, k->repair))
+			problem(k, k->repair && !machine_is_left(k->c, g, false),
+				g_strdup_printf("machine '%s' was started for its files, by a "
+						"command that was killed",
 					g->rec->name));
 	}
 	return r;

@@ -7,6 +7,7 @@
 #include <glib.h>
 #include <jansson.h>
 #include <stdbool.h>
+#include <sys/stat.h>
 #include "base/macros.h"
 #include "guest/guest.h"
 #include "monitor/proto.h"
@@ -65,10 +66,19 @@ int session_run(int fd, const struct guest_stdio *io, struct err *e);
 /* Rows << 16 | columns of a terminal; 0: it has none. */
 uint32_t session_size(int fd);
 
+/* A packet of MSG_EXIT, waited for on an open connection: the exit code. */
+int wait_exit(int fd, struct err *e);
+
 /* --- start.c ------------------------------------------------------------------------------------------ */
 
 /* As guest_start, with the lock held. attach: ATTACH_*. Returns a connection. */
 int guest_start_locked(struct ctx *c, struct guest *g, unsigned attach, struct err *e);
+/* Volumes are folders of ours: the engine sees only binds. */
+void resolve_volumes(struct ctx *c, struct spec *spec);
+/* spec as it is recorded: a start changes the one in memory. */
+int guest_fresh_spec(const struct guest *g, struct spec **ret, struct err *e);
+/* Of a status file, as guest_refresh() reads it; guest_status_clear() it. */
+int guest_status_read(const char *path, struct guest_status *ret);
 
 /* --- remove.c ----------------------------------------------------------------------------------------- */
 
@@ -120,6 +130,51 @@ int layers_with_root(struct ctx *c, char *const *layers,
 
 /* Fills the guest's empty volumes from its image; before the volumes are made binds. */
 int volumes_fill(struct ctx *c, struct guest *g, struct err *e);
+
+/* --- files.c: cp's rules ------------------------------------------------------------------------------------ */
+
+#define LINKS_MAX 40 /* as the kernel has it, path_resolution(7) */
+
+struct copy_job {
+	bool out, follow, archive;
+	const char *guest_path, *host_path;
+	const char *guest; /* its name, for messages */
+	uid_t uid;	   /* who owns what arrives */
+	gid_t gid;
+};
+
+/* A place: a folder and a name in it. */
+struct place {
+	int dir;
+	char *name; /* "." for the folder itself */
+	struct stat st;
+	bool exists;
+};
+void place_clear(struct place *p);
+
+/* "a/b/" and "a/b/." without what ends them; "/" stays. */
+char *path_strip_end(const char *path);
+bool path_wants_contents(const char *path); /* "a/." */
+bool path_wants_folder(const char *path);   /* "a/", "a/." */
+
+/* Where the source of a copy goes when PATH is there or not, as "container cp" has it. Pure. src_whole: the
+ * source is a folder without a name ("/", "."). */
+struct copy_goal {
+	bool into;     /* PATH is a folder, and the copy goes into it, as: */
+	char *name;    /* "." with contents; else NULL: the copy is PATH */
+	bool contents; /* not the folder but what is in it */
+};
+int copy_target(const char *src_path, bool src_dir, bool src_whole, const char *path, bool exists,
+	bool is_dir, struct copy_goal *ret, struct err *e);
+
+int copy_no_such(const struct copy_job *j, const char *path, bool in_guest, int r, struct err *e);
+/* root: the guest's, or AT_FDCWD for the host's. */
+int copy_find_source(const struct copy_job *j, int root, const char *path, struct place *src,
+	struct err *e);
+struct copy_tree;
+/* how->contents is settled too. */
+int copy_find_target(const struct copy_job *j, const char *src_path, bool src_dir, bool src_whole,
+	int root, const char *path, struct place *dst, struct copy_tree *how, struct err *e);
 
 /* --- copy.c: trees ---------------------------------------------------------------------------------------- */
 

@@ -2,6 +2,7 @@
 /* Finding guests: a record, and the state that its files and processes tell. */
 
 #include "guest/guest-priv.h"
+#include "guest/service.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -70,21 +71,26 @@ void engine_at_clear(struct engine_at *a)
 	g_free(a->run_dir);
 }
 
-static int decode_spec(struct guest *g, struct err *e)
+int guest_fresh_spec(const struct guest *g, struct spec **ret, struct err *e)
 {
 	json_error_t je;
 	json_t *j = json_loads(g->rec->spec, JSON_REJECT_DUPLICATES, &je);
 	int r;
 
-	spec_free(g->spec);
-	g->spec = NULL;
 	if (!j)
 		r = err_set(e, -E_CORRUPT, "the record of guest '%s' is broken: %s", g->rec->name,
 			je.text);
 	else
-		r = spec_from_json(j, &g->spec, e);
+		r = spec_from_json(j, ret, e);
 	json_decref(j);
 	return r;
+}
+
+static int decode_spec(struct guest *g, struct err *e)
+{
+	spec_free(g->spec);
+	g->spec = NULL;
+	return guest_fresh_spec(g, &g->spec, e);
 }
 
 /* What is left of a guest whose monitor and processes are gone is undone by whoever sees it first. */
@@ -193,6 +199,7 @@ int guest_lock(struct ctx *c, struct guest *g, struct err *e)
 	guest_refresh(c, g);
 	if (g->state == GUEST_EXITED && g->unmonitored)
 		(void)guest_clean(c, g, NULL);
+	(void)machine_sweep(c, g);
 	return TAKE_FD(lock);
 }
 

@@ -34,22 +34,6 @@ static int add_volumes(struct ctx *c, const struct guest *g, struct plan *p, str
 	return r;
 }
 
-/* The spec as recorded: a start changes the one in memory. */
-static int fresh_spec(struct guest *g, struct err *e)
-{
-	json_t *j;
-	int r;
-
-	r = store_json(g->rec->spec, "guest", g->rec->name, &j, e);
-	if (r < 0)
-		return r;
-	spec_free(g->spec);
-	g->spec = NULL;
-	r = spec_from_json(j, &g->spec, e);
-	json_decref(j);
-	return r;
-}
-
 int guest_remove_locked(struct ctx *c, struct guest *g, bool volumes, struct err *e)
 {
 	_cleanup_(plan_freep) struct plan *p = plan_new();
@@ -58,9 +42,14 @@ int guest_remove_locked(struct ctx *c, struct guest *g, bool volumes, struct err
 	int r = 0;
 
 	if (volumes && g->spec->mounts->len) {
-		r = fresh_spec(g, e);
+		struct spec *fresh;
+
+		/* as recorded: a start changes the one in memory */
+		r = guest_fresh_spec(g, &fresh, e);
 		if (r < 0)
 			return r;
+		spec_free(g->spec);
+		g->spec = fresh;
 	}
 	/* the record first: a volume's row can't go before its user's */
 	plan_add(p, AT_HOST, &step_record_guest_remove, g->rec->id);

@@ -29,8 +29,7 @@ static void start_clear(struct start *s)
 		net_result_free(&s->given);
 }
 
-/* Volumes are folders of ours: the engine sees only binds. */
-static void resolve_volumes(struct ctx *c, struct spec *spec)
+void resolve_volumes(struct ctx *c, struct spec *spec)
 {
 	for (guint i = 0; i < spec->mounts->len; i++) {
 		struct spec_mount *m = g_ptr_array_index(spec->mounts, i);

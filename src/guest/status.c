@@ -164,7 +164,7 @@ bool process_is(pid_t pid, uint64_t start)
 	return p && strtoull(p + 1, NULL, 10) == start;
 }
 
-static int read_status(const char *path, struct guest_status *ret)
+int guest_status_read(const char *path, struct guest_status *ret)
 {
 	char buf[GUEST_STATUS_MAX];
 	ssize_t n = read_small(path, buf, sizeof(buf));
@@ -220,13 +220,13 @@ void guest_refresh(struct ctx *c, struct guest *g)
 	g_autofree char *run = store_run_path(c, "guests/%s/status", g->rec->id);
 	g_autofree char *kept = NULL, *plan = NULL;
 
-	if (read_status(run, &s) >= 0) {
+	if (guest_status_read(run, &s) >= 0) {
 		take_status(g, &s);
 		check_alive(c, g, &s);
 		return;
 	}
 	kept = store_path(c, "guests/%s/status", g->rec->id);
-	if (read_status(kept, &s) >= 0) {
+	if (guest_status_read(kept, &s) >= 0) {
 		take_status(g, &s);
 		if (guest_is_up(g)) { /* written before the machine went down */
 			g->state = GUEST_EXITED;

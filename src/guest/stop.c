@@ -46,8 +46,7 @@ static int remove_stopped(struct ctx *c, struct guest *g, struct err *e)
 	return guest_remove_locked(c, g, true, e);
 }
 
-/* Waits on an open connection for MSG_EXIT; the exit code. */
-static int wait_exit(int fd, struct err *e)
+int wait_exit(int fd, struct err *e)
 {
 	g_autofree char *buf = g_malloc(MSG_DATA_MAX);
 	struct msg m;
@@ -64,7 +63,10 @@ static int wait_exit(int fd, struct err *e)
 	}
 }
 
-/* A guest whose monitor was killed has only us. */
+/*
+ * A guest whose monitor was killed has only us. Of a machine that is QEMU, to whom any signal is the power cut;
+ * its lodge-init has written what there was every few seconds since (SYNC_EVERY).
+ */
 static int stop_unmonitored(struct ctx *c, struct guest *g, int sig, int timeout, struct err *e)
 {
 	_cleanup_close_ int pidfd = RET_NERRNO(pidfd_open(g->pid, 0));
@@ -221,6 +223,12 @@ int guest_kill(struct ctx *c, struct guest *g, int sig, struct err *e)
 			r = not_wanted(c, g, e);
 		if (r >= 0)
 			r = stop_locked(c, g, SIGKILL, 0, e);
+	} else if (g->unmonitored && g->spec->vm) {
+		r = err_set(e, -E_STATE,
+			"guest '%s' has no monitor to pass signals on: it was killed",
+			g->rec->name);
+		err_mend(e, "stop it, or use --signal KILL");
+		return r;
 	} else if (g->unmonitored) {
 		r = RET_NERRNO(kill(g->pid, sig));
 		if (r < 0)

@@ -21,7 +21,9 @@
 /* --- writing ------------------------------------------------------------------------------------------ */
 
 struct writer {
-	int out;
+	int out; /* -1: put takes it */
+	tar_tree_put put;
+	void *data;
 	unsigned flags, depth;
 	dev_t dev;
 	GByteArray *buf;
@@ -33,6 +35,12 @@ static int flush(struct writer *w, struct err *e)
 {
 	size_t done = 0;
 
+	if (w->put) {
+		int r = w->buf->len ? w->put(w->data, w->buf->data, w->buf->len, e) : 0;
+
+		g_byte_array_set_size(w->buf, 0);
+		return r;
+	}
 	while (done < w->buf->len) {
 		ssize_t n = write(w->out, w->buf->data + done, w->buf->len - done);
 
@@ -50,7 +58,7 @@ static int flush(struct writer *w, struct err *e)
 static int put_content(struct writer *w, int fd, off_t size, struct err *e)
 {
 	g_autofree char *buf = NULL;
-	bool send = true;
+	bool send = !w->put;
 	off_t left = size;
 	int r = flush(w, e);
 
@@ -229,7 +237,7 @@ static int put_dir(
 	g_string_append_c(w->path, '/');
 	entry_of(st, w->path->str, &t);
 	t.type = TAR_DIR;
-	r = tar_put_entry(w->buf, &t, e);
+	r = w->depth == 0 && (w->flags & TAR_TREE_NO_TOP) ? 0 : tar_put_entry(w->buf, &t, e);
 	if (++w->depth > TREE_DEPTH_MAX)
 		r = err_set(e, -E_LIMIT, "folders are nested deeper than %d", TREE_DEPTH_MAX);
 	bool inside = !(w->flags & TAR_TREE_ONE_FS) || st->st_dev == w->dev;
@@ -270,27 +278,42 @@ static int put_tree(struct writer *w, int dir, const char *name, struct err *e)
 	return r;
 }
 
-int tar_tree_write(
-	int dir_fd, const char *name, const char *as, unsigned flags, int out_fd, struct err *e)
+static int write_tree(struct writer *w, int dir_fd, const char *name, const char *as, struct err *e)
 {
 	g_autoptr(GHashTable) links =
 		g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	g_autoptr(GByteArray) buf = g_byte_array_new();
 	g_autoptr(GString) path = g_string_new(as);
-	struct writer w = {
-		.out = out_fd, .flags = flags, .buf = buf, .path = path, .links = links
-	};
 	struct stat st;
 	int r;
 
+	w->buf = buf;
+	w->path = path;
+	w->links = links;
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_sys(e, -errno, "cannot look at '%s'", as);
-	w.dev = st.st_dev;
-	r = put_tree(&w, dir_fd, name, e);
+	w->dev = st.st_dev;
+	r = put_tree(w, dir_fd, name, e);
 	if (r < 0)
 		return r;
 	tar_put_end(buf);
-	return flush(&w, e);
+	return flush(w, e);
+}
+
+int tar_tree_write(
+	int dir_fd, const char *name, const char *as, unsigned flags, int out_fd, struct err *e)
+{
+	struct writer w = { .out = out_fd, .flags = flags };
+
+	return write_tree(&w, dir_fd, name, as, e);
+}
+
+int tar_tree_write_to(int dir_fd, const char *name, const char *as, unsigned flags,
+	tar_tree_put put, void *data, struct err *e)
+{
+	struct writer w = { .out = -1, .put = put, .data = data, .flags = flags };
+
+	return write_tree(&w, dir_fd, name, as, e);
 }
 
 /* --- reading ------------------------------------------------------------------------------------------- */
@@ -311,6 +334,10 @@ struct reader {
 	mode_t mode;
 	struct timespec mtime;
 	GArray *late;
+	/* of a copy */
+	bool copy, top;
+	const char *only; /* the name of its one entry, or NULL: a folder's */
+	unsigned entries;
 };
 
 static void late_clear(void *p)
@@ -343,7 +370,10 @@ static int make_entry(struct reader *r, const struct tar_entry *t, int dir, cons
 	case TAR_FILE:
 		r->fd = openat(
 			dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-		return r->fd < 0 ? -errno : 0;
+		/* a sparse file may end in a hole */
+		if (r->fd < 0 || (t->sparse && ftruncate(r->fd, t->size) < 0))
+			return -errno;
+		return 0;
 	case TAR_DIR:
 		return mkdirat(dir, name, 0700) < 0 && errno != EEXIST ? -errno : 0;
 	case TAR_SYMLINK:
@@ -363,6 +393,29 @@ static int make_entry(struct reader *r, const struct tar_entry *t, int dir, cons
 	default:
 		return -EINVAL;
 	}
+}
+
+/* The same for a copy, with the words of copy_tree(). */
+static int make_way_copy(
+	int dir, const char *name, const char *path, enum tar_type type, struct err *e)
+{
+	char shown[TAR_SHOWN];
+	struct stat st;
+	int k;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : in_place(path, -errno, e);
+	if (type == TAR_DIR)
+		return S_ISDIR(st.st_mode)
+			       ? 0
+			       : err_set(e, -E_INVALID,
+					 "cannot overwrite '%s', which is no folder, with a folder",
+					 tar_show(path, shown));
+	if (S_ISDIR(st.st_mode))
+		return err_set(e, -E_INVALID, "cannot overwrite folder '%s' with a file",
+			tar_show(path, shown));
+	k = RET_NERRNO(unlinkat(dir, name, 0));
+	return k < 0 ? in_place(path, k, e) : 0;
 }
 
 /* Makes way: a file gives way to anything, a folder only to a folder. */
@@ -410,6 +463,27 @@ static int set_attributes(struct reader *r, const struct tar_entry *t, int dir, 
 	return RET_NERRNO(fchmodat(dir, name, t->mode, 0));
 }
 
+/* The folder of an entry, and its name in it. */
+static int place_of(struct reader *r, const struct tar_entry *t, const char *path, struct err *e)
+{
+	int dir;
+
+	if (!r->only) {
+		dir = path_parent_in(r->root, path, true, r->name);
+		return dir < 0 ? in_place(path, dir, e) : dir;
+	}
+	if (r->entries++ > 0 || t->type == TAR_DIR || t->type == TAR_HARDLINK)
+		return err_set(e, -E_CORRUPT, "one file was asked for, and something else came");
+	(void)g_strlcpy(r->name, r->only, sizeof(r->name));
+	dir = RET_NERRNO(fcntl(r->root, F_DUPFD_CLOEXEC, 3));
+	return dir < 0 ? err_sys(e, dir, "cannot write '%s'", r->only) : dir;
+}
+
+static bool is_top(const char *path)
+{
+	return g_str_equal(path, ".") || g_str_equal(path, "/") || g_str_equal(path, "./.");
+}
+
 static int on_entry(void *arg, const struct tar_entry *t, struct err *e)
 {
 	struct reader *r = arg;
@@ -421,12 +495,24 @@ static int on_entry(void *arg, const struct tar_entry *t, struct err *e)
 	end_file(r);
 	while (n > 1 && path[n - 1] == '/')
 		path[--n] = '\0';
-	if (g_str_equal(path, ".") || g_str_equal(path, "/") || g_str_equal(path, "./."))
-		return 0;
-	dir = path_parent_in(r->root, path, true, r->name);
+	if (!r->only && is_top(path)) {
+		k = r->top && t->type == TAR_DIR ? set_attributes(r, t, r->root, ".") : 0;
+		return k < 0 ? in_place(path, k, e) : 0;
+	}
+	dir = place_of(r, t, path, e);
 	if (dir < 0)
-		return in_place(path, dir, e);
-	k = make_way(dir, r->name, t->type);
+		return dir;
+	if (r->copy) {
+		k = make_way_copy(dir, r->name,
+			r->only			       ? r->only
+			: g_str_has_prefix(path, "./") ? path + 2
+						       : path,
+			t->type, e);
+		if (k < 0)
+			return k;
+	} else {
+		k = make_way(dir, r->name, t->type);
+	}
 	if (k >= 0)
 		k = make_entry(r, t, dir, r->name);
 	if (k >= 0)
@@ -494,23 +580,181 @@ static void set_late(struct reader *r)
 	}
 }
 
-int tar_tree_read(int in_fd, int dir_fd, const struct tar_tree_owner *owner, struct err *e)
+static void reader_init(struct reader *r, int root, const struct tar_tree_owner *owner)
 {
 	static const struct tar_sink sink = { .entry = on_entry, .content = on_content };
-	struct reader r = { .root = dir_fd, .owner = owner, .fd = -1, .dir = -1 };
+
+	*r = (struct reader){ .root = root, .owner = owner, .fd = -1, .dir = -1 };
+	r->late = g_array_new(FALSE, FALSE, sizeof(struct late));
+	g_array_set_clear_func(r->late, late_clear);
+	r->tar = tar_reader_new(&sink, r);
+}
+
+static void reader_done(struct reader *r)
+{
+	end_file(r);
+	set_late(r);
+	g_array_unref(r->late);
+	tar_reader_free(r->tar);
+}
+
+int tar_tree_read(int in_fd, int dir_fd, const struct tar_tree_owner *owner, struct err *e)
+{
 	_cleanup_(inflate_freep) struct inflate *z = NULL;
+	struct reader r;
 	int k;
 
-	r.late = g_array_new(FALSE, FALSE, sizeof(struct late));
-	g_array_set_clear_func(r.late, late_clear);
-	r.tar = tar_reader_new(&sink, &r);
+	reader_init(&r, dir_fd, owner);
 	z = inflate_new(on_bytes, &r);
 	k = read_all(in_fd, z, e);
 	if (k >= 0)
 		k = tar_reader_finish(r.tar, e);
-	end_file(&r);
-	set_late(&r);
-	g_array_unref(r.late);
-	tar_reader_free(r.tar);
+	reader_done(&r);
 	return MIN(k, 0);
+}
+
+/* --- an archive made plain --------------------------------------------------------------------------------- */
+
+struct plain {
+	tar_tree_put put;
+	void *data;
+	GByteArray *buf;
+	struct tar_reader *tar;
+	int64_t size, at; /* of the file whose content comes */
+};
+
+static int plain_flush(struct plain *p, struct err *e)
+{
+	int r = p->buf->len ? p->put(p->data, p->buf->data, p->buf->len, e) : 0;
+
+	g_byte_array_set_size(p->buf, 0);
+	return r;
+}
+
+/* A hole, up to there. */
+static int plain_zeros(struct plain *p, int64_t to, struct err *e)
+{
+	static const guint8 zeros[64 * 1024];
+	int r = 0;
+
+	while (r >= 0 && p->at < to) {
+		guint n = (guint)MIN(to - p->at, (int64_t)sizeof(zeros));
+
+		g_byte_array_append(p->buf, zeros, n);
+		p->at += n;
+		r = p->buf->len > OUT_FLUSH ? plain_flush(p, e) : 0;
+	}
+	return r;
+}
+
+static int plain_end_file(struct plain *p, struct err *e)
+{
+	int r = plain_zeros(p, p->size, e);
+
+	tar_put_padding(p->buf, p->size);
+	p->size = p->at = 0;
+	return r;
+}
+
+static int plain_entry(void *arg, const struct tar_entry *t, struct err *e)
+{
+	struct plain *p = arg;
+	struct tar_entry copy = *t;
+	int r = plain_end_file(p, e);
+
+	copy.sparse = false;
+	copy.n_extents = 0;
+	if (r >= 0)
+		r = tar_put_entry(p->buf, &copy, e);
+	if (t->type == TAR_FILE)
+		p->size = t->size;
+	return r;
+}
+
+static int plain_content(void *arg, int64_t offset, const void *data, size_t size, struct err *e)
+{
+	struct plain *p = arg;
+	int r = plain_zeros(p, offset, e);
+
+	if (r < 0)
+		return r;
+	g_byte_array_append(p->buf, data, (guint)size);
+	p->at += (int64_t)size;
+	return p->buf->len > OUT_FLUSH ? plain_flush(p, e) : 0;
+}
+
+static int plain_bytes(void *arg, const void *data, size_t size, struct err *e)
+{
+	struct plain *p = arg;
+
+	return tar_reader_write(p->tar, data, size, e);
+}
+
+int tar_tree_plain(int in_fd, tar_tree_put put, void *data, struct err *e)
+{
+	static const struct tar_sink sink = { .entry = plain_entry, .content = plain_content };
+	g_autoptr(GByteArray) buf = g_byte_array_new();
+	struct plain p = { .put = put, .data = data, .buf = buf };
+	_cleanup_(tar_reader_freep) struct tar_reader *tar = tar_reader_new(&sink, &p);
+	_cleanup_(inflate_freep) struct inflate *z = inflate_new(plain_bytes, &p);
+	int r;
+
+	p.tar = tar;
+	r = read_all(in_fd, z, e);
+	if (r >= 0)
+		r = tar_reader_finish(tar, e);
+	if (r >= 0)
+		r = plain_end_file(&p, e);
+	if (r < 0)
+		return r;
+	tar_put_end(buf);
+	return plain_flush(&p, e);
+}
+
+/* --- a copy, in pieces ----------------------------------------------------------------------------------- */
+
+struct tar_copy {
+	struct reader r;
+	int root; /* ours: attributes of folders are set at the very end */
+};
+
+struct tar_copy *tar_copy_new(
+	int dir_fd, const struct tar_tree_owner *owner, const char *only, unsigned flags)
+{
+	struct tar_copy *t = g_new0(struct tar_copy, 1);
+
+	t->root = RET_NERRNO(fcntl(dir_fd, F_DUPFD_CLOEXEC, 3));
+	reader_init(&t->r, t->root, owner);
+	t->r.copy = true;
+	t->r.only = only;
+	t->r.top = flags & TAR_COPY_TOP;
+	return t;
+}
+
+int tar_copy_put(struct tar_copy *t, const void *bytes, size_t n, struct err *e)
+{
+	return tar_reader_write(t->r.tar, bytes, n, e);
+}
+
+int tar_copy_end(struct tar_copy *t, struct err *e)
+{
+	int k = tar_reader_finish(t->r.tar, e);
+
+	if (k >= 0 && t->r.only && t->r.entries == 0)
+		return err_set(e, -E_CORRUPT, "one file was asked for, and nothing came");
+	return MIN(k, 0);
+}
+
+void tar_copy_free(struct tar_copy *t)
+{
+	if (!t)
+		return;
+	reader_done(&t->r);
+	closep(&t->root);
+	g_free(t);
+}
+
+void tar_copy_freep(struct tar_copy **t)
+{
+	tar_copy_free(*t);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/units.h"
 #include "guest/guest-priv.h"
+#include "guest/service.h"
 
 int guest_stats(struct ctx *c, struct guest *g, json_t **ret, struct err *e)
 {
@@ -120,6 +121,10 @@ int guest_top(struct ctx *c, struct guest *g, char *const *ps, json_t **ret, str
 	int r;
 
 	r = guest_must_run(g, e);
+	if (r >= 0)
+		r = machine_has_services(g, e);
+	if (r > 0)
+		return machine_top(c, g, ps, ret, e);
 	if (r >= 0)
 		r = engine_at_init(c, g, &a, e);
 	if (r < 0)

@@ -255,6 +255,24 @@ static int find_disk(void *data)
 	return r;
 }
 
+static int make_folders(const char *path)
+{
+	char part[256];
+	size_t n = strlen(path);
+
+	if (n >= sizeof(part))
+		return -ENAMETOOLONG;
+	for (size_t i = 1; i <= n; i++) {
+		if (path[i] != '/' && path[i] != '\0')
+			continue;
+		memcpy(part, path, i);
+		part[i] = '\0';
+		if (mkdir(part, 0755) < 0 && errno != EEXIST)
+			return -errno;
+	}
+	return 0;
+}
+
 static int disk_mount_run(struct step_run *r, const struct step *s, struct err *e)
 {
 	struct disk x = { .serial = s->arg[0] };
@@ -273,8 +291,9 @@ static int disk_mount_run(struct step_run *r, const struct step *s, struct err *
 		return err_set(e, code, "the machine has no disk '%s'", s->arg[0]);
 	if (code < 0)
 		return code;
-	if (mkdir(s->arg[1], 0755) < 0 && errno != EEXIST)
-		return err_sys(e, -errno, "cannot make '%s'", s->arg[1]);
+	code = make_folders(s->arg[1]);
+	if (code < 0)
+		return err_sys(e, code, "cannot make '%s'", s->arg[1]);
 	(void)snprintf(device, sizeof(device), "/dev/%s", x.name);
 	if (mount(device, s->arg[1], s->arg[2], w.flags, data) < 0)
 		return err_sys(e, -errno, "cannot mount the disk '%s' (%s, %s) at '%s'", s->arg[0],

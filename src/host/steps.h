@@ -134,7 +134,7 @@ extern const struct step_ops step_nft_publish; /* owner and then (proto host-add
 /* step-vm-guest.c: inside a machine (STEP_MACHINE), by lodge-init. A device is waited for, 10 seconds. */
 extern const struct step_ops step_module;     /* name: loads /modules/NAME.ko of the initramfs, no dependencies; see vm_kernel_modules() */
 extern const struct step_ops step_nic;	      /* mac name: the network card of that address gets the name */
-extern const struct step_ops step_disk_mount; /* serial target type flags data: the disk of that serial number; target is made (its parent must be there); undo leaves what can be written to clean */
+extern const struct step_ops step_disk_mount; /* serial target type flags data: the disk of that serial number; target is made, with its parents; undo leaves what can be written to clean; with STEP_STAY (here and in its overlay) it isn't worth that: the disk of --rm */
 extern const struct step_ops step_switch_root; /* path moves(by ','): path becomes the root, over the initramfs; mounts like "/proc" go along. In the child (after clone "mnt"), lodge-init stays in the initramfs */
 
 #endif

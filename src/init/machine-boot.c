@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +17,8 @@
 #include "host/smallfile.h"
 #include "init/order.h"
 
-#define PORT_WAIT (10 * 1000) /* ms: the port's name comes from the other side */
+#define PORT_WAIT (10 * 1000) /* turns, of 1 ms mostly: the port's name comes from the other side */
+#define YIELDS	  100
 #define ORDER_MAX (16 * 1024)
 
 /* To the kernel's log: where there is a console, it is there. */
@@ -99,9 +101,16 @@ static void load_modules(void)
 
 /* --- the port --- */
 
-static void nap(void)
+/*
+ * What we wait for is mostly done by the kernel's own threads, as soon as they may run; only where the other side
+ * takes its time we sleep, for a tick that may be as long as 4 ms.
+ */
+static void nap(int turn)
 {
-	(void)nanosleep(&(const struct timespec){ .tv_nsec = 1000000 }, NULL);
+	if (turn < YIELDS)
+		(void)sched_yield();
+	else
+		(void)nanosleep(&(const struct timespec){ .tv_nsec = 1000000 }, NULL);
 }
 
 /* A descriptor of the port by its name, or -ENOENT. */
@@ -134,16 +143,16 @@ static int wait_for_port(void)
 {
 	int fd = find_port();
 
-	for (int ms = 0; fd < 0 && ms < PORT_WAIT; ms++) {
-		nap();
+	for (int i = 0; fd < 0 && i < PORT_WAIT; i++) {
+		nap(i);
 		fd = find_port();
 	}
-	for (int ms = 0; fd >= 0 && ms < PORT_WAIT; ms++) {
+	for (int i = 0; fd >= 0 && i < PORT_WAIT; i++) {
 		struct pollfd p = { .fd = fd, .events = POLLOUT };
 
 		if (poll(&p, 1, 0) == 1 && !(p.revents & POLLHUP))
 			return fd;
-		nap();
+		nap(i);
 	}
 	closep(&fd);
 	return -1;

@@ -7,11 +7,27 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "host/smallfile.h"
 #include "host/steps.h"
 
-#define SESSIONS_MAX 512
+#define OTHERS_MS 1000 /* see guest_settle() */
+
+static int64_t monotonic_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int guest_wait_ms(const struct machine *m)
+{
+	int64_t left = m->cut_at - monotonic_ms();
+
+	return !m->cut_at || m->finished ? -1 : left > 0 ? (int)left : 10;
+}
 
 /* --- what is said --- */
 
@@ -69,10 +85,10 @@ static int streams_in_child(struct step_run *r, struct err *e)
 	return 0;
 }
 
-static bool wants_terminal(const struct plan *p)
+static bool has_step(const struct plan *p, const struct step_ops *op)
 {
 	for (unsigned i = 0; i < plan_len(p); i++)
-		if (plan_step(p, i)->op == &step_console)
+		if (plan_step(p, i)->op == op)
 			return true;
 	return false;
 }
@@ -84,6 +100,7 @@ static int start(struct machine *m, struct session *s, struct plan **ret_plan, s
 	static const step_table *const tables[] = { &host_steps, NULL };
 	struct streams theirs = { { -1, -1, -1 } };
 	int r = plan_decode((const char *)s->parts, s->n_parts, tables, ret_plan);
+	bool held;
 
 	free(TAKE_PTR(s->parts));
 	if (r < 0)
@@ -92,14 +109,20 @@ static int start(struct machine *m, struct session *s, struct plan **ret_plan, s
 	run->guest_fd = m->run.child_fd;
 	run->in_child = streams_in_child;
 	run->data = &theirs;
-	if (!wants_terminal(*ret_plan))
+	if (s->id == 0)
+		m->held = !has_step(*ret_plan, &step_clone);
+	held = s->id == 0 && m->held;
+	if (!held && !has_step(*ret_plan, &step_console))
 		r = session_pipes(s, with_input, theirs.fd, e);
 	if (r >= 0)
 		r = plan_run(run, e);
+	run->data = NULL;
 	for (int i = 0; i < 3; i++)
 		closep(&theirs.fd[i]);
 	if (r < 0)
 		return r;
+	if (held)
+		return 0;
 	if (run->child <= 0)
 		return err_set(e, -EINVAL, "the plan has no command to execute");
 	s->pid = run->child;
@@ -140,8 +163,7 @@ void guest_plan(struct machine *m, const struct machine_frame *f)
 	started(m, s);
 }
 
-/* The main command, while it runs. */
-static const struct session *running(struct machine *m)
+const struct session *guest_running(struct machine *m)
 {
 	const struct session *s = session_find(m, 0);
 
@@ -154,12 +176,9 @@ void guest_exec(struct machine *m, const struct machine_frame *f)
 	struct session *s = session_find(m, f->session);
 	struct step_run run;
 	struct err e = { 0 };
-	unsigned count = 0;
 	bool lost = false;
 	int r;
 
-	for (struct session *x = m->sessions; x; x = x->next)
-		count++;
 	if (!s)
 		s = session_new(m, f->session);
 	if (!s || f->session == 0 || s->pid) {
@@ -171,9 +190,9 @@ void guest_exec(struct machine *m, const struct machine_frame *f)
 		return;
 	}
 	step_run_init(&run, NULL);
-	if (!running(m))
+	if (!guest_running(m))
 		r = err_set(&e, -E_STATE, "the guest isn't running");
-	else if (count > SESSIONS_MAX)
+	else if (sessions_are_many(m))
 		r = err_set(&e, -E_LIMIT, "more than %d commands in one guest", SESSIONS_MAX);
 	else
 		r = start(m, s, &p, &run, !(f->flags & MACHINE_NO_INPUT), &e);
@@ -193,8 +212,10 @@ void guest_exec(struct machine *m, const struct machine_frame *f)
 void guest_signal(struct machine *m, struct session *s, int sig)
 {
 	/* it is our child, and reaped by nobody else: the number is still its own */
-	if (!s->exited && sig > 0 && sig < NSIG)
+	if (s->pid && !s->exited && sig > 0 && sig < NSIG)
 		(void)kill(s->pid, sig);
+	else if (m->held && s->id == 0)
+		s->exited = true;
 }
 
 /* Whether the kernel killed something for want of memory: the machine's, or that of a cgroup in it. */
@@ -238,7 +259,8 @@ void guest_reap(struct machine *m)
 	}
 }
 
-/* All that the plan mounted, in reverse; what could be written to is clean after that. */
+/* All that the plan mounted, in reverse; what can be written to is clean after that, and needs no sync(2). What
+ * isn't worth keeping has STEP_STAY and costs no time here. */
 static void undo(struct machine *m)
 {
 	struct err e;
@@ -249,7 +271,6 @@ static void undo(struct machine *m)
 	step_run_done(&m->run);
 	plan_free(TAKE_PTR(m->plan));
 	m->run.plan = NULL;
-	sync();
 }
 
 /* What still runs after the main command: services of ours. Commands died with its pid namespace. */
@@ -260,29 +281,62 @@ static void kill_rest(struct machine *m)
 			(void)kill(s->pid, SIGKILL);
 }
 
-void guest_settle(struct machine *m)
+/* Says EXIT for further commands, and services, whose output is out; or, at the very end, also where it isn't. */
+static void settle_others(struct machine *m, bool all)
 {
-	struct session *s, *next, *main = session_find(m, 0);
+	struct session *s, *next;
 
-	if (m->finished)
-		return;
-	if (main && main->exited)
-		kill_rest(m);
 	for (s = m->sessions; s; s = next) {
 		next = s->next;
-		if (!s->exited || s->id == 0 || !session_drain(m, s))
+		if (s->id == 0 || !s->exited || (!session_drain(m, s) && !all))
 			continue;
 		send_exit(m, s);
 		session_free(m, s);
 	}
-	main = session_find(m, 0);
-	if (!main || !main->exited || m->sessions->next || !session_drain(m, main))
+}
+
+/*
+ * The main command's end waits for the output of others, which somebody may not take: for a moment. Its own
+ * output is the monitor's to take, or to FORGET.
+ */
+void guest_settle(struct machine *m)
+{
+	struct session *main = session_find(m, 0);
+	bool ending = main && main->exited;
+
+	if (m->finished)
 		return;
+	if (ending)
+		kill_rest(m);
+	settle_others(m, false);
+	if (!ending || !session_drain(m, main))
+		return;
+	if (m->sessions->next) {
+		int64_t now = monotonic_ms();
+
+		if (!m->cut_at)
+			m->cut_at = now + OTHERS_MS;
+		if (now >= m->cut_at)
+			settle_others(m, true);
+		if (m->sessions->next) /* some haven't ended yet: their SIGCHLD will come */
+			return;
+	}
 	source_close(m, &m->dns);
 	undo(m);
 	send_exit(m, main);
 	session_free(m, main);
 	m->finished = true;
+}
+
+void guest_alone(struct machine *m)
+{
+	for (struct session *s = m->sessions; s; s = s->next) {
+		if (s->id != 0 && s->pid && !s->exited)
+			(void)kill(s->pid, SIGKILL);
+		s->forgotten = true;
+		(void)session_input(m, s, NULL, 0);
+		session_watch(m, s);
+	}
 }
 
 void guest_end(struct machine *m)

@@ -9,8 +9,10 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
+#include <time.h>
 
-#define READS_MAX 32 /* of the port, before the others have a turn */
+#define READS_MAX  32	/* of the port, before the others have a turn */
+#define SYNC_EVERY 2000 /* ms, once nobody is at the port */
 #define QUEUE_DNS_MAX \
 	(64 * 1024)   /* behind so many bytes a question is dropped: it is asked again */
 #define DNS_ADDRESS 6 /* 4 bytes of address, 2 of port */
@@ -60,7 +62,7 @@ static size_t port_write(struct machine *m, const uint8_t *p, size_t n)
 {
 	size_t done = 0;
 
-	while (done < n && !m->lost) {
+	while (done < n && !m->lost && !m->alone) {
 		ssize_t k = write(m->port.fd, p + done, n - done);
 
 		if (k > 0)
@@ -68,7 +70,7 @@ static size_t port_write(struct machine *m, const uint8_t *p, size_t n)
 		else if (k < 0 && errno == EAGAIN)
 			break;
 		else if (k == 0 || errno != EINTR)
-			m->lost = true;
+			m->alone = true;
 	}
 	return done;
 }
@@ -77,7 +79,7 @@ static void enqueue(struct machine *m, const uint8_t *p, size_t n)
 {
 	size_t need = m->queue_at + m->queue_n + n;
 
-	if (m->lost)
+	if (m->lost || m->alone)
 		return;
 	if (need > m->queue_size) {
 		if (m->queue_at > 0) {
@@ -199,7 +201,7 @@ static void take_frame(struct machine *m, const struct machine_frame *f)
 		break;
 	}
 	s = session_find(m, f->session);
-	if (!s || !s->pid) /* it has ended while this was under way */
+	if (!s || !(s->pid || (m->held && s->id == 0))) /* it has ended while this was under way */
 		return;
 	if (f->type == MACHINE_INPUT)
 		m->lost |= !session_input(m, s, f->data, f->size);
@@ -222,7 +224,8 @@ static void port_ready(struct machine *m, struct source *src, uint32_t events)
 {
 	if (events & EPOLLOUT)
 		flush_queue(m);
-	for (int i = 0; i < READS_MAX && !m->lost && (events & (EPOLLIN | EPOLLHUP | EPOLLERR));
+	for (int i = 0; i < READS_MAX && !m->lost && !m->alone &&
+			(events & (EPOLLIN | EPOLLHUP | EPOLLERR));
 		i++) {
 		struct machine_frame f;
 		size_t room;
@@ -232,11 +235,11 @@ static void port_ready(struct machine *m, struct source *src, uint32_t events)
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
 			/* a hang-up without bytes before it */
-			m->lost |= !!(events & (EPOLLHUP | EPOLLERR)) && errno == EAGAIN;
+			m->alone |= !!(events & (EPOLLHUP | EPOLLERR)) && errno == EAGAIN;
 			break;
 		}
 		if (n <= 0) {
-			m->lost = true;
+			m->alone = true;
 			break;
 		}
 		machine_filled(&m->in, (size_t)n);
@@ -299,25 +302,58 @@ static int setup(struct machine *m, int port)
 	return 0;
 }
 
+/* Its end will come by the cable: nobody can tell us then to write what there is. */
+static void write_now_and_then(int64_t *last)
+{
+	struct timespec t;
+	int64_t now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	now = t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	if (now - *last < SYNC_EVERY)
+		return;
+	sync();
+	*last = now;
+}
+
+static void leave_port(struct machine *m)
+{
+	source_watch(m, &m->port, 0);
+	m->port.fd = -1; /* the caller's */
+	m->queue_n = 0;
+	guest_alone(m);
+}
+
 void machine_life(int port)
 {
 	struct machine *m = calloc(1, sizeof(*m));
+	int64_t written = 0;
 
 	if (!m || setup(m, port) < 0) {
 		free(m);
 		return;
 	}
 	say_hello(m);
-	while (!m->lost) {
+	while (!m->lost && (!m->alone || guest_running(m))) {
 		struct epoll_event ev; /* one: a source may take away another one */
-		int n = epoll_wait(m->epoll, &ev, 1, -1);
+		int ms = guest_wait_ms(m), n;
+
+		if (m->alone && (ms < 0 || ms > SYNC_EVERY))
+			ms = SYNC_EVERY;
+		n = epoll_wait(m->epoll, &ev, 1, ms);
 
 		if (n > 0) {
 			struct source *s = ev.data.ptr;
 
 			s->ready(m, s, ev.events);
-		} else if (n < 0 && errno != EINTR)
+		} else if (n == 0)
+			guest_settle(m);
+		else if (errno != EINTR)
 			break;
+		if (m->alone && m->port.fd >= 0)
+			leave_port(m);
+		if (m->alone)
+			write_now_and_then(&written);
 	}
 	guest_end(m);
 	source_close(m, &m->signals);

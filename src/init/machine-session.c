@@ -42,6 +42,15 @@ struct session *session_new(struct machine *m, uint32_t id)
 	return s;
 }
 
+bool sessions_are_many(const struct machine *m)
+{
+	unsigned n = 0;
+
+	for (const struct session *s = m->sessions; s; s = s->next)
+		n++;
+	return n > SESSIONS_MAX;
+}
+
 struct session *session_find(struct machine *m, uint32_t id)
 {
 	struct session *s = m->sessions;

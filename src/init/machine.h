@@ -56,9 +56,12 @@ struct session {
 struct machine {
 	int epoll;
 	struct source port, signals, dns;
-	bool lost;     /* the port: nobody is there, or it isn't our protocol */
-	bool started;  /* the plan came */
-	bool finished; /* EXIT or ERROR of the main command was said */
+	bool alone;	/* nobody is at the port any more */
+	bool lost;	/* what comes isn't our protocol, or memory is out: all is ended */
+	bool started;	/* the plan came */
+	bool held;	/* it has no command: only services work, until a signal for session 0 */
+	bool finished;	/* EXIT or ERROR of the main command was said */
+	int64_t cut_at; /* monotonic ms: the end waits no longer for others' output; 0: not set */
 	struct session *sessions;
 	struct plan *plan;
 	struct step_run run; /* of plan */
@@ -73,8 +76,9 @@ _Noreturn void machine_main(void);
 
 /*
  * machine-loop.c: all of a machine's life over the port, a descriptor that doesn't block; until the port is
- * lost. Nothing of the guest runs any more then, and its file systems are written. The tests call it with a
- * socket. SIGCHLD and SIGPIPE are taken care of here.
+ * lost. A command that runs then isn't disturbed: its monitor was killed, as a container's may be; what it
+ * writes to its streams is dropped. When this returns nothing of the guest runs any more, and its file systems are
+ * written. The tests call it with a socket. SIGCHLD and SIGPIPE are taken care of here.
  */
 void machine_life(int port);
 
@@ -87,6 +91,8 @@ void port_send_out(
 bool port_is_full(const struct machine *m);
 
 /* machine-session.c */
+#define SESSIONS_MAX 512
+bool sessions_are_many(const struct machine *m);
 struct session *session_new(struct machine *m, uint32_t id); /* NULL: no memory */
 struct session *session_find(struct machine *m, uint32_t id);
 void session_free(struct machine *m, struct session *s);
@@ -110,13 +116,19 @@ void guest_signal(struct machine *m, struct session *s, int sig);
 void guest_reap(struct machine *m);
 /* Says EXIT for what has ended and has no output left. */
 void guest_settle(struct machine *m);
+/* How long the loop may wait for its sources until that is called again; -1: for ever. */
+int guest_wait_ms(const struct machine *m);
 /* Ends all, and leaves the file systems clean. */
 void guest_end(struct machine *m);
+/* The guest's own command, while it runs; or NULL. */
+const struct session *guest_running(struct machine *m);
+/* Nobody listens any more: see machine_life(). */
+void guest_alone(struct machine *m);
 void send_error(struct machine *m, uint32_t session, const struct err *e);
 /* Adds a part to the session's; true: it was the last. False with *ret_lost: too much. */
 bool take_part(struct session *s, const struct machine_frame *f, bool *ret_lost);
 
-/* machine-serve.c */
+/* machine-serve.c; serve.h has the services */
 void guest_serve(struct machine *m, const struct machine_frame *f);
 
 #endif

@@ -35,7 +35,7 @@ void exec_free(struct monitor *m, struct session *s)
 	if (*p)
 		*p = s->next;
 	if (s->owner)
-		s->owner->session = NULL;
+		conn_session_over(m, s->owner);
 	session_done(m, s);
 	free(s);
 }
@@ -128,6 +128,7 @@ static void exec_in_machine(struct monitor *m, struct conn *c, enum machine_type
 	s->in.fd = s->out.fd = s->err.fd = -1;
 	s->tty = flags & EXEC_TTY;
 	s->remote = true;
+	s->service = type == MACHINE_SERVE;
 	/* detached ones too: the caller is told whether it runs */
 	exec_add(m, s, c, 0);
 	s->detached = flags & EXEC_DETACH;
@@ -185,20 +186,29 @@ void exec_start(struct monitor *m, struct conn *c, const char *plan, size_t size
 	session_watch(m, s);
 }
 
+bool exec_settle(struct monitor *m, struct session *s)
+{
+	if (!s->exited || !session_drain(m, s))
+		return false;
+	if (s->owner && !conn_send(s->owner, MSG_EXIT, 0, (uint32_t)s->exit_code, NULL, 0)) {
+		conn_behind(m, s->owner);
+		return false;
+	}
+	exec_free(m, s);
+	return true;
+}
+
 void exec_ended(struct monitor *m, struct session *s, int code)
 {
 	s->exited = true;
 	s->exit_code = code;
-	(void)session_drain(m, s);
-	if (s->owner)
-		(void)conn_send(s->owner, MSG_EXIT, 0, (uint32_t)code, NULL, 0);
-	exec_free(m, s);
+	(void)exec_settle(m, s);
 }
 
 void exec_reap(struct monitor *m, pid_t pid, int code)
 {
 	for (struct session *s = m->execs; s; s = s->next)
-		if (s->pid == pid && !s->remote) {
+		if (s->pid == pid && !s->remote && !s->exited) {
 			exec_ended(m, s, code);
 			return;
 		}
@@ -211,7 +221,8 @@ void exec_end_all(struct monitor *m)
 
 		(void)session_drain(m, s);
 		if (s->owner)
-			(void)conn_send(s->owner, MSG_EXIT, 0, 137, NULL, 0);
+			(void)conn_send(s->owner, MSG_EXIT, 0,
+				s->exited ? (uint32_t)s->exit_code : 137, NULL, 0);
 		exec_free(m, s);
 	}
 }

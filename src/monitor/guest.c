@@ -25,6 +25,7 @@
 #define BACKOFF_FORGET (10 * SECOND) /* a run of this length starts the back-off anew */
 #define DRAIN_MAX      (10 * SECOND) /* how long an end waits for a client that doesn't read */
 #define PLAN_MAX       (4 * 1024 * 1024)
+#define HOLD_END       30 /* seconds that a held machine may write what it has in memory */
 #define CUT_AFTER      (3 * SECOND) /* how long a machine has to end when its command is killed */
 
 static int64_t clock_ns(clockid_t id)
@@ -341,11 +342,16 @@ void guest_up(struct monitor *m)
 
 void guest_conn_gone(struct monitor *m, struct conn *c)
 {
-	if (m->starter != c)
-		return;
-	m->starter = NULL;
-	if (m->first_attach && m->state == STATE_STARTING)
+	bool starts = m->starter == c;
+
+	if (starts)
+		m->starter = NULL;
+	if (starts && (m->first_attach || m->hold) && m->state == STATE_STARTING)
 		guest_kill_now(m);
+	else if (m->hold && m->holder == c)
+		guest_stop(m, SIGTERM, HOLD_END);
+	if (m->holder == c)
+		m->holder = NULL;
 }
 
 /* --- stop --- */

@@ -91,6 +91,8 @@ static int set(struct monitor *m, const char *key, const char *value)
 		m->events = value;
 	else if (strcmp(key, "attributes") == 0)
 		m->attributes = value;
+	else if (strcmp(key, "hold") == 0)
+		m->hold = number(value);
 	else if (strcmp(key, "machine") == 0) {
 		m->machine = calloc(1, sizeof(*m->machine));
 		if (!m->machine)
@@ -225,6 +227,7 @@ static int begin(struct monitor *m, struct conn *first, struct err *e)
 	guest_starting(m);
 	m->never_up = m->machine;
 	m->starter = m->machine ? first : NULL;
+	m->holder = m->hold ? first : NULL;
 	r = guest_start(m, e);
 	if (r < 0)
 		guest_never_started(m);

@@ -57,7 +57,7 @@ struct session {
 	size_t stalled_size;
 	int64_t last_read; /* monotonic ns */
 	/* Of a machine's: without descriptors here, see machine.h. */
-	bool remote, detached;
+	bool remote, detached, service;
 	uint32_t number, window, uncredited;
 	char *backlog; /* output that came while `stalled`: u8 stream, u32 size, bytes */
 	size_t backlog_n;
@@ -108,6 +108,7 @@ struct monitor {
 	struct plan *plan;
 	struct machine *machine; /* NULL: a container */
 	struct conn *starter;	 /* waits for MSG_STARTED of a machine's first start */
+	struct conn *holder;	 /* for whom it is held; NULL: gone, or hold is false */
 	struct err start_error;	 /* why a machine didn't come up */
 	char *cgroup;		 /* path for the oom counter, or NULL */
 	struct dns_server *dns;	 /* NULL: the guest has no network of ours */
@@ -123,6 +124,7 @@ struct monitor {
 	bool stop_asked; /* by a user: no restart */
 	bool finished;
 	bool never_up; /* a machine in its first start */
+	bool hold;     /* a machine without a command, which ends with its starter's connection */
 	bool oom;
 	bool buffers_used; /* so much that the memory should go back */
 	int restarts;
@@ -172,6 +174,10 @@ void session_done(struct monitor *m, struct session *s); /* closes all */
 bool session_drain(struct monitor *m, struct session *s);
 bool session_drained(const struct session *s);
 void session_client_ready(struct monitor *m, struct conn *c);
+/* A message couldn't be sent: session_client_ready() when it can. */
+void conn_behind(struct monitor *m, struct conn *c);
+/* Its session is freed: what it still had to say to it is dropped. */
+void conn_session_over(struct monitor *m, struct conn *c);
 void session_input(struct monitor *m, struct conn *c, const char *data, size_t size);
 void session_conn_gone(struct monitor *m, struct conn *c);
 void session_output(
@@ -207,6 +213,8 @@ void exec_start(struct monitor *m, struct conn *c, const char *plan, size_t size
 void exec_reap(struct monitor *m, pid_t pid, int code);
 void exec_end_all(struct monitor *m);
 void exec_ended(struct monitor *m, struct session *s, int code);
+/* Of one that has ended: says so and frees it, unless its client must take output first. True: it is freed. */
+bool exec_settle(struct monitor *m, struct session *s);
 void exec_free(struct monitor *m, struct session *s);
 /* A service of a machine's lodge-init. */
 void exec_serve(struct monitor *m, struct conn *c, const char *words, size_t size, unsigned flags);

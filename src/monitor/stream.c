@@ -3,6 +3,7 @@
 #include "monitor/monitor.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -55,6 +56,22 @@ int session_pipes(struct session *s, bool with_input, int theirs[3], struct err 
 static void conn_watch(struct monitor *m, struct conn *c)
 {
 	(void)source_watch(m, &c->src, (c->input ? 0 : EPOLLIN) | (c->behind ? EPOLLOUT : 0));
+}
+
+void conn_behind(struct monitor *m, struct conn *c)
+{
+	c->behind = true;
+	conn_watch(m, c);
+}
+
+void conn_session_over(struct monitor *m, struct conn *c)
+{
+	c->session = NULL;
+	c->behind = c->input_end = false;
+	free(c->input);
+	c->input = NULL;
+	c->input_size = 0;
+	conn_watch(m, c);
 }
 
 static bool receives(const struct session *s, const struct conn *c)
@@ -181,6 +198,8 @@ void session_client_ready(struct monitor *m, struct conn *c)
 	c->behind = false;
 	conn_watch(m, c);
 	unstall(m, s);
+	if (!s->is_main)
+		(void)exec_settle(m, s);
 }
 
 /*
@@ -418,7 +437,12 @@ void session_conn_gone(struct monitor *m, struct conn *c)
 		c->session->owner = NULL;
 	if (s->is_main ? m->stdin_once && (c->attached & ATTACH_INPUT) : true)
 		close_input(m, s);
+	/* a command may go on for itself, a service works for nobody now */
+	if (s->service && !s->exited)
+		(void)machine_signal(m, s, SIGKILL);
 	unstall(m, s);
+	if (!s->is_main)
+		(void)exec_settle(m, s);
 }
 
 /* --- life --- */

@@ -66,7 +66,8 @@ static char *part_of(const char *below)
 
 	if (!word[0])
 		return g_strdup("other");
-	if (strcmp(word[0], "guests") == 0 || strcmp(word[0], "volumes") == 0)
+	if (strcmp(word[0], "guests") == 0 || strcmp(word[0], "volumes") == 0 ||
+		strcmp(word[0], "kernels") == 0)
 		return word[1] ? g_strdup_printf("%s/%s", word[0], word[1]) : g_strdup(word[0]);
 	if ((strcmp(word[0], "layers") == 0 || strcmp(word[0], "disks") == 0) && word[1] &&
 		strlen(word[1]) >= 64)
@@ -297,6 +298,27 @@ static int volumes(struct store *s, struct usage *u, json_t *ret, struct err *e)
 	return 0;
 }
 
+/* Prepared for machines (engine/vm/kernel.h); told where there has been one. */
+static void kernels(struct usage *u, json_t *ret)
+{
+	json_t *items = json_array();
+	GHashTableIter i;
+	gpointer key, value;
+
+	g_hash_table_iter_init(&i, u->parts);
+	while (g_hash_table_iter_next(&i, &key, &value))
+		if (g_str_has_prefix(key, "kernels/"))
+			(void)json_array_append_new(
+				items, json_pack("{s:s, s:I, s:I, s:b}", "name",
+					       (const char *)key + strlen("kernels/"), "bytes",
+					       (json_int_t) * (int64_t *)value, "unique",
+					       (json_int_t) * (int64_t *)value, "active", 1));
+	if (sum(u, "kernels") > 0)
+		(void)json_array_append_new(ret, kind("kernels", sum(u, "kernels"), items));
+	else
+		json_decref(items);
+}
+
 int store_df(struct ctx *c, json_t **ret, struct err *e)
 {
 	g_autoptr(GHashTable) links = g_hash_table_new_full(link_hash, link_equal, g_free, NULL);
@@ -322,6 +344,7 @@ int store_df(struct ctx *c, json_t **ret, struct err *e)
 		json_decref(kinds);
 		return r;
 	}
+	kernels(&u, kinds);
 	cache = kind("cache", get(&u, "cache"), json_array());
 	(void)json_object_set_new(cache, "reclaimable", json_integer(get(&u, "cache")));
 	(void)json_array_append_new(kinds, cache);

@@ -364,7 +364,8 @@ static int check_images(struct fsck *f, struct err *e)
 
 static void check_top(struct fsck *f, const char *path, const char *name)
 {
-	static const char *const known[] = { "state.db", "state.db-wal", "state.db-shm", "lost" };
+	static const char *const known[] = { "state.db", "state.db-wal", "state.db-shm", "lost",
+		"kernels" };
 
 	for (unsigned i = 0; i < ELEMENTSOF(known); i++)
 		if (strcmp(name, known[i]) == 0)
@@ -495,6 +496,27 @@ static int check_volumes(struct fsck *f, struct err *e)
 	return r;
 }
 
+/* They are made in ".OWNER" and get their name when they are whole (engine/vm/kernel.c). */
+static void check_kernel(struct fsck *f, const char *path, const char *name)
+{
+	static const char *const files[] = { "source", "bzImage", "initrd", "modules" };
+
+	if (name[0] == '.') {
+		if (!journal_owner_lives(name + 1))
+			fsck_say(f, fsck_remove(f, path), "'%s' is half-written", path);
+		return;
+	}
+	for (unsigned i = 0; i < ELEMENTSOF(files); i++) {
+		g_autofree char *file = g_strdup_printf("%s/%s", path, files[i]);
+
+		if (access(file, F_OK) < 0) {
+			fsck_say(f, fsck_remove(f, path), "the kernel '%s' lacks '%s'", path,
+				files[i]);
+			return;
+		}
+	}
+}
+
 static int check_all(struct fsck *f, struct err *e)
 {
 	int r;
@@ -525,6 +547,8 @@ static int check_all(struct fsck *f, struct err *e)
 		r = for_each_in(f, "volumes", check_volume_folder, e);
 	if (r >= 0)
 		r = check_volumes(f, e);
+	if (r >= 0)
+		r = for_each_in(f, "kernels", check_kernel, e);
 	if (r >= 0) {
 		unsigned before = f->problems->len;
 

@@ -13,6 +13,7 @@
  *   ROOT/disks/HEX.FORMAT    a disk that an image has, by the sha256 of the file
  *   ROOT/guests/ID/          a guest's own files: upper, work, plan, log, etc
  *   ROOT/volumes/NAME/       a volume's data
+ *   ROOT/kernels/RELEASE-N/  a kernel prepared for machines (engine/vm/kernel.h)
  *   ROOT/cache/              what can be made again (compiled seccomp filters)
  *   ROOT/journal/            plans that are being run by PID.START
  *   RUN/guests/ID/           sock, status: what dies with the boot
@@ -176,7 +177,7 @@ int store_network_list(struct store *s, GPtrArray **ret, struct err *e);
 int store_fsck(struct ctx *c, bool repair, GPtrArray *problems, struct err *e);
 
 /*
- * What takes how much: *ret is an array of {"kind": "images"|"containers"|"volumes"|"cache"|"other",
+ * What takes how much: *ret is an array of {"kind": "images"|"containers"|"volumes"|"kernels"|"cache"|"other",
  * "count", "active", "bytes", "reclaimable", "items": [{"id" or "name", "bytes", "active"}]}. Bytes are
  * those on disk (blocks), hard links once, folders too: their sum is what `du -s ROOT` says. Active: images
  * that a guest has, guests whose status file says that they run, volumes that a guest uses.

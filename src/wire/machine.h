@@ -64,12 +64,18 @@ enum {
 
 /*
  * Services, the words of MACHINE_SERVE; all resolve paths inside the guest's root:
- *   "pack" PATH FLAGS	     a tar of PATH on standard output (FLAGS: "follow", "contents", by ',')
- *   "unpack" PATH FLAGS     standard input, a tar, into the folder PATH ("owner": keep owners)
- *   "stat" PATH FLAGS	     one line: mode(octal) size uid gid mtime(ns) target-of-a-link
- *   "ps"		     a line a process: pid ppid uid start(ticks) utime stime tty "comm" "arguments"
- *   "changes"		     a line a change: "A|C|D" and the path
- * Failures are text on standard error and exit status 1.
+ *   "pack" PATH FLAGS	     a tar of PATH on standard output. FLAGS by ',': "follow" a link at its end;
+ *			     "contents": entries "./", "./a" instead of "NAME", "NAME/a"; "one-fs": mounts below
+ *			     are empty folders
+ *   "unpack" PATH FLAGS     standard input, a tar (wire/ustar.h), into the folder PATH, which is there.
+ *			     "owner": keep owners, otherwise all is root's; "copy": no file gives way to a folder
+ *   "stat" PATH FLAGS	     one line: mode(octal, with the type) size uid gid mtime(ns) target-of-a-link; "follow"
+ *   "ps"		     "up" and the machine's age in ticks (100 a second), then a line a process: pid ppid uid start(ticks) utime stime tty "comm" "arguments";
+ *			     numbers as the guest sees them; in the quotes \\ \" and \xHH
+ *   "changes"		     a line a change: "A|C|D" and the path, with \n and \\ in it
+ * The guest must run, or have a plan without a command (without AT_CLONE): such a machine is there for services only,
+ * and ends with SIGNAL for session 0. Failures are text on standard error and exit status 1, or 2 when PATH isn't there;
+ * ERROR when it wasn't begun.
  */
 
 struct machine_frame {

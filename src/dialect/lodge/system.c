@@ -41,7 +41,7 @@ static const char *df_title(const char *kind)
 {
 	static const char *const titles[][2] = { { "images", "Images" },
 		{ "containers", "Containers" }, { "volumes", "Local Volumes" },
-		{ "cache", "Build Cache" }, { "other", "Records" } };
+		{ "cache", "Build Cache" }, { "kernels", "Kernels" }, { "other", "Records" } };
 
 	for (size_t i = 0; i < G_N_ELEMENTS(titles); i++)
 		if (g_str_equal(titles[i][0], kind))

@@ -33,7 +33,7 @@ struct inside {
 
 /* --- what can't be ----------------------------------------------------------------------------------------- */
 
-static int check_spec(const struct spec *s, struct err *e)
+static int check_spec(const struct spec *s, bool held, struct err *e)
 {
 	static const char *const shared[_NS_MAX] = {
 		[NS_PID] = "--pid", [NS_NET] = "--network", [NS_UTS] = "--uts", [NS_IPC] = "--ipc"
@@ -61,7 +61,7 @@ static int check_spec(const struct spec *s, struct err *e)
 		err_mend(e, "give it more with -m");
 		return -E_LIMIT;
 	}
-	if (!s->argv || !s->argv[0])
+	if (!held && (!s->argv || !s->argv[0]))
 		return err_set(e, -E_INVALID,
 			"no command: neither the image nor the command line has one");
 	return 0;
@@ -175,7 +175,7 @@ static int plan_root(struct inside *k, struct err *e)
 		in(k, AT_HOST, &step_disk_mount, name, at, "erofs", "ro,nodev", "");
 		g_string_append_printf(lower, "%s%s", lower->len ? ":" : "", at);
 	}
-	disk(k, "top", plan_str(b->p, "%s/disk", b->s->dir), true);
+	disk(k, "top", plan_str(b->p, "%s/disk", b->s->held ? b->s->held : b->s->dir), true);
 	in(k, AT_HOST, &step_disk_mount, "top", "/top", "ext4", "noatime", "");
 	in(k, AT_HOST, &step_mkdirs, "/top/upper", "755");
 	in(k, AT_HOST, &step_mkdirs, "/top/work", "755");
@@ -493,6 +493,8 @@ static int plan_inside(struct inside *k, const struct vm_kernel *kernel, struct 
 	r = plan_root(k, e);
 	if (r < 0)
 		return r;
+	if (k->b->s->held) /* files only: for lodge-init's services */
+		return plan_mounts(k, e);
 	plan_kernel_files(k);
 	plan_etc(k);
 	r = plan_mounts(k, e);
@@ -520,7 +522,7 @@ int vm_plan_init(struct vm_build *b, struct err *e)
 	int64_t memory = b->spec->limits.memory ? b->spec->limits.memory : MEMORY_DEFAULT;
 	int r;
 
-	r = check_spec(b->spec, e);
+	r = check_spec(b->spec, b->s->held, e);
 	if (r >= 0)
 		r = vm_kernel_get(b->c, b->c->explain ? VM_KERNEL_PREPARED : 0, &kernel, e);
 	if (r < 0)

@@ -188,16 +188,17 @@ static int take_entry(void *arg, const struct tar_entry *t, struct err *e)
 	if (!name)
 		return 0;
 	path = g_strdup_printf("%s/%s", u->dir, name);
-	u->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-	return u->fd < 0 ? err_sys(e, -errno, "cannot make '%s'", path) : 0;
+	u->fd = RET_NERRNO(open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
+	return u->fd < 0 ? err_sys(e, u->fd, "cannot make '%s'", path) : 0;
 }
 
 static int take_content(void *arg, int64_t offset, const void *data, size_t size, struct err *e)
 {
 	struct unpacking *u = arg;
+	ssize_t n = u->fd < 0 ? (ssize_t)size : RET_NERRNO(pwrite(u->fd, data, size, offset));
 
-	if (u->fd >= 0 && pwrite(u->fd, data, size, offset) != (ssize_t)size)
-		return err_sys(e, -errno, "cannot write below '%s'", u->dir);
+	if (n != (ssize_t)size)
+		return err_sys(e, n < 0 ? (int)n : -ENOSPC, "cannot write below '%s'", u->dir);
 	return 0;
 }
 
@@ -238,9 +239,13 @@ int kernel_from_mirror(struct ctx *c, const char *dir, const struct image_progre
 
 	if (r < 0)
 		return r;
-	if (mkdir(modules, 0755) < 0 || !g_file_set_contents(path, sources, -1, NULL) ||
-		chmod(path, 0644) < 0)
-		return err_sys(e, -errno, "cannot write below '%s'", dir);
+	r = RET_NERRNO(mkdir(modules, 0755));
+	if (r >= 0 && !g_file_set_contents(path, sources, -1, NULL))
+		r = -EIO;
+	if (r >= 0)
+		r = RET_NERRNO(chmod(path, 0644)); /* apt's own user reads it */
+	if (r < 0)
+		return err_sys(e, r, "cannot write below '%s'", dir);
 	r = run_fetch(dir, p, e);
 	if (r < 0) {
 		(void)err_prefix(e, "cannot fetch a kernel for machines (%s)", PACKAGE);

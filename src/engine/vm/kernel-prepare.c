@@ -17,9 +17,10 @@ static int read_all(const char *path, off_t max, char **ret, gsize *ret_size, st
 {
 	g_autoptr(GError) ge = NULL;
 	struct stat st;
+	int r = RET_NERRNO(stat(path, &st));
 
-	if (stat(path, &st) < 0)
-		return err_sys(e, -errno, "cannot read '%s'", path);
+	if (r < 0)
+		return err_sys(e, r, "cannot read '%s'", path);
 	if (st.st_size > max)
 		return err_set(
 			e, -E_LIMIT, "'%s' is larger than %lld MiB", path, (long long)(max >> 20));
@@ -33,24 +34,25 @@ static int write_file(
 	const char *dir, const char *name, const void *data, size_t size, struct err *e)
 {
 	g_autofree char *path = g_strdup_printf("%s/%s", dir, name);
-	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	_cleanup_close_ int fd =
+		RET_NERRNO(open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+	int r = fd < 0 ? fd : RET_NERRNO(fchmod(fd, 0644));
 	const uint8_t *p = data;
 
-	if (fd < 0 || fchmod(fd, 0644) < 0)
-		return err_sys(e, -errno, "cannot make '%s'", path);
+	if (r < 0)
+		return err_sys(e, r, "cannot make '%s'", path);
 	while (size > 0) {
-		ssize_t n = write(fd, p, MIN(size, (size_t)1 << 30));
+		ssize_t n = RET_NERRNO(write(fd, p, MIN(size, (size_t)1 << 30)));
 
-		if (n < 0 && errno == EINTR)
+		if (n == -EINTR)
 			continue;
 		if (n <= 0)
-			return err_sys(e, n < 0 ? -errno : -EIO, "cannot write '%s'", path);
+			return err_sys(e, n < 0 ? (int)n : -EIO, "cannot write '%s'", path);
 		p += n;
 		size -= (size_t)n;
 	}
-	if (fdatasync(fd) < 0)
-		return err_sys(e, -errno, "cannot write '%s'", path);
-	return 0;
+	r = RET_NERRNO(fdatasync(fd));
+	return r < 0 ? err_sys(e, r, "cannot write '%s'", path) : 0;
 }
 
 static int write_vmlinux(const char *dir, const struct bzimage *b, struct err *e)

@@ -216,8 +216,10 @@ static int take_over(struct job *j, const char *to, char **ret_release, struct e
 		g_autofree char *a = g_strdup_printf("%s/%s", j->base->dir, names[i]);
 		g_autofree char *b = g_strdup_printf("%s/%s", to, names[i]);
 
-		if (link(a, b) < 0 && !(errno == ENOENT && i == 0))
-			return err_sys(e, -errno, "cannot link '%s'", a);
+		int r = RET_NERRNO(link(a, b));
+
+		if (r < 0 && !(r == -ENOENT && i == 0))
+			return err_sys(e, r, "cannot link '%s'", a);
 	}
 	*ret_release = g_strndup(j->base->name, (gsize)(dash - j->base->name));
 	return 0;
@@ -251,6 +253,14 @@ static int write_source(const struct job *j, const char *to, struct err *e)
 	return 0;
 }
 
+/* One that anybody may look into, whatever the umask says. */
+static int make_folder(const char *path)
+{
+	int r = RET_NERRNO(mkdir(path, 0755));
+
+	return r < 0 && r != -EEXIST ? r : RET_NERRNO(chmod(path, 0755));
+}
+
 /* In ROOT/kernels/.OWNER/new, which then gets its name. */
 static int make(struct job *j, struct err *e)
 {
@@ -258,9 +268,11 @@ static int make(struct job *j, struct err *e)
 	int r;
 
 	/* apt's own user and QEMU's must get through */
-	if (mkdir(j->temp, 0755) < 0 || chmod(j->temp, 0755) < 0 || mkdir(to, 0755) < 0 ||
-		chmod(to, 0755) < 0)
-		return err_sys(e, -errno, "cannot make '%s'", to);
+	r = make_folder(j->temp);
+	if (r >= 0)
+		r = make_folder(to);
+	if (r < 0)
+		return err_sys(e, r, "cannot make '%s'", to);
 	r = fill(j, to, &release, e);
 	if (r >= 0)
 		r = kernel_make_initrd(to, j->init, e);
@@ -270,9 +282,8 @@ static int make(struct job *j, struct err *e)
 		return r;
 	j->name = g_strdup_printf("%s-%u", release, j->number);
 	j->dir = g_strdup_printf("%s/kernels/%s", j->c->root, j->name);
-	if (rename(to, j->dir) < 0)
-		return err_sys(e, -errno, "cannot rename '%s' to '%s'", to, j->dir);
-	return 0;
+	r = RET_NERRNO(rename(to, j->dir));
+	return r < 0 ? err_sys(e, r, "cannot rename '%s' to '%s'", to, j->dir) : 0;
 }
 
 /* Whether the plan of some guest, which may start again by itself, names the folder. */
@@ -319,10 +330,8 @@ static int make_held(struct job *j, struct err *e)
 	r = journal_begin(j->c, p, &hold, e);
 	if (r != 0)
 		return r;
-	if ((mkdir(folder, 0755) < 0 && errno != EEXIST) || chmod(folder, 0755) < 0)
-		r = err_sys(e, -errno, "cannot make '%s'", folder);
-	else
-		r = make(j, e);
+	r = make_folder(folder);
+	r = r < 0 ? err_sys(e, r, "cannot make '%s'", folder) : make(j, e);
 	tell(j, NULL);
 	if (r < 0) {
 		journal_abort(j->c, p, &hold);

@@ -8,6 +8,7 @@
 #include "base/ctx.h"
 #include "engine/vm/kernel-priv.h"
 #include "host/path.h"
+#include "store/journal.h"
 #include "store/store.h"
 
 /* --- modules, from files that are made here --- */
@@ -117,10 +118,38 @@ static void check_files(const struct vm_kernel *k)
 	g_assert_null(memmem(initrd, n, "~Module signature", 17));
 }
 
+/* The store counts it, and finds what is wrong with it. */
+static void check_store(struct ctx *c, const struct vm_kernel *k)
+{
+	g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
+	g_autofree char *owner = journal_owner();
+	/* of a process that was never there: another start */
+	g_autofree char *left = g_strdup_printf("%s/kernels/.1.1%s", c->root, strrchr(owner, '.'));
+	json_t *df, *one;
+	int64_t bytes = 0;
+	struct err e;
+	size_t i;
+
+	g_assert_cmpint(store_df(c, &df, &e), ==, 0);
+	json_array_foreach(df, i, one)
+		if (g_str_equal(json_string_value(json_object_get(one, "kind")), "kernels"))
+			bytes = json_integer_value(json_object_get(one, "bytes"));
+	g_assert_cmpint(bytes, >, 10 << 20);
+	json_decref(df);
+	g_assert_cmpint(store_fsck(c, false, problems, &e), ==, 0);
+	g_assert_cmpint(g_mkdir(left, 0755), ==, 0);
+	g_assert_cmpint(g_unlink(k->initrd), ==, 0);
+	g_assert_cmpint(store_fsck(c, false, problems, &e), ==, 2);
+	g_assert_cmpint(store_fsck(c, true, problems, &e), ==, 0);
+	g_assert_false(g_file_test(left, G_FILE_TEST_EXISTS));
+	g_assert_false(g_file_test(k->dir, G_FILE_TEST_EXISTS));
+}
+
 static void test_host(void)
 {
 	g_autofree char *d = g_dir_make_tmp("lodge-test-XXXXXX", NULL);
 	g_autofree char *init = g_strconcat(d, "/lodge-init", NULL), *first = NULL;
+	g_autofree char *root = g_strconcat(d, "/root", NULL), *run = g_strconcat(d, "/run", NULL);
 	static const char *const net[] = { "net", "rng", "net", NULL }, *const bad[] = { "x",
 		NULL };
 	_cleanup_(vm_kernel_freep) struct vm_kernel *a = NULL, *b = NULL;
@@ -134,8 +163,8 @@ static void test_host(void)
 		return;
 	}
 	kernel_from_clear(&host);
-	g_setenv("LODGE_ROOT", d, TRUE);
-	g_setenv("LODGE_RUN", d, TRUE);
+	g_setenv("LODGE_ROOT", root, TRUE);
+	g_setenv("LODGE_RUN", run, TRUE);
 	g_setenv("LODGE_LIBEXEC", d, TRUE);
 	ctx_init(&c);
 	g_assert_true(g_file_set_contents(init, "the program", -1, NULL));
@@ -158,6 +187,7 @@ static void test_host(void)
 	check_files(b);
 	g_assert_true(g_str_has_suffix(b->dir, "-2"));
 	g_assert_false(g_file_test(first, G_FILE_TEST_EXISTS));
+	check_store(&c, b);
 	store_close(&c);
 	ctx_done(&c);
 	g_assert_cmpint(path_remove_tree(AT_FDCWD, d), ==, 0);

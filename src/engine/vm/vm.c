@@ -43,9 +43,10 @@ static int vm_plan_start(struct ctx *c, const struct engine_start *s, uint32_t f
 static int vm_start(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e)
 {
 	static const char *const init[] = { "machine=init", NULL };
+	static const char *const held[] = { "machine=init", "hold=1", NULL };
 	static const char *const full[] = { "machine=full", NULL };
 
-	return engine_launch(c, s, s->spec->vm->full ? full : init, flags, e);
+	return engine_launch(c, s, s->spec->vm->full ? full : s->held ? held : init, flags, e);
 }
 
 const struct engine_ops vm_engine = {
