@@ -217,7 +217,7 @@ row_memory() {
 	remove_many lodge $n
 	remove_many podman $n
 	remove_many docker $n
-	bar_value "processes resident without guests" 0 "" "$(pgrep -cx 'lodge|lodge-monitor')" "dockerd, containerd" \
+	bar_value "processes resident without guests" 0 "" "$(ps -e -o comm= | grep -cxE 'lodge|lodge-monitor' || true)" "dockerd, containerd" \
 		"$(for pid in $(pgrep -x dockerd) $(pgrep -x containerd); do
 			awk '/^Pss:/ { print $2 }' "/proc/$pid/smaps_rollup"
 		done | awk '{ s += $1 } END { printf "%.0f MiB", s / 1024 }')"
