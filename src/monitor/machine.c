@@ -452,6 +452,27 @@ static void last_words(struct machine *k, char *to, size_t size)
 	take_text(to, size, (const uint8_t *)k->tail + begin, end - begin);
 }
 
+/* Of QEMU's own: the first that isn't a warning, since others follow from it. Without its name before it. */
+static void first_words(struct machine *k, char *to, size_t size)
+{
+	static const char warning[] = "warning: ", name[] = "qemu-system-x86_64: ";
+	size_t at = 0;
+
+	to[0] = '\0';
+	while (at < k->tail_n) {
+		const char *line = k->tail + at, *end = memchr(line, '\n', k->tail_n - at);
+		size_t n = end ? (size_t)(end - line) : k->tail_n - at, skip = sizeof(name) - 1;
+
+		at += n + 1;
+		if (memmem(line, n, warning, sizeof(warning) - 1) || n == 0)
+			continue;
+		if (n < skip || memcmp(line, name, skip) != 0)
+			skip = 0;
+		take_text(to, size, (const uint8_t *)line + skip, n - skip);
+		return;
+	}
+}
+
 /* --- birth and end --------------------------------------------------------------------------------------------------- */
 
 static int take_fd(struct monitor *m, unsigned which)
@@ -577,7 +598,7 @@ int machine_end(struct monitor *m, int status_code)
 
 	if (k->full && !k->failed) {
 		drain(m, &k->complaints);
-		last_words(k, words, sizeof(words));
+		first_words(k, words, sizeof(words));
 		if (!k->up) {
 			err_set(&m->start_error, -ECHILD, "the machine didn't start%s%s",
 				words[0] ? ": " : "", words);

@@ -37,6 +37,8 @@ static void set_text(char **to, const char *value)
 	*to = g_strdup(value);
 }
 
+static const char *const flags[] = { "readonly", "ro", "discard", "volatile", "snapshot", NULL };
+
 struct disk_words {
 	struct spec_disk *d;
 	const char *cwd;
@@ -80,13 +82,12 @@ static int set_word(struct disk_words *w, const char *key, const char *value, st
 
 static int set_key(struct disk_words *w, const char *key, const char *value, struct err *e)
 {
-	static const char *const flags[] = { "readonly", "ro", "discard", "volatile", "snapshot" };
 	static const char *const words[] = { "bus", "device", "cache", "size", "boot" };
 	struct spec_disk *d = w->d;
 	bool *const to[] = { &d->read_only, &d->read_only, &d->discard, &d->snapshot,
 		&d->snapshot };
 
-	for (size_t i = 0; i < G_N_ELEMENTS(flags); i++)
+	for (size_t i = 0; flags[i]; i++)
 		if (strcmp(key, flags[i]) == 0)
 			return flag_of(key, value, to[i], e);
 	if (!value || !*value)
@@ -128,8 +129,10 @@ static int finish(const char *s, struct spec_vm *vm, struct spec_disk *d, struct
 		strcmp(d->format, "raw") != 0)
 		return err_set(e, -E_USAGE, "invalid disk '%s': a new disk is qcow2 or raw", s);
 	if (!*d->id) {
+		char *id = spec_vm_disk_id(vm, prefixes[d->device]); /* looks at this one's too */
+
 		g_free(d->id);
-		d->id = spec_vm_disk_id(vm, prefixes[d->device]);
+		d->id = id;
 	}
 	if (!d->size)
 		return 0;
@@ -145,7 +148,12 @@ static bool is_name(const char *s)
 {
 	const char *equals = strchr(s, '='), *slash = strchr(s, '/');
 
-	return *s && (!equals || (slash && slash < equals));
+	return *s && !strchr(s, ',') && (!equals || (slash && slash < equals));
+}
+
+static bool is_flag(const char *s)
+{
+	return g_strv_contains(flags, s);
 }
 
 int parse_disk(const char *s, const char *cwd, enum spec_disk_device device, struct spec_vm *vm,
@@ -166,6 +174,11 @@ int parse_disk(const char *s, const char *cwd, enum spec_disk_device device, str
 	for (char **p = parts; r >= 0 && p && *p; p++) {
 		g_autofree char *key = g_strndup(*p, strcspn(*p, "="));
 
+		/* "FILE,KEY=VALUE" */
+		if (p == parts && !strchr(*p, '=') && !is_flag(*p)) {
+			w.d->path = g_canonicalize_filename(*p, cwd);
+			continue;
+		}
 		r = set_key(&w, key, (*p)[strlen(key)] ? *p + strlen(key) + 1 : NULL, e);
 	}
 	if (r < 0)

@@ -70,7 +70,7 @@ int parse_log_opt(const char *s, struct spec *spec, struct err *e);
 
 /* --- parse-disk.c -------------------------------------------------------------------------------- */
 
-/* --disk, --cdrom, --floppy: a file, or "file=PATH,format=...,bus=...,cache=...,serial=...,boot=N,id=...,readonly,
+/* --disk, --cdrom, --floppy: a file, or "[file=]PATH,format=...,bus=...,cache=...,serial=...,boot=N,id=...,readonly,
  * discard,volatile", or "size=20G[,format=qcow2|raw]": a new disk of the machine's own. Adds the disk to vm; what
  * the file is isn't looked at. */
 int parse_disk(const char *s, const char *cwd, enum spec_disk_device device, struct spec_vm *vm,

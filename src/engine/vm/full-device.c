@@ -13,6 +13,7 @@
 #define USB_PORTS    4
 #define SCSI_TARGETS 64
 #define SPARE_PORTS  4
+#define QUEUES_MAX   8
 
 /* --- places ------------------------------------------------------------------------------------------------- */
 
@@ -230,6 +231,11 @@ static bool writes_through(const struct spec_disk *d)
 	return d->cache == DISK_WRITETHROUGH || d->cache == DISK_DIRECTSYNC;
 }
 
+int vm_queues(const struct spec_vm *vm)
+{
+	return CLAMP(MAX(vm->vcpus_max, vm->vcpus), 1, QUEUES_MAX);
+}
+
 json_t *vm_disk_device(const struct spec_vm *vm, const struct spec_disk *d)
 {
 	json_t *o = json_object();
@@ -239,6 +245,8 @@ json_t *vm_disk_device(const struct spec_vm *vm, const struct spec_disk *d)
 	put_disk_place(o, vm, d);
 	if (d->path)
 		put(o, "drive", d->id);
+	if (d->bus == DISK_BUS_VIRTIO)
+		json_object_set_new(o, "num-queues", json_integer(vm_queues(vm)));
 	if (d->device == DISK_DISK)
 		put(o, "write-cache", writes_through(d) ? "off" : "on");
 	if (d->serial)

@@ -177,13 +177,18 @@ static void arg_json(struct vm_build *b, const char *option, json_t *j)
 	json_decref(j);
 }
 
+static const char *root_bus(const struct spec_vm *vm)
+{
+	return vm->machine == VM_PC ? "pci.0" : "pcie.0";
+}
+
 /* A device that stays: driver, id, its PCI slot, then pairs of names and values until NULL. */
 static void fixed(struct vm_build *b, const char *driver, const char *id, enum slot slot, ...)
 	__attribute__((sentinel));
 static void fixed(struct vm_build *b, const char *driver, const char *id, enum slot slot, ...)
 {
 	json_t *o = json_pack("{s:s, s:s, s:s}", "driver", driver, "id", id, "bus",
-		b->spec->vm->machine == VM_PC ? "pci.0" : "pcie.0");
+		root_bus(b->spec->vm));
 	const char *key;
 	char addr[8];
 	va_list ap;
@@ -341,7 +346,9 @@ static void controllers(struct vm_build *b)
 	const struct spec_vm *vm = b->spec->vm;
 
 	root_ports(b);
-	fixed(b, "virtio-scsi-pci", "scsi", SLOT_SCSI, NULL);
+	arg_json(b, "-device",
+		json_pack("{s:s, s:s, s:s, s:s, s:i}", "driver", "virtio-scsi-pci", "id", "scsi", "bus",
+			root_bus(vm), "addr", plan_str(b->p, "0x%x", SLOT_SCSI), "num_queues", vm_queues(vm)));
 	if (vm->machine == VM_PC && any_disk(vm, _DISK_DEVICE_MAX, DISK_BUS_SATA))
 		fixed(b, "ich9-ahci", "sata", SLOT_SATA, NULL);
 	if (vm->usb || vm->tablet || any_disk(vm, _DISK_DEVICE_MAX, DISK_BUS_USB))

@@ -35,6 +35,9 @@ int vm_full_place(struct spec *s, const char *id, struct err *e);
 
 /* --- one device, as QMP's device_add takes it ------------------------------------------------------------- */
 
+/* Of a virtio controller: one a processor that can be plugged in. QEMU's own choice changes with those that are, and a
+ * saved state can't be read then. */
+int vm_queues(const struct spec_vm *vm);
 /* {"driver", "id", ...}: of a disk that has its place. Caller owns it. */
 json_t *vm_disk_device(const struct spec_vm *vm, const struct spec_disk *d);
 json_t *vm_nic_device(const struct spec_vm *vm, const char *mac, int slot, const char *netdev);
