@@ -19,12 +19,21 @@ packages() {
 	build)
 		# the static libraries (.a) of GLib and SQLite come with their -dev packages
 		echo gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libpcre2-dev libjansson-dev \
-			libsqlite3-dev libseccomp-dev zlib1g-dev libzstd-dev liblzma-dev libisal-dev libssl-dev
+			libsqlite3-dev libseccomp-dev zlib1g-dev libzstd-dev liblzma-dev libyaml-dev libisal-dev libssl-dev \
+			libarchive-dev
 		;;
-	run) echo mmdebstrap debian-archive-keyring gpgv nftables busybox-static erofs-utils ;;
-	test) echo bats jq python3 socat netcat-openbsd iproute2 strace curl procps util-linux ;;
+	run)
+		echo mmdebstrap debian-archive-keyring gpgv nftables busybox-static erofs-utils \
+			e2fsprogs dosfstools mtools qemu-utils libarchive13
+		;;
+	test)
+		echo bats jq python3 socat netcat-openbsd iproute2 strace curl procps util-linux \
+			openssh-client genisoimage
+		;;
 	vm)
-		echo qemu-system-x86 qemu-system-common linux-image-cloud-amd64 cpio kmod busybox-static
+		# cloud-init as the measure of our seeds; without a datasource it doesn't run
+		echo qemu-system-x86 qemu-system-common linux-image-cloud-amd64 cpio kmod busybox-static \
+			ovmf fdisk cloud-init cloud-image-utils python3-yaml
 		;;
 	check) echo clang-format python3 jq ;;
 	fuzz) echo clang libclang-rt-14-dev ;;

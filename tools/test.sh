@@ -24,7 +24,7 @@ run_suite() {
 
 case $level in
 quick) need build ;;
-auto) need build run test ;;
+auto) need build run test vm ;;
 full) need build run test vm ;;
 *) die "no test level '$level': quick, auto or full" ;;
 esac

@@ -17,8 +17,9 @@ static struct yaml_doc *read_ok(const char *text)
 
 static void test_places(void)
 {
-	_cleanup_(yaml_doc_freep) struct yaml_doc *d = read_ok("# c\nusers:\n  - name: bob\n"
-							   "    uid: 1000\nruncmd: [ls, \"a b\"]\n");
+	_cleanup_(yaml_doc_freep) struct yaml_doc *d =
+		read_ok("# c\nusers:\n  - name: bob\n"
+			"    uid: 1000\nruncmd: [ls, \"a b\"]\n");
 	const struct yaml *users = yaml_get(yaml_root(d), "users"), *bob = users->item[0];
 	const struct yaml *run = yaml_get(yaml_root(d), "runcmd");
 
@@ -43,18 +44,43 @@ static void test_kinds(void)
 		const char *text;
 		enum yaml_kind kind;
 	} rows[] = {
-		{ "", YAML_NULL }, { "~", YAML_NULL }, { "null", YAML_NULL }, { "nULL", YAML_STRING },
-		{ "yes", YAML_BOOL }, { "Off", YAML_BOOL }, { "oFF", YAML_STRING }, { "y", YAML_STRING },
-		{ "0", YAML_INT }, { "-17", YAML_INT }, { "0644", YAML_INT }, { "0x1F", YAML_INT },
-		{ "0b101", YAML_INT }, { "0o644", YAML_STRING }, { "089", YAML_STRING },
-		{ "1_000", YAML_INT }, { "190:20:30", YAML_INT }, { "22:22", YAML_INT },
-		{ "1.5", YAML_FLOAT }, { ".5", YAML_FLOAT }, { "1e3", YAML_STRING },
-		{ "1.0e+3", YAML_FLOAT }, { "-.inf", YAML_FLOAT }, { ".nan", YAML_FLOAT },
-		{ "1.2.3", YAML_STRING }, { ".", YAML_STRING }, { "190:20:30.15", YAML_FLOAT },
-		{ "2001-12-14", YAML_TIME }, { "2001-1-4", YAML_STRING },
-		{ "2001-12-14t21:59:43.10-05:00", YAML_TIME }, { "2001-12-14 21:59:43", YAML_TIME },
-		{ "'0644'", YAML_STRING }, { "!!str 12", YAML_STRING }, { "!!int '12'", YAML_INT },
-		{ "! 12", YAML_STRING }, { "[a]", YAML_LIST }, { "{a: b}", YAML_MAP },
+		{ "", YAML_NULL },
+		{ "~", YAML_NULL },
+		{ "null", YAML_NULL },
+		{ "nULL", YAML_STRING },
+		{ "yes", YAML_BOOL },
+		{ "Off", YAML_BOOL },
+		{ "oFF", YAML_STRING },
+		{ "y", YAML_STRING },
+		{ "0", YAML_INT },
+		{ "-17", YAML_INT },
+		{ "0644", YAML_INT },
+		{ "0x1F", YAML_INT },
+		{ "0b101", YAML_INT },
+		{ "0o644", YAML_STRING },
+		{ "089", YAML_STRING },
+		{ "1_000", YAML_INT },
+		{ "190:20:30", YAML_INT },
+		{ "22:22", YAML_INT },
+		{ "1.5", YAML_FLOAT },
+		{ ".5", YAML_FLOAT },
+		{ "1e3", YAML_STRING },
+		{ "1.0e+3", YAML_FLOAT },
+		{ "-.inf", YAML_FLOAT },
+		{ ".nan", YAML_FLOAT },
+		{ "1.2.3", YAML_STRING },
+		{ ".", YAML_STRING },
+		{ "190:20:30.15", YAML_FLOAT },
+		{ "2001-12-14", YAML_TIME },
+		{ "2001-1-4", YAML_STRING },
+		{ "2001-12-14t21:59:43.10-05:00", YAML_TIME },
+		{ "2001-12-14 21:59:43", YAML_TIME },
+		{ "'0644'", YAML_STRING },
+		{ "!!str 12", YAML_STRING },
+		{ "!!int '12'", YAML_INT },
+		{ "! 12", YAML_STRING },
+		{ "[a]", YAML_LIST },
+		{ "{a: b}", YAML_MAP },
 		{ "|\n  text\n", YAML_STRING },
 	};
 
@@ -85,7 +111,8 @@ static void test_faults(void)
 	} rows[] = {
 		{ "a: b\n c: d\n", -E_CORRUPT, "line 2, column 3: mapping values are not allowed" },
 		{ "a: [1, 2\nb: 3\n", -E_CORRUPT, "line 2, column 2: " },
-		{ "a:\n\t- b\n", -E_CORRUPT, "line 2, column 1: found character that cannot start" },
+		{ "a:\n\t- b\n", -E_CORRUPT,
+			"line 2, column 1: found character that cannot start" },
 		{ "a: \"b\n", -E_CORRUPT, "line 2, column 1: found unexpected end of stream" },
 		{ "a: *x\n", -E_CORRUPT, "line 1, column 4: an alias without its anchor" },
 		{ "a: &x [*x]\n", -E_CORRUPT, "line 1, column 8: an alias inside its anchor" },
@@ -99,8 +126,8 @@ static void test_faults(void)
 		struct yaml_doc *d = NULL;
 		struct err e = { 0 };
 
-		g_assert_cmpint(yaml_read(rows[i].text, strlen(rows[i].text), 0, &d, &e), ==,
-			rows[i].code);
+		g_assert_cmpint(
+			yaml_read(rows[i].text, strlen(rows[i].text), 0, &d, &e), ==, rows[i].code);
 		if (!g_str_has_prefix(e.text, rows[i].says))
 			g_error("'%s' says: %s", rows[i].text, e.text);
 	}

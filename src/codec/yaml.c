@@ -156,7 +156,8 @@ static bool is_float(const char *s)
 {
 	static const char *const special[] = { ".inf", ".Inf", ".INF", NULL };
 	static const char *const nan[] = { ".nan", ".NaN", ".NAN", NULL };
-	size_t whole, part;
+	const char *begin = s;
+	size_t whole;
 
 	if (is_one_of(s, nan))
 		return true;
@@ -167,10 +168,11 @@ static bool is_float(const char *s)
 	whole = strspn(s, "0123456789_");
 	if ((whole > 0 && *s == '_') || s[whole] != '.')
 		return false;
-	part = strspn(s + whole + 1, "0123456789_");
-	if (whole == 0 && part == 0)
+	/* ".5" has no sign */
+	if (whole == 0 && (s > begin || !g_ascii_isdigit(s[1])))
 		return false;
-	s += whole + 1 + part;
+	s += whole + 1;
+	s += strspn(s, "0123456789_");
 	if (!*s)
 		return true;
 	return (*s == 'e' || *s == 'E') && (s[1] == '+' || s[1] == '-') &&
@@ -436,8 +438,7 @@ static int take_event(struct reader *r, struct err *e)
 		return 1;
 	case YAML_DOCUMENT_START_EVENT:
 		if (r->doc->root)
-			return fault(
-				r, &r->event.start_mark, -E_CORRUPT, "a second document", e);
+			return fault(r, &r->event.start_mark, -E_CORRUPT, "a second document", e);
 		return 0;
 	case YAML_SCALAR_EVENT:
 		up = r->stack->len ? r->stack->pdata[r->stack->len - 1] : NULL;
@@ -476,7 +477,8 @@ static int read_all(struct reader *r, const char *text, size_t size, struct err 
 	return code < 0 ? code : 0;
 }
 
-int yaml_read(const char *text, size_t size, unsigned line_base, struct yaml_doc **ret, struct err *e)
+int yaml_read(
+	const char *text, size_t size, unsigned line_base, struct yaml_doc **ret, struct err *e)
 {
 	struct reader r = { .line_base = line_base };
 	struct node *n;

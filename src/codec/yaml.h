@@ -31,9 +31,9 @@ enum yaml_kind {
 struct yaml {
 	enum yaml_kind kind;
 	unsigned line, column; /* from 1; a node's that an alias names: the anchor's */
-	char *text;	       /* of a scalar as it stands, quotes and folding resolved; ended by NUL */
-	size_t size;	       /* of text */
-	bool truth;	       /* of YAML_BOOL */
+	char *text;  /* of a scalar as it stands, quotes and folding resolved; ended by NUL */
+	size_t size; /* of text */
+	bool truth;  /* of YAML_BOOL */
 	/* of a list the elements; of a map key and value in turn, in the text's order, twice the same key too */
 	struct yaml **item;
 	unsigned n; /* number of items: even for a map */
@@ -46,7 +46,8 @@ struct yaml_doc;
  * to the line: of a part of a larger text), -E_LIMIT. What PyYAML refuses is refused: unknown tags, undefined and
  * recursive aliases, a second document, keys that are lists or maps. A merge key "<<" stays as it stands.
  */
-int yaml_read(const char *text, size_t size, unsigned line_base, struct yaml_doc **ret, struct err *e);
+int yaml_read(
+	const char *text, size_t size, unsigned line_base, struct yaml_doc **ret, struct err *e);
 void yaml_doc_free(struct yaml_doc *d);
 void yaml_doc_freep(struct yaml_doc **d);
 

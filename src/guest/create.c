@@ -466,7 +466,8 @@ static int plan_folders(const struct create *k, struct plan *p, struct err *e)
 	plan_add(p, AT_HOST, &step_tree, dir, "711");
 	s.dir = dir;
 	if (k->seed_file)
-		plan_add(p, AT_HOST, &step_copy, plan_str(p, "%s/" MACHINE_SEED, dir), k->seed_file, "600");
+		plan_add(p, AT_HOST, &step_copy, plan_str(p, "%s/" MACHINE_SEED, dir), k->seed_file,
+			"600");
 	return r >= 0 && ops->plan_create ? ops->plan_create(k->c, &s, 0, e) : r;
 }
 

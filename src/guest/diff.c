@@ -13,7 +13,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 #include "guest/guest-priv.h"
-#include "guest/machine.h"
+#include "guest/service.h"
 #include "host/path.h"
 
 enum {

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "guest/guest-priv.h"
-#include "guest/machine.h"
+#include "guest/service.h"
 #include "guest/tartree.h"
 #include "host/path.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include "guest/guest-priv.h"
-#include "guest/machine.h"
+#include "guest/service.h"
 #include "host/cgroup.h"
 #include "host/path.h"
 #include "net/net.h"

@@ -2,7 +2,7 @@
 /* Finding guests: a record, and the state that its files and processes tell. */
 
 #include "guest/guest-priv.h"
-#include "guest/machine.h"
+#include "guest/service.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 
 #include "guest/guest-priv.h"
-#include "guest/machine.h"
+#include "guest/service.h"
 #include "host/path.h"
 #include "store/lock.h"
 

@@ -29,7 +29,8 @@ static int image_overlay(struct ctx *c, const char *ref, struct spec *s, struct 
 
 	if (r == -EACCES && c->explain) {
 		image = g_new0(struct image_disk, 1);
-		image->path = store_path(c, "disks/" "0000000000000000.qcow2");
+		image->path = store_path(c, "disks/"
+					    "0000000000000000.qcow2");
 		image->format = g_strdup("qcow2");
 		r = 0;
 	}
@@ -37,10 +38,12 @@ static int image_overlay(struct ctx *c, const char *ref, struct spec *s, struct 
 		return r;
 	d = spec_vm_disk(s->vm, "disk0");
 	if (!d || !d->own)
-		return err_set(e, -E_INVALID, "the machine's first disk is that of the image '%s'", ref);
+		return err_set(
+			e, -E_INVALID, "the machine's first disk is that of the image '%s'", ref);
 	if (d->size && d->size < image->size)
-		return err_set(e, -E_INVALID, "the disk of '%s' can't be smaller than %" G_GINT64_FORMAT " MiB",
-			ref, image->size >> 20);
+		return err_set(e, -E_INVALID,
+			"the disk of '%s' can't be smaller than %" G_GINT64_FORMAT " MiB", ref,
+			image->size >> 20);
 	spec_disk_add_backing(d, image->path, image->format);
 	return 0;
 }
@@ -57,7 +60,8 @@ static int complete_disk(
 	if (r < 0 && r != -E_INVALID && c->explain && d->format)
 		return 0;
 	if (r == 1 && q->notes)
-		g_ptr_array_add(q->notes, g_strdup_printf("the disk '%s' is %s", d->path, d->format));
+		g_ptr_array_add(
+			q->notes, g_strdup_printf("the disk '%s' is %s", d->path, d->format));
 	return MIN(r, 0);
 }
 

@@ -11,7 +11,7 @@
 
 #include "guest/guest-priv.h"
 #include "guest/machine-text.h"
-#include "guest/machine.h"
+#include "guest/service.h"
 #include "guest/tartree.h"
 
 #define NOT_THERE 2 /* exit status */

@@ -2,7 +2,7 @@
 /* The processes of a machine, as its lodge-init sees them. */
 #include "guest/guest-priv.h"
 #include "guest/machine-text.h"
-#include "guest/machine.h"
+#include "guest/service.h"
 
 int machine_top(struct ctx *c, struct guest *g, char *const *ps, json_t **ret, struct err *e)
 {

@@ -3,70 +3,73 @@
 #define LODGE_GUEST_MACHINE_H
 
 /*
- * What is inside of a machine is asked of its lodge-init (the services of wire/machine.h), never read from
- * its disk: the disk's bytes are the guest's own. All that comes back is somebody else's too, and is checked.
- *
- * A machine that doesn't run is started without its command for it ("held"), from folders of its own, with
- * the guest's lock: to everybody else it is as stopped as before. It ends with the connection to it, so a
- * caller who is killed leaves nothing that runs.
+ * What only machines that boot by themselves can do (spec.vm.full). A change is made to the running machine and to its
+ * record, so that the next start has it; of a stopped one to the record alone. With c->explain what QEMU
+ * would be told is shown, and nothing changes.
  */
 
-#include <stdbool.h>
 #include "guest/guest.h"
 
-/* Whether files and processes of the guest are reached this way: 1, 0 for what is no machine, or a code for
- * a machine that boots a system of its own. */
-int machine_has_services(const struct guest *g, struct err *e);
+/* --- devices (machine-device.c) ----------------------------------------------------------------------- */
 
-struct machine_link;
-enum {
-	MACHINE_BARE = 1 << 0, /* without volumes and binds, where it is started for this */
-};
-/* Running, or held. Changes g as guest_lock() does. */
-int machine_link_open(
-	struct ctx *c, struct guest *g, unsigned flags, struct machine_link **ret, struct err *e);
-/* Ends what was started; a code when what was written may not have reached the disk. NULL is good. */
-int machine_link_close(struct machine_link *l, struct err *e);
-void machine_link_freep(struct machine_link **l); /* when the code doesn't matter any more */
+#define MACHINE_UNPLUG_TIMEOUT 30 /* seconds that the guest's system has to let go of a device */
 
-/* Takes a service's output; its code other than 0 is service_end()'s, and the service is ended. */
-typedef int (*service_out)(void *data, const void *bytes, size_t n, struct err *e);
+/* The disk is the last of g->spec->vm->disks, as parse_disk() leaves it: its file is looked at here. notes: lines
+ * for the user, or NULL. */
+int machine_attach_disk(struct ctx *c, struct guest *g, const struct spec_disk *wanted, GPtrArray *notes, struct err *e);
+/* A disk of the machine's own stays as a file in its folder unless `discard`. */
+int machine_detach_disk(struct ctx *c, struct guest *g, const char *id, bool discard, struct err *e);
+/* A CD or floppy into the drive id (NULL: the only one); path NULL: out of it. force: also when the guest
+ * holds it. */
+int machine_change_medium(
+	struct ctx *c, struct guest *g, const char *id, const char *path, bool force, struct err *e);
+int machine_attach_nic(struct ctx *c, struct guest *g, const struct spec_attach *wanted, struct err *e);
+/* what: a network or an Ethernet address. */
+int machine_detach_nic(struct ctx *c, struct guest *g, const char *what, struct err *e);
+/* What the balloon leaves. */
+int machine_set_memory(struct ctx *c, struct guest *g, int64_t bytes, struct err *e);
+int machine_set_vcpus(struct ctx *c, struct guest *g, int n, struct err *e);
 
-/* One at a time on a link. words: NULL-terminated. */
-struct service;
-int service_begin(struct machine_link *l, const char *const words[], service_out out, void *data,
-	struct service **ret, struct err *e);
-/* Input. Output is taken meanwhile, so neither side waits for the other for ever. A code when the service
- * has ended already, which service_end() explains. */
-int service_put(struct service *s, const void *bytes, size_t n, struct err *e);
-/* No more input; all the output; frees s. The service's own failure comes as -EIO with its words; with
- * ret_status, its exit status (not 0) is given there instead and 0 is returned. */
-int service_end(struct service *s, int *ret_status, struct err *e);
-void service_freep(struct service **s); /* gives it up */
+/* --- snapshots (machine-snapshot.c) --------------------------------------------------------------------- */
 
-/* Without input. */
-int service_run(struct machine_link *l, const char *const words[], service_out out, void *data,
-	struct err *e);
-/* For service_out: data is a descriptor (int *) or a GByteArray of at most SERVICE_TEXT_MAX bytes. */
-#define SERVICE_TEXT_MAX (64 * 1024 * 1024)
-int service_to_fd(void *data, const void *bytes, size_t n, struct err *e);
-int service_to_bytes(void *data, const void *bytes, size_t n, struct err *e);
+/* Of all disks that can be written, and of a running machine's memory, in the disks' own files (qcow2). external: new
+ * files over the disks, without memory. */
+int machine_snapshot_create(struct ctx *c, struct guest *g, const char *name, bool external, struct err *e);
+/* Array of {"name", "kind": "internal"|"external", "created" (ns), "memory" (bytes; 0: of the disks only), "disks": [ids]}. */
+int machine_snapshot_list(struct ctx *c, struct guest *g, json_t **ret, struct err *e);
+/* The machine is as it was then: a running one goes on there, a stopped one has the disks of then. What was written
+ * since is gone. */
+int machine_snapshot_revert(struct ctx *c, struct guest *g, const char *name, struct err *e);
+int machine_snapshot_delete(struct ctx *c, struct guest *g, const char *name, struct err *e);
 
-/* hold.c: with the guest's lock. A connection to the monitor of a machine without its command. */
-int machine_hold(struct ctx *c, struct guest *g, bool bare, struct err *e);
-/* Ends it, with what it has in memory written. */
-int machine_release(struct ctx *c, struct guest *g, int fd, struct err *e);
-/* The rest of one whose caller was killed; with the lock. Whether something was left. */
-bool machine_sweep(struct ctx *c, struct guest *g);
-/* Whether such a rest is there while nobody has the lock; sweep: it is cleaned then. */
-bool machine_is_left(struct ctx *c, struct guest *g, bool sweep);
+/* --- states (machine-state.c) ------------------------------------------------------------------------------ */
 
-/* machine-files.c: guest_copy_*(), guest_export() and guest_diff() of machines. */
-struct copy_job; /* guest-priv.h */
-int machine_copy(struct ctx *c, struct guest *g, struct copy_job *j, struct err *e);
-int machine_export(struct ctx *c, struct guest *g, int out_fd, struct err *e);
-int machine_diff(struct ctx *c, struct guest *g, json_t **ret, struct err *e);
-/* machine-top.c */
-int machine_top(struct ctx *c, struct guest *g, char *const *ps, json_t **ret, struct err *e);
+/* Writes memory and devices to a new file and ends the machine. */
+int machine_save(struct ctx *c, struct guest *g, const char *path, struct err *e);
+/* Starts the machine where it was saved. Its disks must be as they were then. */
+int machine_restore(struct ctx *c, struct guest *g, const char *path, struct err *e);
+int machine_reset(struct ctx *c, struct guest *g, struct err *e);     /* the button; nothing is asked */
+int machine_powerdown(struct ctx *c, struct guest *g, struct err *e); /* the other one; doesn't wait */
+/* One QMP command, a name or JSON. */
+int machine_qmp(struct ctx *c, struct guest *g, const char *text, json_t **ret, struct err *e);
+/*
+ * How the last boot went, as the guest's cloud-init told it (image/seed.h): *ret is seed_result_json(). Waits at most
+ * so many seconds; 0: only what is there. -ETIMEDOUT, -E_NOTFOUND (nothing yet, with 0).
+ */
+int machine_boot_result(struct ctx *c, struct guest *g, int seconds, json_t **ret, struct err *e);
+
+/* --- the guest agent (machine-agent.c) ------------------------------------------------------------------------ */
+
+struct machine_agent;
+/* Connects and synchronises. -ETIMEDOUT when nobody answers inside. */
+int machine_agent_open(
+	struct ctx *c, struct guest *g, int seconds, struct machine_agent **ret, struct err *e);
+void machine_agent_free(struct machine_agent *a);
+void machine_agent_freep(struct machine_agent **a);
+/* arguments are taken over, NULL: none. *ret: the value of "return", the guest's, untrusted; caller owns it. */
+int machine_agent_call(
+	struct machine_agent *a, const char *command, json_t *arguments, json_t **ret, struct err *e);
+/* Runs a command in the guest, its output to two descriptors when it has ended. The exit code. */
+int machine_agent_exec(struct machine_agent *a, char *const *argv, int out, int err, struct err *e);
 
 #endif

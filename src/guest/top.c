@@ -4,7 +4,7 @@
 #include <string.h>
 #include "base/units.h"
 #include "guest/guest-priv.h"
-#include "guest/machine.h"
+#include "guest/service.h"
 
 int guest_stats(struct ctx *c, struct guest *g, json_t **ret, struct err *e)
 {

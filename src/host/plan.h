@@ -127,12 +127,12 @@ void plan_show(const struct plan *p, FILE *f);
  */
 struct step_run {
 	const struct plan *plan;
-	pid_t child;	/* the process of the clone step as the executor sees it; 0 before */
-	int guest_fd;	/* pidfd of the running guest's first process, for step "enter"; or -1 */
-	int child_fd;	/* pidfd of it, or -1 */
-	int cgroup_fd;	/* where clone puts it (CLONE_INTO_CGROUP), or -1; set by cgroup-create */
-	int userns_fd;	/* whose map "idmapped" uses; set by step "userns"; or -1 */
-	int kept_fd[14]; /* what steps of the child left with the executor: see enum kept_fd */
+	pid_t child;	 /* the process of the clone step as the executor sees it; 0 before */
+	int guest_fd;	 /* pidfd of the running guest's first process, for step "enter"; or -1 */
+	int child_fd;	 /* pidfd of it, or -1 */
+	int cgroup_fd;	 /* where clone puts it (CLONE_INTO_CGROUP), or -1; set by cgroup-create */
+	int userns_fd;	 /* whose map "idmapped" uses; set by step "userns"; or -1 */
+	int kept_fd[22]; /* what steps of the child left with the executor: see enum kept_fd */
 	/* In the child: hands fd to the executor's kept_fd[which]. The child keeps its own copy. */
 	int (*keep_fd)(struct step_run *r, unsigned which, int fd);
 	int sync_fd;		 /* between executor and child */
@@ -160,9 +160,10 @@ enum kept_fd {
 	KEPT_VNC,     /* where QEMU shall listen for VNC: opened on the host */
 	KEPT_TAP,     /* its network cards, KEPT_TAPS of them: open descriptors keep the devices */
 	KEPT_TAPS = 8,
-	_KEPT_MAX = KEPT_TAP + KEPT_TAPS,
+	KEPT_ANSWER = KEPT_TAP + KEPT_TAPS, /* as many: see step "answer" */
+	_KEPT_MAX = KEPT_ANSWER + KEPT_TAPS,
 };
-_Static_assert(_KEPT_MAX <= 14, "kept_fd holds them");
+_Static_assert(_KEPT_MAX <= 22, "kept_fd holds them");
 
 void step_run_init(struct step_run *r, const struct plan *p);
 void step_run_done(struct step_run *r);

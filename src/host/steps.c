@@ -16,7 +16,7 @@ step_table host_steps = {
 	&step_bridge, &step_veth, &step_link_up, &step_link_delete, &step_addrgen, &step_addr,
 	&step_route, &step_macvlan, &step_ipvlan, &step_netns, &step_dns_socket, &step_name, &step_lease, &step_forwarding,
 	&step_nft_base, &step_nft_network, &step_nft_forget, &step_nft_publish,
-	&step_channel, &step_open, &step_connect, &step_tap, &step_tap_open, &step_blank_disk, &step_helper,
+	&step_channel, &step_open, &step_connect, &step_tap, &step_answer, &step_tap_open, &step_blank_disk, &step_helper,
 	&step_copy, &step_disk_create, &step_disk_snapshot, &step_listen, &step_vnc_listen, &step_qmp,
 	&step_module, &step_nic, &step_disk_mount, &step_switch_root,
 	NULL,

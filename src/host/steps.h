@@ -95,6 +95,7 @@ extern const struct step_ops step_channel;    /* fd which("machine"|"qmp"|"seria
 extern const struct step_ops step_open;	      /* fd path mode("r"|"rw"): AT_CHILD */
 extern const struct step_ops step_connect;    /* fd path: AT_CHILD, a connection to a Unix socket */
 extern const struct step_ops step_tap;	      /* IF bridge mtu hairpin("1" or "") number: AT_HOST, kept as KEPT_TAP + number */
+extern const struct step_ops step_answer;     /* IF number mac address gateway dns name mtu names upstreams: AT_HOST, kept as KEPT_ANSWER + number; see monitor/lan.c */
 extern const struct step_ops step_tap_open;   /* fd IF number: AT_CHILD, the device of that number */
 extern const struct step_ops step_blank_disk; /* path size throwaway("1" or "") template: a new sparse file with an empty ext4; template: a file to copy, made when it isn't there */
 extern const struct step_ops step_helper;     /* pidfile socket argv...: AT_HOST, a program that serves the machine at the socket, its descriptor 3 */

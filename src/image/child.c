@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -61,6 +62,8 @@ static void child_main(const struct run *r, pid_t parent, int out, int err)
 	int null = open("/dev/null", O_RDONLY);
 
 	(void)setpgid(0, 0);
+	if (r->own_pids && mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		_exit(126);
 	(void)prctl(PR_SET_PDEATHSIG, r->own_pids ? SIGKILL : SIGTERM);
 	if (!r->own_pids && getppid() != parent)
 		_exit(126);
@@ -76,10 +79,10 @@ static void child_main(const struct run *r, pid_t parent, int out, int err)
 	exec_program(r);
 }
 
-/* As fork(2), in a pid namespace where that is allowed. */
+/* As fork(2), in a pid and a mount namespace where that is allowed: what the program mounts goes with it, too. */
 static pid_t fork_child(struct run *r)
 {
-	struct clone_args args = { .flags = CLONE_NEWPID, .exit_signal = SIGCHLD };
+	struct clone_args args = { .flags = CLONE_NEWPID | CLONE_NEWNS, .exit_signal = SIGCHLD };
 	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 
 	r->own_pids = pid >= 0;

@@ -4,8 +4,8 @@
 
 /*
  * A program that is run for its output, with what it says on standard error told as progress. It has a process
- * group of its own and dies with us; SIGINT, SIGTERM and SIGHUP that come to us end it, and then the call
- * returns -ECANCELED.
+ * group of its own and dies with us, and with it goes, as root, all that it started and mounted. SIGINT, SIGTERM and
+ * SIGHUP that come to us end it, and then the call returns -ECANCELED.
  */
 
 #include "image/image.h"

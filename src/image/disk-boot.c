@@ -20,10 +20,10 @@
 #define GRUB_DRIVE_CHECK   0x66 /* 2 bytes: a jump over a fault of old BIOSes */
 #define GRUB_DRIVE_BIOS	   0xff /* the drive that the BIOS names */
 /* The end of core.img's first sector: where the rest is, 12 bytes an entry, downwards, zero at the end */
-#define GRUB_LIST	(BOOT_SECTOR - 12)
-#define GRUB_LIST_NEXT	(GRUB_LIST - 12)
-#define GRUB_CORE_MAX	0x78000 /* bytes; what lies below the BIOS's own data */
-#define GRUB_LOAD_AT	0x820	/* segment where the second sector goes */
+#define GRUB_LIST      (BOOT_SECTOR - 12)
+#define GRUB_LIST_NEXT (GRUB_LIST - 12)
+#define GRUB_CORE_MAX  0x78000 /* bytes; what lies below the BIOS's own data */
+#define GRUB_LOAD_AT   0x820   /* segment where the second sector goes */
 
 static const struct {
 	unsigned number;
@@ -115,8 +115,8 @@ int boot_layout(
 	return 0;
 }
 
-static void put_header(uint8_t *h, uint64_t sectors, bool second, const uint8_t *disk_uuid,
-	uint32_t entries_crc)
+static void put_header(
+	uint8_t *h, uint64_t sectors, bool second, const uint8_t *disk_uuid, uint32_t entries_crc)
 {
 	memcpy(h, "EFI PART", 8);
 	put(h + 8, 4, GPT_REVISION);

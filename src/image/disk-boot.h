@@ -34,8 +34,8 @@ struct boot_extent {
 
 /* Where the parts of a disk are. -E_LIMIT for a size (bytes) below BOOT_DISK_MIN or above BOOT_DISK_MAX. What isn't
  * a whole MiB is rounded down: *ret_size. */
-int boot_layout(int64_t size, struct boot_extent ret[_BOOT_PART_MAX], int64_t *ret_size,
-	struct err *e);
+int boot_layout(
+	int64_t size, struct boot_extent ret[_BOOT_PART_MAX], int64_t *ret_size, struct err *e);
 
 /* The partition table (UEFI specification, 5.3: GPT, with a protective MBR whose 440 bytes of code stay zero).
  * uuids: of the disk and then of each part, as text. Both buffers are filled whole. -E_INVALID: a uuid. */

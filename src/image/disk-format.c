@@ -35,8 +35,8 @@ int disk_format_from_name(const char *name, struct err *e)
 			return i;
 	if (strcmp(name, "vhd") == 0)
 		return DISK_VPC;
-	return err_set(e, -E_USAGE,
-		"invalid format '%s': not raw, qcow2, vmdk, vdi, vhdx or vpc", name);
+	return err_set(
+		e, -E_USAGE, "invalid format '%s': not raw, qcow2, vmdk, vdi, vhdx or vpc", name);
 }
 
 static uint64_t big(const uint8_t *p, unsigned n)
@@ -89,7 +89,10 @@ static const struct mark {
 	{ 0, "WithoutFreeSpace", 16, -1, "a Parallels image" },
 	{ 0, "LUKS\xba\xbe", 6, -1, "encrypted (LUKS)" },
 	{ 0, "\x1f\x8b", 2, -1, "compressed (gzip)" },
-	{ 0, "\xfd" "7zXZ", 5, -1, "compressed (xz)" },
+	{ 0,
+		"\xfd"
+		"7zXZ",
+		5, -1, "compressed (xz)" },
 	{ 0, "\x28\xb5\x2f\xfd", 4, -1, "compressed (zstd)" },
 	{ 0, "BZh", 3, -1, "compressed (bzip2)" },
 };
@@ -170,8 +173,7 @@ static bool has_word(const char *text, size_t size, const char *word)
 	return false;
 }
 
-static int check_vmdk_text(
-	const struct disk_bytes *b, int64_t at, const char *name, struct err *e)
+static int check_vmdk_text(const struct disk_bytes *b, int64_t at, const char *name, struct err *e)
 {
 	uint8_t text[VMDK_TEXT];
 	int r = fetch(b, at, text, sizeof(text), e);
@@ -214,8 +216,7 @@ static int check_vmdk(
 	return 0;
 }
 
-static int check_vdi(
-	const struct disk_bytes *b, const char *name, int64_t *ret_size, struct err *e)
+static int check_vdi(const struct disk_bytes *b, const char *name, int64_t *ret_size, struct err *e)
 {
 	uint8_t h[SECTOR], none[32] = { 0 };
 	int r = fetch(b, 0, h, sizeof(h), e);
@@ -232,8 +233,7 @@ static int check_vdi(
 	return 0;
 }
 
-static int check_vpc(
-	const struct disk_bytes *b, const char *name, int64_t *ret_size, struct err *e)
+static int check_vpc(const struct disk_bytes *b, const char *name, int64_t *ret_size, struct err *e)
 {
 	uint8_t h[SECTOR];
 	int r = fetch(b, 0, h, sizeof(h), e);

@@ -82,9 +82,9 @@ static int no_program(const char *name, const char *package, struct err *e)
 int disk_program(char *const *argv, const char *package, const char *tmpdir,
 	const struct image_progress *progress, struct err *e)
 {
-	struct child x = { .argv = (char **)(uintptr_t)argv,
-		.tmpdir = tmpdir,
-		.progress = progress };
+	struct child x = {
+		.argv = (char **)(uintptr_t)argv, .tmpdir = tmpdir, .progress = progress
+	};
 	int r = child_run(&x, e);
 
 	return r == -E_NOTFOUND ? no_program(argv[0], package, e) : r;
@@ -150,8 +150,8 @@ static int stored_size(const char *file, int64_t *ret, struct err *e)
 	b.size = st.st_size;
 	r = disk_format_check(FORMAT_STORED, &b, file, ret, e);
 	if (r >= 0 && *ret > DISK_SIZE_MAX)
-		r = err_set(e, -E_LIMIT, "the disk is larger than %d TiB",
-			(int)(DISK_SIZE_MAX >> 40));
+		r = err_set(
+			e, -E_LIMIT, "the disk is larger than %d TiB", (int)(DISK_SIZE_MAX >> 40));
 	return r;
 }
 
@@ -238,8 +238,8 @@ static int convert(struct import *i, char *const *argv, struct err *e)
 	if (r == -EIO && e && strstr(e->text, "lock"))
 		(void)err_mend(e, "a machine that runs has it open: shut that down first");
 	if (r == -EIO && e && strstr(e->text, "No space left"))
-		(void)err_mend(e, "make room in '%s', for instance with 'lodge system prune'",
-			i->c->root);
+		(void)err_mend(
+			e, "make room in '%s', for instance with 'lodge system prune'", i->c->root);
 	return r;
 }
 

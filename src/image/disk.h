@@ -9,9 +9,9 @@
 #define DISK_SIZE_MAX ((int64_t)64 << 40) /* bytes that a guest sees */
 
 struct disk_import_options {
-	const char *format;	  /* QEMU's name; NULL: by the first bytes */
-	const char *const *names; /* as the user writes them, NULL-terminated; may be empty */
-	const char *message, *arch;	       /* as image_import_options */
+	const char *format;	    /* QEMU's name; NULL: by the first bytes */
+	const char *const *names;   /* as the user writes them, NULL-terminated; may be empty */
+	const char *message, *arch; /* as image_import_options */
 	const struct image_progress *progress; /* NULL: none */
 };
 

@@ -236,8 +236,8 @@ int image_add(struct ctx *c, const char *config, size_t config_size, const char 
 		plan_add(p, AT_HOST, &step_record_image, id, manifest_id ? manifest_id : "",
 			plan_number(p, size), plan_number(p, i->created),
 			plan_number(p, g_get_real_time() * 1000), i->arch, i->os, layers,
-			/* NULL ends the list */ i->disk,
-			i->disk_format, plan_number(p, i->disk_size));
+			/* NULL ends the list */ i->disk, i->disk_format,
+			plan_number(p, i->disk_size));
 	}
 	for (unsigned n = 0; names && names[n]; n++) {
 		r = plan_name(s, p, names[n], id, e);

@@ -43,9 +43,10 @@ struct image_config {
 	char *arch, *os, *variant, *author; /* arch and os never NULL */
 	int64_t created;		    /* nanoseconds since 1970; 0: not given */
 	char **diff_ids;		    /* lowest layer first; never NULL */
-	char *disk, *disk_format; /* digest of the disk's file, QEMU's name; NULL: layers. Both or none */
-	int64_t disk_size;	  /* bytes that a guest sees */
-	json_t *raw;			    /* the whole document */
+	char *disk,
+		*disk_format; /* digest of the disk's file, QEMU's name; NULL: layers. Both or none */
+	int64_t disk_size;    /* bytes that a guest sees */
+	json_t *raw;	      /* the whole document */
 };
 void image_config_free(struct image_config *i);
 void image_config_freep(struct image_config **i);

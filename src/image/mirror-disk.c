@@ -19,10 +19,10 @@
 #define ROOT_BLOCK 4096
 #define CORE_MAX   (1 << 20)
 /* Named one by one, since GRUB 2.06 can't read what newer versions of mke2fs have by default. */
-#define ROOT_FEATURES                                                                         \
-	"none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,"     \
+#define ROOT_FEATURES                                                                     \
+	"none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg," \
 	"sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum"
-#define GRUB_MODULES \
+#define GRUB_MODULES                                                                         \
 	"part_gpt part_msdos ext2 fat search search_fs_uuid normal configfile linux serial " \
 	"terminal echo test ls cat reboot halt"
 
@@ -252,8 +252,7 @@ static void convert(const struct build *b, struct command *x)
 
 static char *esp_image(const struct build *b)
 {
-	return g_strdup_printf(
-		"%s@@%" G_GINT64_FORMAT, b->disk.raw, b->disk.part[BOOT_EFI].offset);
+	return g_strdup_printf("%s@@%" G_GINT64_FORMAT, b->disk.raw, b->disk.part[BOOT_EFI].offset);
 }
 
 void mirror_disk_show(struct build *b, struct plan *p)
@@ -289,8 +288,8 @@ static int run(struct build *b, const struct command *x, struct err *e)
 
 static int make_file(struct build *b, struct err *e)
 {
-	_cleanup_close_ int fd = open(
-		b->disk.raw, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	_cleanup_close_ int fd =
+		open(b->disk.raw, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	if (fd < 0 || ftruncate(fd, b->disk.size) < 0)
 		return err_sys(e, -errno, "cannot make '%s'", b->disk.raw);
@@ -323,8 +322,8 @@ static int make_file_systems(struct build *b, struct err *e)
 }
 
 /* A file of the root, whatever links are in it. Caller frees *ret. */
-static int read_in_root(
-	struct build *b, const char *path, size_t max, uint8_t **ret, size_t *ret_size, struct err *e)
+static int read_in_root(struct build *b, const char *path, size_t max, uint8_t **ret,
+	size_t *ret_size, struct err *e)
 {
 	_cleanup_close_ int root = open(b->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_close_ int fd = path_open_in(root, path, O_RDONLY | O_CLOEXEC, 0, 0);
@@ -378,8 +377,8 @@ static int make_bootable(struct build *b, struct err *e)
 		r = boot_grub(boot, core, core_size, (uint64_t)bios->offset / BOOT_SECTOR,
 			(size_t)bios->size, e);
 	if (r >= 0)
-		r = boot_gpt(b->disk.part, b->disk.size,
-			(const char *const *)b->disk.uuids, head, tail, e);
+		r = boot_gpt(b->disk.part, b->disk.size, (const char *const *)b->disk.uuids, head,
+			tail, e);
 	if (r < 0)
 		return r;
 	memcpy(head, boot, BOOT_CODE);
@@ -404,8 +403,7 @@ int mirror_disk_build(struct build *b, const struct image_new *n, char **ret_id,
 
 		(void)setenv("LODGE_DISK_ESP", shown, 1);
 	}
-	r = disk_program(
-		(char *const *)b->argv->pdata, "mmdebstrap", b->dir, b->o->progress, e);
+	r = disk_program((char *const *)b->argv->pdata, "mmdebstrap", b->dir, b->o->progress, e);
 	(void)unsetenv("LODGE_DISK_ROOT");
 	(void)unsetenv("LODGE_DISK_ESP");
 	if (r >= 0)

@@ -13,8 +13,8 @@ struct image_mirror_options {
 	char **components;   /* NULL: "main" (Ubuntu: and "universe") */
 	const char *
 		name; /* the image's name; NULL: the reference itself and its suite's (debian:12, debian:bookworm) */
-	const char *arch;		       /* Debian's name; NULL: this host's */
-	int64_t disk; /* bytes: make a bootable disk of this size instead of a layer; 0: no */
+	const char *arch; /* Debian's name; NULL: this host's */
+	int64_t disk;	  /* bytes: make a bootable disk of this size instead of a layer; 0: no */
 	const struct image_progress *progress; /* NULL: none */
 };
 

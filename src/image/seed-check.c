@@ -34,16 +34,34 @@ static unsigned kinds_of(const struct words *w, bool *ret_closed)
 	*ret_closed = false;
 	for (size_t i = 0; i < w->n; i++)
 		switch (w->at[i]) {
-		case 's': kinds |= KIND(YAML_STRING); break;
-		case 'b': kinds |= KIND(YAML_BOOL); break;
-		case 'i': kinds |= KIND(YAML_INT); break;
-		case 'n': kinds |= KIND(YAML_INT) | KIND(YAML_FLOAT); break;
-		case 'l': kinds |= KIND(YAML_LIST); break;
-		case 'M': *ret_closed = true; /* fall through */
-		case 'm': kinds |= KIND(YAML_MAP); break;
-		case 'z': kinds |= KIND(YAML_NULL); break;
-		case '*': kinds = KIND(_YAML_KIND_MAX) - 1; break;
-		default: g_assert_not_reached();
+		case 's':
+			kinds |= KIND(YAML_STRING);
+			break;
+		case 'b':
+			kinds |= KIND(YAML_BOOL);
+			break;
+		case 'i':
+			kinds |= KIND(YAML_INT);
+			break;
+		case 'n':
+			kinds |= KIND(YAML_INT) | KIND(YAML_FLOAT);
+			break;
+		case 'l':
+			kinds |= KIND(YAML_LIST);
+			break;
+		case 'M':
+			*ret_closed = true; /* fall through */
+		case 'm':
+			kinds |= KIND(YAML_MAP);
+			break;
+		case 'z':
+			kinds |= KIND(YAML_NULL);
+			break;
+		case '*':
+			kinds = KIND(_YAML_KIND_MAX) - 1;
+			break;
+		default:
+			g_assert_not_reached();
 		}
 	return kinds;
 }
@@ -192,8 +210,8 @@ static int check_members(struct walk *w, const struct yaml *y, const struct rule
 		for (unsigned x = i + 2; x < y->n; x += 2)
 			if (y->item[x]->text && k->text && strcmp(y->item[x]->text, k->text) == 0)
 				seed_warn(w->place, k->line, k->column,
-					"the key '%s' stands here and in line %u, which counts", key,
-					y->item[x]->line);
+					"the key '%s' stands here and in line %u, which counts",
+					key, y->item[x]->line);
 		if (!m && r->closed)
 			seed_warn(w->place, k->line, k->column, "unknown key '%s%s%s'",
 				w->path->str, length ? "." : "", key);

@@ -6,26 +6,28 @@
 #include <string.h>
 #include "image/seed-priv.h"
 
-#define ISO_MAX (256 << 20) /* bytes; texts have limits far below */
+#define ISO_MAX	  (256 << 20)	   /* bytes; texts have limits far below */
+#define LABEL_AT  (16 * 2048 + 40) /* of the primary volume descriptor, ECMA-119, 8.4.7 */
+#define LABEL_MAX 32
 
 /* The functions by their own names, so that the calls read as the library's manual does. */
-#define FUNCTIONS(X)                       \
-	X(archive_write_new)               \
-	X(archive_write_free)              \
-	X(archive_write_close)             \
-	X(archive_write_set_format_iso9660) \
-	X(archive_write_set_options)       \
+#define FUNCTIONS(X)                         \
+	X(archive_write_new)                 \
+	X(archive_write_free)                \
+	X(archive_write_close)               \
+	X(archive_write_set_format_iso9660)  \
+	X(archive_write_set_options)         \
 	X(archive_write_set_bytes_per_block) \
-	X(archive_write_open)              \
-	X(archive_write_header)            \
-	X(archive_write_data)              \
-	X(archive_error_string)            \
-	X(archive_entry_new)               \
-	X(archive_entry_free)              \
-	X(archive_entry_set_pathname)      \
-	X(archive_entry_set_size)          \
-	X(archive_entry_set_filetype)      \
-	X(archive_entry_set_perm)          \
+	X(archive_write_open)                \
+	X(archive_write_header)              \
+	X(archive_write_data)                \
+	X(archive_error_string)              \
+	X(archive_entry_new)                 \
+	X(archive_entry_free)                \
+	X(archive_entry_set_pathname)        \
+	X(archive_entry_set_size)            \
+	X(archive_entry_set_filetype)        \
+	X(archive_entry_set_perm)            \
 	X(archive_entry_set_mtime)
 
 struct lib {
@@ -39,7 +41,7 @@ static int load(struct lib *l, struct err *e)
 	void *so = dlopen("libarchive.so.13", RTLD_NOW | RTLD_NODELETE);
 	bool missing = !so;
 
-#define X(f)                                          \
+#define X(f)                                              \
 	l->f = so ? (__typeof__(&f))dlsym(so, #f) : NULL; \
 	missing |= !l->f;
 	FUNCTIONS(X)
@@ -80,8 +82,7 @@ static bool add_entry(const struct lib *l, struct archive *a, const char *path, 
 }
 
 /* Folders before what is in them, each once. */
-static bool add_folders(
-	const struct lib *l, struct archive *a, const char *path, GHashTable *known)
+static bool add_folders(const struct lib *l, struct archive *a, const char *path, GHashTable *known)
 {
 	for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
 		g_autofree char *folder = g_strndup(path, (gsize)(slash - path));
@@ -97,8 +98,10 @@ static bool add_folders(
 
 int seed_iso(const GPtrArray *files, const char *volume, GByteArray **ret, struct err *e)
 {
-	g_autofree char *options = g_strdup_printf("volume-id=%s,joliet,rockridge=useful,!pad", volume);
-	g_autoptr(GHashTable) folders = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	g_autofree char *options =
+		g_strdup_printf("volume-id=%s,joliet,rockridge=useful,!pad", volume);
+	g_autoptr(GHashTable) folders =
+		g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	g_autoptr(GByteArray) out = g_byte_array_new();
 	struct archive *a;
 	struct lib l;
@@ -118,7 +121,12 @@ int seed_iso(const GPtrArray *files, const char *volume, GByteArray **ret, struc
 		ok = add_folders(&l, a, f->path, folders) &&
 		     add_entry(&l, a, f->path, AE_IFREG, f->data, f->size);
 	}
-	ok = ok && l.archive_write_close(a) == ARCHIVE_OK;
+	ok = ok && l.archive_write_close(a) == ARCHIVE_OK && out->len > LABEL_AT + LABEL_MAX;
+	if (ok) {
+		/* libarchive writes it in capitals here, as it is in the Joliet descriptor only */
+		memset(out->data + LABEL_AT, ' ', LABEL_MAX);
+		memcpy(out->data + LABEL_AT, volume, strlen(volume));
+	}
 	if (!ok)
 		r = err_set(e, -EIO, "cannot make the seed's CD: %s",
 			l.archive_error_string(a) ? l.archive_error_string(a) : "too large");

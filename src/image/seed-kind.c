@@ -3,10 +3,10 @@
 #include <string.h>
 #include "image/seed-priv.h"
 
-#define PARTS_MAX      100
-#define PARTS_DEPTH    3
-#define LINE_LENGTH    1000 /* of a MIME header that is looked at */
-#define BOUNDARY_MAX   70   /* RFC 2046, 5.1.1 */
+#define PARTS_MAX    100
+#define PARTS_DEPTH  3
+#define LINE_LENGTH  1000 /* of a MIME header that is looked at */
+#define BOUNDARY_MAX 70	  /* RFC 2046, 5.1.1 */
 
 static void add_place(GString *s, const struct seed_place *p, unsigned line, unsigned column)
 {
@@ -41,8 +41,8 @@ void seed_warn(const struct seed_place *p, unsigned line, unsigned column, const
 	g_ptr_array_add(p->warnings, g_string_free(s, FALSE));
 }
 
-int seed_read_yaml(const struct seed_place *p, const char *text, size_t size,
-	struct yaml_doc **ret, struct err *e)
+int seed_read_yaml(const struct seed_place *p, const char *text, size_t size, struct yaml_doc **ret,
+	struct err *e)
 {
 	struct err inner = { 0 };
 	int r = yaml_read(text, size, p->line, ret, &inner);
@@ -169,13 +169,13 @@ static void read_headers(const char *text, const char *end, struct mime *ret)
 	ret->end = end;
 }
 
-static int check_kind(const struct seed_place *p, const char *text, size_t size, unsigned depth,
-	struct err *e);
-static int check_mime(const struct seed_place *p, const char *text, size_t size, unsigned depth,
-	struct err *e);
+static int check_kind(
+	const struct seed_place *p, const char *text, size_t size, unsigned depth, struct err *e);
+static int check_mime(
+	const struct seed_place *p, const char *text, size_t size, unsigned depth, struct err *e);
 
-static int check_part(const struct seed_place *p, const char *text, const char *end,
-	unsigned depth, struct err *e)
+static int check_part(const struct seed_place *p, const char *text, const char *end, unsigned depth,
+	struct err *e)
 {
 	struct seed_place at = *p;
 	struct mime m;
@@ -197,8 +197,8 @@ static int check_part(const struct seed_place *p, const char *text, const char *
 	return r;
 }
 
-static int check_parts(const struct seed_place *p, const struct mime *m, unsigned depth,
-	struct err *e)
+static int check_parts(
+	const struct seed_place *p, const struct mime *m, unsigned depth, struct err *e)
 {
 	g_autofree char *mark = g_strconcat("--", m->boundary, NULL);
 	size_t n_mark = strlen(mark);
@@ -228,13 +228,13 @@ static int check_parts(const struct seed_place *p, const struct mime *m, unsigne
 		at.line = line;
 	}
 	if (!part)
-		return seed_fault(p, e, p->line + 1, 1, "no part with the boundary '%s'",
-			m->boundary);
+		return seed_fault(
+			p, e, p->line + 1, 1, "no part with the boundary '%s'", m->boundary);
 	return r < 0 ? r : check_part(&at, part, m->end, depth, e);
 }
 
-static int check_mime(const struct seed_place *p, const char *text, size_t size, unsigned depth,
-	struct err *e)
+static int check_mime(
+	const struct seed_place *p, const char *text, size_t size, unsigned depth, struct err *e)
 {
 	struct mime m;
 	int r;
@@ -282,8 +282,8 @@ static const struct {
 	{ "\x1f\x8b", KIND_ZIPPED },
 };
 
-static int check_kind(const struct seed_place *p, const char *text, size_t size, unsigned depth,
-	struct err *e)
+static int check_kind(
+	const struct seed_place *p, const char *text, size_t size, unsigned depth, struct err *e)
 {
 	size_t blank = 0;
 
@@ -294,17 +294,20 @@ static int check_kind(const struct seed_place *p, const char *text, size_t size,
 	for (unsigned i = 0; i < G_N_ELEMENTS(kinds); i++) {
 		size_t n = strlen(kinds[i].begins);
 
-		if (size - blank < n ||
-			g_ascii_strncasecmp(text + blank, kinds[i].begins, n) != 0)
+		if (size - blank < n || g_ascii_strncasecmp(text + blank, kinds[i].begins, n) != 0)
 			continue;
 		switch (kinds[i].kind) {
-		case KIND_CONFIG: return seed_check_cloud_config(p, text, size, e);
-		case KIND_ARCHIVE: return check_archive(p, text, size, e);
-		case KIND_MIME: return check_mime(p, text, size, depth, e);
+		case KIND_CONFIG:
+			return seed_check_cloud_config(p, text, size, e);
+		case KIND_ARCHIVE:
+			return check_archive(p, text, size, e);
+		case KIND_MIME:
+			return check_mime(p, text, size, depth, e);
 		case KIND_ZIPPED:
 			seed_warn(p, p->line + 1, 1, "it is compressed, so it isn't checked");
 			return 0;
-		case KIND_OPAQUE: return 0;
+		case KIND_OPAQUE:
+			return 0;
 		}
 	}
 	(void)seed_fault(p, e, p->line + 1, 1,
@@ -342,8 +345,8 @@ int seed_check_network(const struct seed_place *p, const char *text, size_t size
 		return seed_fault(p, e, root->line, root->column, "it has no 'version'");
 	if (version->kind != YAML_INT ||
 		(strcmp(version->text, "1") != 0 && strcmp(version->text, "2") != 0))
-		return seed_fault(p, e, version->line, version->column,
-			"the 'version' is neither 1 nor 2");
+		return seed_fault(
+			p, e, version->line, version->column, "the 'version' is neither 1 nor 2");
 	if (version->text[0] == '1' && !config)
 		return seed_fault(p, e, root->line, root->column, "it has no 'config'");
 	return seed_check_tree(p, root,

@@ -37,8 +37,8 @@ int seed_check_tree(const struct seed_place *p, const struct yaml *y, const char
 	bool closed, struct err *e);
 
 /* Reads YAML, with the faults in the form above. */
-int seed_read_yaml(const struct seed_place *p, const char *text, size_t size,
-	struct yaml_doc **ret, struct err *e);
+int seed_read_yaml(const struct seed_place *p, const char *text, size_t size, struct yaml_doc **ret,
+	struct err *e);
 
 /* #cloud-config, without its first line being looked at. */
 int seed_check_cloud_config(

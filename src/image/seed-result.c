@@ -253,7 +253,7 @@ json_t *seed_result_json(const struct seed_result *r)
 			keys, json_pack("{s:s, s:s, s:s}", "Type", k->type, "Key", k->key,
 				      "Fingerprint", k->fingerprint));
 	}
-	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "Status", r->status, "Boot", r->boot,
-		"Datasource", r->datasource, "InstanceId", r->instance_id, "Errors",
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "Status", r->status, "Boot",
+		r->boot, "Datasource", r->datasource, "InstanceId", r->instance_id, "Errors",
 		strings(r->errors), "Addresses", strings(r->addresses), "HostKeys", keys);
 }

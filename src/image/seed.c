@@ -8,10 +8,10 @@
 #include "host/addr.h"
 #include "image/seed-priv.h"
 
-#define NAME_MAX_     64 /* of a host's label and of a user */
-#define HOSTNAME_MAX  253
-#define ID_MAX	      255
-#define KEY_LINE_MAX  16384
+#define NAME_MAX_    64 /* of a host's label and of a user */
+#define HOSTNAME_MAX 253
+#define ID_MAX	     255
+#define KEY_LINE_MAX 16384
 
 static const char *const form_names[_SEED_FORM_MAX] = {
 	[SEED_NOCLOUD] = "nocloud",
@@ -93,9 +93,8 @@ static int check_names(const struct seed *s, struct err *e)
 		return err_set(e, -E_INVALID, "invalid host name '%s'", s->hostname);
 	if (s->user && !is_user(s->user))
 		return err_set(e, -E_INVALID, "invalid user name '%s'", s->user);
-	if (s->password_hash &&
-		(s->password_hash[0] != '$' || !is_printable(s->password_hash) ||
-			strchr(s->password_hash, ':'))) {
+	if (s->password_hash && (s->password_hash[0] != '$' || !is_printable(s->password_hash) ||
+					strchr(s->password_hash, ':'))) {
 		err_set(e, -E_INVALID, "the password isn't a hash");
 		(void)err_mend(e, "make one with 'openssl passwd -6'");
 		return -E_INVALID;
@@ -153,9 +152,7 @@ static int check_keys(const struct seed *s, struct err *e)
 		if (g_strv_length(keys) != 1)
 			return err_set(e, -E_INVALID, "an SSH key has more than one line");
 	}
-	return n > SEED_KEYS_MAX
-		       ? err_set(e, -E_LIMIT, "more than %d SSH keys", SEED_KEYS_MAX)
-		       : 0;
+	return n > SEED_KEYS_MAX ? err_set(e, -E_LIMIT, "more than %d SSH keys", SEED_KEYS_MAX) : 0;
 }
 
 int seed_check(const struct seed *s, GPtrArray *warnings, struct err *e)
@@ -193,7 +190,8 @@ bool seed_key_matches(const char *type, const char *base64)
 	size_t size = 0, n = strlen(type);
 
 	if (strlen(base64) % 4 == 1 ||
-		strspn(base64, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") !=
+		strspn(base64,
+			"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") !=
 			strlen(base64))
 		return false;
 	blob = g_base64_decode(base64, &size);
@@ -251,11 +249,11 @@ int seed_keys_parse(const struct seed_text *t, char ***ret, struct err *e)
 			if (g_ascii_iscntrl(*p) && *p != '\t')
 				*p = '?';
 		if (strlen(s) > KEY_LINE_MAX || !is_key_line(s))
-			return err_set(e, -E_INVALID, "'%s' line %u: not a public SSH key",
-				t->name, i + 1);
+			return err_set(e, -E_INVALID, "'%s' line %u: not a public SSH key", t->name,
+				i + 1);
 		if (keys->len == SEED_KEYS_MAX)
-			return err_set(e, -E_LIMIT, "'%s' has more than %d keys", t->name,
-				SEED_KEYS_MAX);
+			return err_set(
+				e, -E_LIMIT, "'%s' has more than %d keys", t->name, SEED_KEYS_MAX);
 		g_ptr_array_add(keys, g_strdup(s));
 	}
 	if (keys->len == 0)
@@ -312,6 +310,7 @@ static const char report_text[] =
 	"After=cloud-final.service ssh.service sshd.service\n"
 	"[Service]\n"
 	"Type=oneshot\n"
+	"TimeoutStartSec=60\n" /* nobody may listen */
 	"ExecStart=/bin/sh /run/lodge/report\n"
 	"LODGE\n"
 	"  systemctl daemon-reload\n"
@@ -348,8 +347,8 @@ static bool is_mime(const struct seed_text *t)
 
 static void add_part(GString *m, const char *boundary, const char *type, const char *text)
 {
-	g_string_append_printf(m, "--%s\nContent-Type: %s; charset=\"utf-8\"\n\n%s\n", boundary,
-		type, text);
+	g_string_append_printf(
+		m, "--%s\nContent-Type: %s; charset=\"utf-8\"\n\n%s\n", boundary, type, text);
 }
 
 /* Any bytes, so as base64; a MIME text is a part as it stands, with its headers. */
@@ -363,8 +362,7 @@ static void add_given(GString *m, const char *boundary, const struct seed_text *
 	} else {
 		g_autofree char *base64 = g_base64_encode((const guchar *)t->text, t->size);
 
-		g_string_append_printf(m,
-			"Content-Type: %s\nContent-Transfer-Encoding: base64\n\n",
+		g_string_append_printf(m, "Content-Type: %s\nContent-Transfer-Encoding: base64\n\n",
 			zipped ? "application/gzip" : "text/plain; charset=\"utf-8\"");
 		for (const char *p = base64; *p; p += strnlen(p, 76))
 			g_string_append_printf(m, "%.76s\n", p);
@@ -389,12 +387,12 @@ static char *vendor_text(const struct seed *s, size_t *ret_size)
 		return g_memdup2(text, *ret_size + !given->text);
 	}
 	/* of what is in it, so that it isn't */
-	hash = g_compute_checksum_for_data(G_CHECKSUM_SHA256,
-		(const guchar *)(given->text ? given->text : ""), given->size);
+	hash = g_compute_checksum_for_data(
+		G_CHECKSUM_SHA256, (const guchar *)(given->text ? given->text : ""), given->size);
 	boundary = g_strdup_printf("lodge-%.40s", hash);
 	m = g_string_new(NULL);
-	g_string_printf(m,
-		"Content-Type: multipart/mixed; boundary=\"%s\"\nMIME-Version: 1.0\n\n", boundary);
+	g_string_printf(m, "Content-Type: multipart/mixed; boundary=\"%s\"\nMIME-Version: 1.0\n\n",
+		boundary);
 	if (given->text)
 		add_given(m, boundary, given);
 	if (user)
@@ -487,8 +485,7 @@ static GString *network_v2(const struct seed *s)
 		bool fixed = n->addresses && n->addresses[0];
 		g_autofree char *mac = g_ascii_strdown(n->mac, -1);
 
-		g_string_append_printf(
-			t, "  nic%u:\n    match: {macaddress: \"%s\"}\n", i, mac);
+		g_string_append_printf(t, "  nic%u:\n    match: {macaddress: \"%s\"}\n", i, mac);
 		if (!fixed)
 			g_string_append(t, "    dhcp4: true\n");
 		put_list(t, "    ", "addresses", n->addresses);
@@ -498,7 +495,8 @@ static GString *network_v2(const struct seed *s)
 			g_string_append_printf(
 				t, "    - {to: \"0.0.0.0/0\", via: \"%s\"}\n", n->gateway);
 		if (n->gateway6)
-			g_string_append_printf(t, "    - {to: \"::/0\", via: \"%s\"}\n", n->gateway6);
+			g_string_append_printf(
+				t, "    - {to: \"::/0\", via: \"%s\"}\n", n->gateway6);
 		if ((n->dns && n->dns[0]) || (n->search && n->search[0]))
 			g_string_append(t, "    nameservers:\n");
 		put_list(t, "      ", "addresses", n->dns);
@@ -547,7 +545,8 @@ static json_t *openstack_meta(const struct seed *s)
 	return j;
 }
 
-static json_t *openstack_address(const char *link, unsigned k, const char *text, const char *gateway)
+static json_t *openstack_address(
+	const char *link, unsigned k, const char *text, const char *gateway)
 {
 	char address[ADDR_TEXT_MAX], mask_text[ADDR_TEXT_MAX];
 	g_autofree char *id = g_strdup_printf("%s-%u", link, k);
@@ -583,8 +582,8 @@ static json_t *openstack_network(const struct seed *s)
 		unsigned k = 0;
 
 		mac = g_ascii_strdown(n->mac, -1);
-		link = json_pack("{s:s, s:s, s:s}", "id", id, "type", "phy",
-			"ethernet_mac_address", mac);
+		link = json_pack(
+			"{s:s, s:s, s:s}", "id", id, "type", "phy", "ethernet_mac_address", mac);
 		if (n->mtu > 0)
 			(void)json_object_set_new(link, "mtu", json_integer(n->mtu));
 		(void)json_array_append_new(links, link);
@@ -597,15 +596,15 @@ static json_t *openstack_network(const struct seed *s)
 			*has = true;
 		}
 		if (k == 0)
-			(void)json_array_append_new(networks,
-				json_pack("{s:s, s:s, s:s}", "id", id, "type", "ipv4_dhcp", "link",
-					id));
+			(void)json_array_append_new(
+				networks, json_pack("{s:s, s:s, s:s}", "id", id, "type",
+						  "ipv4_dhcp", "link", id));
 		for (k = 0; n->dns && n->dns[k]; k++)
 			(void)json_array_append_new(services,
 				json_pack("{s:s, s:s}", "type", "dns", "address", n->dns[k]));
 	}
-	return json_pack("{s:o, s:o, s:o}", "links", links, "networks", networks, "services",
-		services);
+	return json_pack(
+		"{s:o, s:o, s:o}", "links", links, "networks", networks, "services", services);
 }
 
 static int config_drive(const struct seed *s, GPtrArray *files, struct err *e)

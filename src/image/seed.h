@@ -43,9 +43,9 @@ struct seed_nic {
 	const char *mac;	      /* "52:54:00:12:34:56": how the guest finds it */
 	const char *const *addresses; /* "10.88.0.2/16", both families; NULL or empty: DHCP */
 	const char *gateway, *gateway6;
-	const char *const *dns;	      /* addresses; NULL: none */
-	const char *const *search;    /* domains; NULL: none */
-	int mtu;		      /* 0: the guest's */
+	const char *const *dns;	   /* addresses; NULL: none */
+	const char *const *search; /* domains; NULL: none */
+	int mtu;		   /* 0: the guest's */
 };
 
 /* A config drive has no place for a network_config of the user's, nor for search domains of nics:
@@ -57,10 +57,11 @@ struct seed {
 	struct seed_text user_data, vendor_data, network_config;
 	const struct seed_nic *nics; /* instead of network_config */
 	unsigned n_nics;
-	const char *const *ssh_keys; /* lines of authorized_keys, for the default user; NULL: none */
-	const char *user;	     /* name of the default user; NULL: the image's ("debian") */
-	const char *password_hash;   /* of the default user, crypt(3); NULL: no password */
-	bool report;		     /* the guest tells how its boot went, see seed_result */
+	const char *const
+		*ssh_keys;	   /* lines of authorized_keys, for the default user; NULL: none */
+	const char *user;	   /* name of the default user; NULL: the image's ("debian") */
+	const char *password_hash; /* of the default user, crypt(3); NULL: no password */
+	bool report;		   /* the guest tells how its boot went, see seed_result */
 };
 
 /*
@@ -112,12 +113,12 @@ struct seed_host_key {
 	char *fingerprint; /* "SHA256:...", made here */
 };
 struct seed_result {
-	char *status;	   /* "done", or "error": errors says why */
-	char *boot;	   /* the guest's boot id, "" if it told none */
-	char *datasource;  /* "DataSourceNoCloud [seed=/dev/sr0][dsmode=net]" */
-	char *instance_id; /* what the guest took for its own */
-	char **errors;	   /* cloud-init's, one line each */
-	char **addresses;  /* "10.0.2.15" */
+	char *status;	      /* "done", or "error": errors says why */
+	char *boot;	      /* the guest's boot id, "" if it told none */
+	char *datasource;     /* "DataSourceNoCloud [seed=/dev/sr0][dsmode=net]" */
+	char *instance_id;    /* what the guest took for its own */
+	char **errors;	      /* cloud-init's, one line each */
+	char **addresses;     /* "10.0.2.15" */
 	GPtrArray *host_keys; /* struct seed_host_key */
 };
 void seed_result_free(struct seed_result *r);

@@ -76,8 +76,7 @@ int image_history(struct ctx *c, const char *ref, json_t **ret, struct err *e)
 		add_step(list, step, layer_size(layers, digest));
 	}
 	if (i->disk && json_array_size(list) > 0)
-		(void)json_object_set_new(
-			json_array_get(list, 0), "Size", json_integer(i->size));
+		(void)json_object_set_new(json_array_get(list, 0), "Size", json_integer(i->size));
 	/* layers that the history doesn't tell of */
 	for (; i->layers[next]; next++)
 		add_step(list, NULL, layer_size(layers, i->layers[next]));
@@ -154,8 +153,8 @@ int image_inspect(struct ctx *c, const char *ref, json_t **ret, struct err *e)
 		(void)json_object_set_new(o, "Variant", json_string(config->variant));
 	(void)json_object_set_new(o, "Os", json_string(config->os));
 	(void)json_object_set_new(o, "Size", json_integer(i->size));
-	(void)json_object_set_new(
-		o, "GraphDriver", json_pack("{s:s, s:n}", "Name", i->disk ? i->disk_format : "erofs", "Data"));
+	(void)json_object_set_new(o, "GraphDriver",
+		json_pack("{s:s, s:n}", "Name", i->disk ? i->disk_format : "erofs", "Data"));
 	(void)json_object_set_new(
 		o, "RootFS", json_pack("{s:s, s:o}", "Type", "layers", "Layers", layers));
 	if (i->disk) {

@@ -190,18 +190,23 @@ static const struct step *dns_step(const struct monitor *m)
 	return NULL;
 }
 
-bool guest_wants_dns(const struct monitor *m)
-{
-	return dns_step(m);
-}
-
-/* What the server needs stands in the arguments of the step that made the guest's socket. */
-bool guest_begin_dns(struct monitor *m, int fd, bool framed)
+bool guest_dns(const struct monitor *m, const char **ret_names, const char **ret_upstreams)
 {
 	const struct step *s = dns_step(m);
+
+	if (!s)
+		return false;
+	*ret_names = s->arg[1];
+	*ret_upstreams = s->arg[2];
+	return true;
+}
+
+bool guest_begin_dns(
+	struct monitor *m, int fd, const char *names, const char *upstreams, bool framed)
+{
 	int fds[ELEMENTSOF(m->dns_source)];
 
-	m->dns = s ? dns_server_new(fd, s->arg[1], s->arg[2], framed) : NULL;
+	m->dns = dns_server_new(fd, names, upstreams, framed);
 	if (!m->dns) {
 		(void)close(fd);
 		return false;
@@ -218,9 +223,11 @@ static void start_dns(struct monitor *m)
 {
 	int fd = m->step_run.kept_fd[KEPT_DNS];
 
+	const char *names, *upstreams;
+
 	m->step_run.kept_fd[KEPT_DNS] = -1;
-	if (fd >= 0)
-		(void)guest_begin_dns(m, fd, false);
+	if (fd >= 0 && guest_dns(m, &names, &upstreams))
+		(void)guest_begin_dns(m, fd, names, upstreams, false);
 }
 
 static void stop_dns(struct monitor *m)

@@ -392,12 +392,13 @@ static void dns_answer_ready(struct monitor *m, struct source *src, uint32_t eve
 static void begin_dns(struct monitor *m)
 {
 	struct machine *k = m->machine;
+	const char *names, *upstreams;
 	int sv[2];
 
-	if (!guest_wants_dns(m) ||
+	if (!guest_dns(m, &names, &upstreams) ||
 		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv) < 0)
 		return;
-	if (!guest_begin_dns(m, sv[1], true)) {
+	if (!guest_begin_dns(m, sv[1], names, upstreams, true)) {
 		(void)close(sv[0]);
 		return;
 	}
@@ -517,8 +518,36 @@ int machine_begin(struct monitor *m, struct err *e)
 		return begin_inside(m, e);
 	/* what comes out of the serial port is the output of the guest, and what it types goes in there */
 	m->main.out.fd = take_fd(m, KEPT_SERIAL);
+	if (lan_begin(m) < 0)
+		return err_set(e, -ENOMEM, "the machine's network has no servers");
+	k->boot_until = monotonic_ns() + k->boot_timeout * SECOND;
+	return 1;
+}
+
+void machine_ready(struct monitor *m)
+{
+	struct machine *k = m->machine;
+
+	if (!k->full || k->up || k->failed)
+		return;
 	k->up = true;
-	return 0;
+	k->boot_until = 0;
+	guest_up(m);
+}
+
+void machine_refused(struct monitor *m, const char *text, size_t n)
+{
+	struct err e = { 0 };
+	const char *desc = memmem(text, n, "\"desc\": \"", 9);
+	char words[200];
+
+	if (m->machine->up)
+		return;
+	desc = desc ? desc + 9 : text;
+	take_text(words, sizeof(words), (const uint8_t *)desc, n - (size_t)(desc - text));
+	words[strcspn(words, "\"")] = '\0';
+	(void)err_set(&e, -E_INVALID, "QEMU: %s", words);
+	start_failed(m, &e);
 }
 
 /* What is there of a machine that is gone; whatever holds the other end open has nothing to say. */
@@ -546,6 +575,17 @@ int machine_end(struct monitor *m, int status_code)
 	char words[200];
 	int code = status_code;
 
+	if (k->full && !k->failed) {
+		drain(m, &k->complaints);
+		last_words(k, words, sizeof(words));
+		if (!k->up) {
+			err_set(&m->start_error, -ECHILD, "the machine didn't start%s%s",
+				words[0] ? ": " : "", words);
+			k->failed = true;
+		} else if (status_code != 0 && words[0]) {
+			(void)snprintf(m->error, sizeof(m->error), "the machine ended: %s", words);
+		}
+	}
 	if (k->told)
 		code = m->main.exit_code;
 	else if (!k->full && !k->failed) {
@@ -576,6 +616,7 @@ int machine_end(struct monitor *m, int status_code)
 	free(k->out);
 	k->plan = k->out = NULL;
 	k->out_n = k->out_size = 0;
+	lan_end(m);
 	qmp_end(m);
 	return code;
 }

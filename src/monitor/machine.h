@@ -9,12 +9,14 @@
  *
  *   machine.c  birth and end, the channel to lodge-init, sessions over it
  *   qmp.c      QEMU's own monitor: commands of clients, one after the other
+ *   lan.c      DHCP and DNS for a machine that boots by itself
  */
 
 #include "monitor/monitor.h"
 #include "wire/machine.h"
 
 struct qmp_relay;
+struct lan;
 
 struct machine {
 	bool full; /* boots by itself: no lodge-init */
@@ -35,6 +37,7 @@ struct machine {
 	char tail[4096]; /* the end of what the kernel said on its console */
 	size_t tail_n;
 	struct qmp_relay *relay;
+	struct lan *lan; /* NULL: its lodge-init is told all by the plan */
 };
 
 /* A pipe for what QEMU itself complains of: theirs[1] and theirs[2]. Before the plan runs. */
@@ -59,6 +62,15 @@ void machine_delivered(struct monitor *m, struct session *s, size_t n);
 void machine_exec(struct monitor *m, struct session *s, enum machine_type type, unsigned flags,
 	const char *data, size_t n);
 void machine_forget(struct monitor *m, const struct session *s);
+
+/* QEMU answers, and has done what the plan told it first. */
+void machine_ready(struct monitor *m);
+/* QEMU's error, JSON, to one of these. */
+void machine_refused(struct monitor *m, const char *text, size_t n);
+
+/* lan.c: with the plan; its sockets are those of the steps "answer" */
+int lan_begin(struct monitor *m);
+void lan_end(struct monitor *m);
 
 /* qmp.c */
 int qmp_begin(struct monitor *m, struct err *e);

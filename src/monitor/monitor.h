@@ -17,7 +17,7 @@
  *   exec.c    further commands in the guest
  *   dns.c     names for the guest
  *   event.c   what is told to RUN/events
- *   machine.c a guest that is a virtual machine; qmp.c QEMU's own monitor
+ *   machine.c a guest that is a virtual machine; qmp.c QEMU's own monitor, lan.c its network's servers
  */
 
 #include <stdbool.h>
@@ -154,9 +154,11 @@ void guest_tick(struct monitor *m, int64_t now);	  /* timers */
 int64_t guest_next_timer(const struct monitor *m);	  /* monotonic ns, 0: none */
 void guest_stop(struct monitor *m, int sig, int seconds); /* seconds < 0: for ever */
 void guest_kill(struct monitor *m, int sig);
-/* The plan has a DNS socket; a server on fd, which is taken over (and closed after a failure). */
-bool guest_wants_dns(const struct monitor *m);
-bool guest_begin_dns(struct monitor *m, int fd, bool framed);
+/* What a DNS server for the guest has to know, of the plan; false: the guest has no network of ours. */
+bool guest_dns(const struct monitor *m, const char **ret_names, const char **ret_upstreams);
+/* A server on fd, which is taken over (and closed after a failure): see dns_server_new(). */
+bool guest_begin_dns(
+	struct monitor *m, int fd, const char *names, const char *upstreams, bool framed);
 int guest_status_text(const struct monitor *m, char *buf, size_t size);
 
 static inline int pidfd_kill(int pidfd, int sig)

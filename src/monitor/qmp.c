@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "host/steps.h"
 #include "wire/qmp.h"
 
 #define WAITING_MAX 256
@@ -18,6 +19,7 @@
 struct ask {
 	struct ask *next;
 	struct conn *conn; /* NULL: gone, or ours */
+	bool first_word;   /* of the plan's: the machine isn't up before its answer */
 	int fds[3];
 	size_t n;
 	char text[];
@@ -25,9 +27,9 @@ struct ask {
 
 struct qmp_relay {
 	struct qmp_reader reader;
-	struct ask *first, **last; /* the first one is with QEMU when `busy` */
-	unsigned waiting;
-	bool ready, busy;
+	struct ask *first, **last;     /* the first one is with QEMU when `busy` */
+	unsigned waiting, first_words; /* how many of these have no answer yet */
+	bool greeted, ready, busy;
 	uint32_t id;
 };
 
@@ -127,12 +129,26 @@ static void answered(struct monitor *m, const struct qmp_line *l)
 	struct qmp_relay *q = m->machine->relay;
 	struct ask *a;
 
+	/* of qmp_capabilities: QEMU greets before it has made its devices, and answers after */
+	if (!q->ready && q->greeted && l->has_id && l->id == 0) {
+		q->ready = true;
+		if (q->first_words == 0)
+			machine_ready(m);
+		next_command(m);
+		return;
+	}
 	if (!q->busy || !l->has_id || l->id != q->id)
-		return; /* that of qmp_capabilities */
+		return;
 	q->busy = false;
 	a = take_first(q);
 	if (a->conn)
 		send_line(a->conn, MSG_QMP_REPLY, l);
+	if (a->first_word) {
+		if (l->kind == QMP_ERROR)
+			machine_refused(m, l->text, l->size);
+		if (--q->first_words == 0)
+			machine_ready(m);
+	}
 	ask_free(a);
 	next_command(m);
 }
@@ -156,10 +172,9 @@ static void handle_line(struct monitor *m, const struct qmp_line *l)
 	switch (l->kind) {
 	case QMP_GREETING:
 		n = qmp_put_command(line, sizeof(line), capabilities, sizeof(capabilities) - 1, 0);
-		if (q->ready || n < 0)
+		if (q->greeted || n < 0)
 			break;
-		q->ready = send_command(m->machine->qmp.fd, line, (size_t)n, none) == 0;
-		next_command(m);
+		q->greeted = send_command(m->machine->qmp.fd, line, (size_t)n, none) == 0;
 		break;
 	case QMP_RETURN:
 	case QMP_ERROR:
@@ -210,13 +225,14 @@ static void qmp_ready(struct monitor *m, struct source *src, uint32_t events)
 		lost(m);
 }
 
-static void enqueue(struct monitor *m, struct conn *c, const char *data, size_t n, const int fds[3])
+static struct ask *enqueue(
+	struct monitor *m, struct conn *c, const char *data, size_t n, const int fds[3])
 {
 	struct qmp_relay *q = m->machine->relay;
 	struct ask *a = malloc(sizeof(*a) + n);
 
 	if (!a)
-		return;
+		return NULL;
 	*a = (struct ask){ .conn = c, .n = n, .fds = { -1, -1, -1 } };
 	for (int i = 0; fds && i < 3; i++)
 		if (fds[i] >= 0)
@@ -225,7 +241,7 @@ static void enqueue(struct monitor *m, struct conn *c, const char *data, size_t 
 	*q->last = a;
 	q->last = &a->next;
 	q->waiting++;
-	next_command(m);
+	return a;
 }
 
 void qmp_ask(struct monitor *m, struct conn *c, const char *data, size_t n, const int fds[3])
@@ -239,8 +255,8 @@ void qmp_ask(struct monitor *m, struct conn *c, const char *data, size_t n, cons
 		refuse(c, -E_INVALID, "not a QMP command");
 	else if (m->machine->relay->waiting >= WAITING_MAX)
 		refuse(c, -E_LIMIT, "too many commands wait for QEMU");
-	else
-		enqueue(m, c, data, n, fds);
+	else if (enqueue(m, c, data, n, fds))
+		next_command(m);
 }
 
 void qmp_say(struct monitor *m, const char *command)
@@ -248,8 +264,8 @@ void qmp_say(struct monitor *m, const char *command)
 	char text[QMP_NAME_MAX + 16];
 	int n = snprintf(text, sizeof(text), "{\"execute\":\"%s\"}", command);
 
-	if (m->machine->relay && n > 0)
-		enqueue(m, NULL, text, (size_t)n, NULL);
+	if (m->machine->relay && n > 0 && enqueue(m, NULL, text, (size_t)n, NULL))
+		next_command(m);
 }
 
 void qmp_conn_gone(struct monitor *m, const struct conn *c)
@@ -259,6 +275,32 @@ void qmp_conn_gone(struct monitor *m, const struct conn *c)
 	for (struct ask *a = q ? q->first : NULL; a; a = a->next)
 		if (a->conn == c)
 			a->conn = NULL;
+}
+
+/* What the plan has to say, before any client. */
+static int take_first_words(struct monitor *m, struct err *e)
+{
+	struct qmp_relay *q = m->machine->relay;
+
+	for (unsigned i = 0; i < plan_len(m->plan); i++) {
+		const struct step *s = plan_step(m->plan, i);
+		int fds[3] = { -1, -1, -1 };
+		struct ask *a;
+
+		if (s->op != &step_qmp)
+			continue;
+		if (s->arg[1][0])
+			fds[0] = m->step_run.kept_fd[KEPT_VNC];
+		a = enqueue(m, NULL, s->arg[0], strlen(s->arg[0]), fds);
+		if (!a)
+			return err_set(e, -ENOMEM, "no memory for the machine's first commands");
+		a->first_word = true;
+		q->first_words++;
+	}
+	/* QEMU has its own now */
+	closep(&m->step_run.kept_fd[KEPT_VNC]);
+	m->step_run.kept_fd[KEPT_VNC] = -1;
+	return 0;
 }
 
 int qmp_begin(struct monitor *m, struct err *e)
@@ -275,7 +317,8 @@ int qmp_begin(struct monitor *m, struct err *e)
 	k->relay->last = &k->relay->first;
 	(void)fcntl(fd, F_SETFL, O_NONBLOCK);
 	source_init(&k->qmp, fd, qmp_ready);
-	return source_watch(m, &k->qmp, EPOLLIN);
+	fd = take_first_words(m, e);
+	return fd < 0 ? fd : source_watch(m, &k->qmp, EPOLLIN);
 }
 
 void qmp_end(struct monitor *m)

@@ -45,14 +45,17 @@ static int get_span(const struct network_record *n, struct span *s, struct err *
 	return 0;
 }
 
-/* Whether guests can have it at all: not the subnet's first and last, not the gateway. */
+/* Whether guests can have it at all: not the subnet's first and last, not the gateway, and not the one below the
+ * last, where machines find their DNS (monitor/lan.c). */
 static bool usable(const struct span *s, const struct addr *a)
 {
-	struct addr first, last;
+	struct addr first, last, dns;
 
 	addr_first(&s->net, &first);
 	addr_last(&s->net, &last);
-	if (addr_same(a, &s->gateway))
+	dns = last;
+	dns.b[3]--;
+	if (addr_same(a, &s->gateway) || (s->net.prefix <= 28 && addr_same(a, &dns)))
 		return false;
 	return s->net.prefix >= 31 || (!addr_same(a, &first) && !addr_same(a, &last));
 }

@@ -73,8 +73,7 @@ static char *part_of(const char *below)
 		strlen(word[1]) >= 64)
 		return g_strdup_printf("%s/%.64s", word[0], word[1]);
 	if (strcmp(word[0], "layers") == 0 || strcmp(word[0], "disks") == 0 ||
-		strcmp(word[0], "blobs") == 0 ||
-		strcmp(word[0], "cache") == 0)
+		strcmp(word[0], "blobs") == 0 || strcmp(word[0], "cache") == 0)
 		return g_strdup(word[0]);
 	return g_strdup("other");
 }
@@ -178,8 +177,8 @@ static int unused_disks(struct store *s, struct usage *u, int64_t *ret, struct e
 		if (!g_str_has_prefix(key, "disks/"))
 			continue;
 		digest = g_strconcat("sha256:", (char *)key + strlen("disks/"), NULL);
-		r = db_query(s, e, &q, "SELECT 1 FROM image_disks WHERE digest=? LIMIT 1", "s",
-			digest);
+		r = db_query(
+			s, e, &q, "SELECT 1 FROM image_disks WHERE digest=? LIMIT 1", "s", digest);
 		if (r >= 0)
 			r = db_next(s, q, e);
 		if (r < 0)

@@ -7,8 +7,8 @@
 #define COMPLAINTS 10 /* of SQLite, that are passed on */
 
 /* In an order that satisfies the foreign keys. */
-static const char *const tables[] = { "images", "image_names", "image_layers", "image_disks", "layers", "guests",
-	"guest_uses", "volumes", "networks" };
+static const char *const tables[] = { "images", "image_names", "image_layers", "image_disks",
+	"layers", "guests", "guest_uses", "volumes", "networks" };
 
 static int open_raw(const char *path, sqlite3 **ret)
 {

@@ -50,8 +50,8 @@ static int read_disk(struct store *s, struct image_record *i, struct err *e)
 	_cleanup_(db_resetp) sqlite3_stmt *q = NULL;
 	int r;
 
-	r = db_query(s, e, &q, "SELECT digest,format,size FROM image_disks WHERE image=?", "s",
-		i->id);
+	r = db_query(
+		s, e, &q, "SELECT digest,format,size FROM image_disks WHERE image=?", "s", i->id);
 	if (r >= 0)
 		r = db_next(s, q, e);
 	if (r <= 0)

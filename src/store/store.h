@@ -81,16 +81,16 @@ int store_json(const char *text, const char *kind, const char *name, json_t **re
 /* --- images ---------------------------------------------------------------------------------------- */
 
 struct image_record {
-	char *id;	 /* digest of the configuration blob */
-	char *manifest;	 /* digest of the manifest blob, or NULL */
-	char **layers;	 /* diff ids, lowest first; NULL-terminated; none for a disk */
-	char *disk;	 /* digest of the disk's file, NULL for an image of layers; see disk.h */
-	char *disk_format;  /* QEMU's name; NULL without a disk */
-	int64_t disk_size;  /* bytes that a guest sees */
-	char **names;	 /* "docker.io/library/debian:12" in full; may be empty (dangling) */
-	int64_t size;	 /* bytes of the layers' or the disk's files */
-	int64_t created; /* of the image, nanoseconds */
-	int64_t added;	 /* to this store */
+	char *id;	   /* digest of the configuration blob */
+	char *manifest;	   /* digest of the manifest blob, or NULL */
+	char **layers;	   /* diff ids, lowest first; NULL-terminated; none for a disk */
+	char *disk;	   /* digest of the disk's file, NULL for an image of layers; see disk.h */
+	char *disk_format; /* QEMU's name; NULL without a disk */
+	int64_t disk_size; /* bytes that a guest sees */
+	char **names;	   /* "docker.io/library/debian:12" in full; may be empty (dangling) */
+	int64_t size;	   /* bytes of the layers' or the disk's files */
+	int64_t created;   /* of the image, nanoseconds */
+	int64_t added;	   /* to this store */
 	char *arch, *os;
 };
 void image_record_free(struct image_record *i);

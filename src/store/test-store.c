@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include "host/steps.h"
 #include "store/blob.h"
+#include "store/disk.h"
 #include "store/journal.h"
 #include "store/layer.h"
 #include "store/lock.h"
@@ -156,6 +157,108 @@ static void test_images(void)
 	g_assert_cmpint(
 		store_image_find(s, "docker.io/library/b:latest", &i, NULL), ==, -E_NOTFOUND);
 	g_assert_cmpint(store_image_tag(s, IMAGE2, "x:y", &test_err), ==, -E_NOTFOUND);
+	test_ctx_done(&c);
+}
+
+/* A file of `size` bytes as the disk of an image. Caller frees. */
+static char *keep_disk(struct ctx *c, const char *image, char fill)
+{
+	g_autofree char *file = store_path(c, "cache/disk"), *digest = NULL;
+	g_autofree char *text = g_strnfill(20000, fill);
+	struct image_record i = {
+		.id = (char *)image,
+		.disk_format = (char *)"qcow2",
+		.disk_size = 1 << 30,
+		.added = 7,
+	};
+	int64_t bytes;
+
+	g_assert_true(g_file_set_contents(file, text, -1, NULL));
+	ok(disk_keep(c, file, "qcow2", NULL, NULL, &digest, &bytes, &test_err));
+	g_assert_cmpint(access(file, F_OK), <, 0);
+	g_assert_cmpint(bytes, >=, 20000);
+	i.disk = digest;
+	ok(store_image_add(c->store, &i, &test_err));
+	return disk_path(c, digest, "qcow2");
+}
+
+static void test_disks(void)
+{
+	_cleanup_(image_record_freep) struct image_record *i = NULL;
+	g_autofree char *path = NULL, *same = NULL, *other = NULL;
+	struct guest_record g = guest(ID_A, "machine");
+	int64_t bytes = 0;
+	struct stat st;
+	struct ctx c;
+	struct store *s;
+
+	test_ctx_init(&c);
+	s = open_store(&c);
+	path = keep_disk(&c, IMAGE, 'a');
+	ok(store_image_find(s, ID_A, &i, &test_err));
+	g_assert_cmpstr(i->disk_format, ==, "qcow2");
+	g_assert_cmpint(i->disk_size, ==, 1 << 30);
+	g_assert_cmpint(stat(path, &st), ==, 0);
+	g_assert_cmpint(st.st_mode & 0777, ==, 0400);
+	ok(disk_verify(path, i->disk, &test_err));
+	/* the same bytes are kept once, and stay the same file */
+	same = keep_disk(&c, IMAGE2, 'a');
+	g_assert_cmpstr(same, ==, path);
+	other = keep_disk(&c, LAYER, 'b');
+	/* as long as one image has it, or a guest the image */
+	g.image = (char *)IMAGE2;
+	ok(store_guest_add(s, &g, &test_err));
+	ok(store_image_remove(s, IMAGE, &test_err));
+	g_assert_cmpint(store_image_remove(s, IMAGE2, &test_err), ==, -E_INUSE);
+	ok(store_image_remove(s, LAYER, &test_err));
+	g_assert_cmpint(content_collect(&c, &bytes, &test_err), ==, 1);
+	g_assert_cmpint(access(path, F_OK), ==, 0);
+	g_assert_cmpint(access(other, F_OK), <, 0);
+	ok(store_guest_remove(s, ID_A, &test_err));
+	ok(store_image_remove(s, IMAGE2, &test_err));
+	g_assert_cmpint(content_collect(&c, &bytes, &test_err), ==, 1);
+	g_assert_cmpint(bytes, ==, st.st_blocks * 512);
+	g_assert_cmpint(access(path, F_OK), <, 0);
+	test_ctx_done(&c);
+}
+
+static void test_disk_formats(void)
+{
+	static const char *const bad[] = { "", "../x", "a/b", "QCOW2", "a.b", "12345678901234567",
+		NULL };
+
+	g_assert_true(disk_is_format("qcow2"));
+	for (unsigned i = 0; i < ELEMENTSOF(bad); i++)
+		g_assert_false(disk_is_format(bad[i]));
+}
+
+/* A store as the version before disks left it. */
+static void test_older(void)
+{
+	_cleanup_(image_record_freep) struct image_record *i = NULL;
+	g_autofree char *folder = NULL;
+	struct ctx c;
+	struct store *s;
+
+	test_ctx_init(&c);
+	s = open_store(&c);
+	add_image(s, IMAGE, "docker.io/library/a:latest");
+	g_assert_cmpint(sqlite3_exec(s->db, "DROP TABLE image_disks;PRAGMA user_version=1", NULL,
+				NULL, NULL),
+		==, 0);
+	store_close(&c);
+	folder = store_path(&c, "disks");
+	g_assert_cmpint(rmdir(folder), ==, 0);
+	/* explain doesn't upgrade, and can read it */
+	c.explain = true;
+	s = open_store(&c);
+	ok(store_image_find(s, "docker.io/library/a:latest", &i, &test_err));
+	g_assert_null(i->disk);
+	store_close(&c);
+	g_assert_cmpint(access(folder, F_OK), <, 0);
+	c.explain = false;
+	s = open_store(&c);
+	g_free(keep_disk(&c, IMAGE2, 'a'));
 	test_ctx_done(&c);
 }
 
@@ -572,7 +675,8 @@ static void test_fsck_files(void)
 {
 	static const char *const files[] = { "stray", "blobs/stray", "blobs/sha256/stray",
 		"blobs/sha256/1.1.00000000.part", "blobs/sha256/" ID_A, "layers/" ID_A ".erofs",
-		"guests/stray", "volumes/stray", "journal/stray" };
+		"disks/stray", "disks/" ID_A ".qcow2", "guests/stray", "volumes/stray",
+		"journal/stray" };
 	g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
 	g_autofree char *dir = NULL;
 	struct ctx c;
@@ -677,12 +781,15 @@ int main(int argc, char **argv)
 	g_test_add_func("/store/folders", test_folders);
 	g_test_add_func("/store/guests", test_guests);
 	g_test_add_func("/store/images", test_images);
+	g_test_add_func("/store/disks", test_disks);
+	g_test_add_func("/store/disk-formats", test_disk_formats);
 	g_test_add_func("/store/layers", test_layers);
 	g_test_add_func("/store/volumes-networks", test_volumes_networks);
 	g_test_add_func("/store/bad-record", test_bad_record);
 	g_test_add_func("/store/bad-database", test_bad_database);
 	g_test_add_func("/store/salvage", test_salvage);
 	g_test_add_func("/store/newer", test_newer);
+	g_test_add_func("/store/older", test_older);
 	g_test_add_func("/store/explain", test_explain);
 	g_test_add_func("/journal/run", test_journal_run);
 	g_test_add_func("/journal/dead", test_journal_dead);

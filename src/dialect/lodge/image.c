@@ -69,7 +69,8 @@ static const struct cmd image_mirror = {
 	.args_size = sizeof(struct mirror_args),
 	.brief = "make an image of a distribution from its mirror",
 	.synopsis = "[OPTIONS] DISTRIBUTION:SUITE|busybox",
-	.details = "With --disk it is a disk that machines boot from, by BIOS or UEFI: kernel, systemd, "
+	.details = "With --disk it is a disk that machines boot from, by BIOS or UEFI: kernel, "
+		   "systemd, "
 		   "cloud-init, SSH server and QEMU's agent, named debian:12-disk.",
 	.examples = "lodge image build-from-mirror debian:12   # Debian 12, signatures checked\n"
 		    "lodge image build-from-mirror debian:12 --disk 4G   # a disk for machines\n"

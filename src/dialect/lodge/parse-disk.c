@@ -7,7 +7,8 @@
 
 #define DISK_SIZE_MAX (INT64_C(1) << 50)
 
-static int word_of(const char *const *words, const char *key, const char *value, int *ret, struct err *e)
+static int word_of(
+	const char *const *words, const char *key, const char *value, int *ret, struct err *e)
 {
 	for (int i = 0; words[i]; i++)
 		if (strcmp(words[i], value) == 0) {
@@ -19,9 +20,11 @@ static int word_of(const char *const *words, const char *key, const char *value,
 
 static int flag_of(const char *key, const char *value, bool *ret, struct err *e)
 {
-	if (!value || strcmp(value, "true") == 0 || strcmp(value, "on") == 0 || strcmp(value, "1") == 0)
+	if (!value || strcmp(value, "true") == 0 || strcmp(value, "on") == 0 ||
+		strcmp(value, "1") == 0)
 		*ret = true;
-	else if (strcmp(value, "false") == 0 || strcmp(value, "off") == 0 || strcmp(value, "0") == 0)
+	else if (strcmp(value, "false") == 0 || strcmp(value, "off") == 0 ||
+		 strcmp(value, "0") == 0)
 		*ret = false;
 	else
 		return err_set(e, -E_USAGE, "invalid %s '%s'", key, value);
@@ -44,7 +47,8 @@ static int set_number(struct spec_disk *d, const char *key, const char *value, s
 	int64_t n;
 
 	if (strcmp(key, "size") == 0) {
-		if (units_parse_size(value, &d->size) < 0 || d->size < 512 || d->size > DISK_SIZE_MAX)
+		if (units_parse_size(value, &d->size) < 0 || d->size < 512 ||
+			d->size > DISK_SIZE_MAX)
 			return err_set(e, -E_USAGE, "invalid size '%s'", value);
 		return 0;
 	}
@@ -79,7 +83,8 @@ static int set_key(struct disk_words *w, const char *key, const char *value, str
 	static const char *const flags[] = { "readonly", "ro", "discard", "volatile", "snapshot" };
 	static const char *const words[] = { "bus", "device", "cache", "size", "boot" };
 	struct spec_disk *d = w->d;
-	bool *const to[] = { &d->read_only, &d->read_only, &d->discard, &d->snapshot, &d->snapshot };
+	bool *const to[] = { &d->read_only, &d->read_only, &d->discard, &d->snapshot,
+		&d->snapshot };
 
 	for (size_t i = 0; i < G_N_ELEMENTS(flags); i++)
 		if (strcmp(key, flags[i]) == 0)
@@ -108,14 +113,19 @@ static int set_key(struct disk_words *w, const char *key, const char *value, str
 
 static int finish(const char *s, struct spec_vm *vm, struct spec_disk *d, struct err *e)
 {
-	static const char *const prefixes[] = { [DISK_DISK] = "disk", [DISK_CDROM] = "cd", [DISK_FLOPPY] = "floppy" };
+	static const char *const prefixes[] = {
+		[DISK_DISK] = "disk", [DISK_CDROM] = "cd", [DISK_FLOPPY] = "floppy"
+	};
 
 	if (d->size && (d->path || d->device != DISK_DISK || d->read_only))
 		return err_set(e, -E_USAGE,
-			"invalid disk '%s': size is that of a new disk, which is empty and can be written", s);
+			"invalid disk '%s': size is that of a new disk, which is empty and can be "
+			"written",
+			s);
 	if (!d->size && !d->path && d->device == DISK_DISK)
 		return err_set(e, -E_USAGE, "invalid disk '%s': neither file nor size", s);
-	if (d->size && d->format && strcmp(d->format, "qcow2") != 0 && strcmp(d->format, "raw") != 0)
+	if (d->size && d->format && strcmp(d->format, "qcow2") != 0 &&
+		strcmp(d->format, "raw") != 0)
 		return err_set(e, -E_USAGE, "invalid disk '%s': a new disk is qcow2 or raw", s);
 	if (!*d->id) {
 		g_free(d->id);

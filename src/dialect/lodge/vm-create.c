@@ -33,10 +33,10 @@ static void complete_words(const char *const *words, FILE *out)
 		(void)fprintf(out, "%s\n", *words);
 }
 
-#define COMPLETER(name, words)                                               \
-	static void name(struct ctx *c, const char *word, FILE *out)         \
-	{                                                                    \
-		complete_words(words, out);                                  \
+#define COMPLETER(name, words)                                       \
+	static void name(struct ctx *c, const char *word, FILE *out) \
+	{                                                            \
+		complete_words(words, out);                          \
 	}
 COMPLETER(complete_type, spec_vm_machines)
 COMPLETER(complete_accel, spec_vm_accels)
@@ -139,7 +139,8 @@ struct fill {
 	bool seeded;
 };
 
-static int word(const char *option, const char *const *words, const char *value, int *ret, struct err *e)
+static int word(
+	const char *option, const char *const *words, const char *value, int *ret, struct err *e)
 {
 	for (int i = 0; value && words[i]; i++)
 		if (strcmp(words[i], value) == 0) {
@@ -149,12 +150,12 @@ static int word(const char *option, const char *const *words, const char *value,
 	return value ? err_set(e, -E_USAGE, "invalid %s '%s'", option, value) : 0;
 }
 
-#define WORD(field, option, words, value)                        \
-	({                                                       \
-		int n_ = (int)(field);                           \
+#define WORD(field, option, words, value)                          \
+	({                                                         \
+		int n_ = (int)(field);                             \
 		int r_ = word((option), (words), (value), &n_, e); \
-		(field) = (__typeof__(field))n_;                 \
-		r_;                                              \
+		(field) = (__typeof__(field))n_;                   \
+		r_;                                                \
 	})
 
 static int fill_words(struct fill *f, struct err *e)
@@ -188,8 +189,10 @@ static int fill_machine(struct fill *f, struct err *e)
 	struct spec_vm *vm = f->vm;
 	int r = fill_words(f, e);
 
-	if (r >= 0 && (a->vcpus < 0 || a->vcpus_max < 0 || MAX(a->vcpus, a->vcpus_max) > SPEC_VM_VCPUS_MAX))
-		r = err_set(e, -E_USAGE, "invalid number of processors: 1 to %d", SPEC_VM_VCPUS_MAX);
+	if (r >= 0 && (a->vcpus < 0 || a->vcpus_max < 0 ||
+			      MAX(a->vcpus, a->vcpus_max) > SPEC_VM_VCPUS_MAX))
+		r = err_set(
+			e, -E_USAGE, "invalid number of processors: 1 to %d", SPEC_VM_VCPUS_MAX);
 	if (r < 0)
 		return r;
 	vm->vcpus = (int)a->vcpus;
@@ -213,7 +216,8 @@ static int fill_machine(struct fill *f, struct err *e)
 	return 0;
 }
 
-static int add_disks(struct fill *f, char *const *words, enum spec_disk_device device, struct err *e)
+static int add_disks(
+	struct fill *f, char *const *words, enum spec_disk_device device, struct err *e)
 {
 	for (char *const *w = words; w && *w; w++) {
 		struct spec_disk *d;
@@ -302,7 +306,8 @@ static int read_text(const char *path, struct seed_text *ret, char **ret_text, s
 	if (!path)
 		return 0;
 	if (stat(path, &st) == 0 && st.st_size > SEED_TEXT_MAX)
-		return err_set(e, -E_LIMIT, "'%s' is larger than %d MiB", path, SEED_TEXT_MAX >> 20);
+		return err_set(
+			e, -E_LIMIT, "'%s' is larger than %d MiB", path, SEED_TEXT_MAX >> 20);
 	if (!g_file_get_contents(path, ret_text, &n, &ge))
 		return err_set(e, -E_INVALID, "cannot read '%s': %s", path, ge->message);
 	*ret = (struct seed_text){ .name = path, .text = *ret_text, .size = n };
@@ -339,7 +344,8 @@ static int fill_seed(struct fill *f, bool image, struct seed_files *ret, struct 
 {
 	const struct vm_args *a = f->a;
 	bool none = a->seed && strcmp(a->seed, "none") == 0;
-	bool any = a->user_data || a->vendor_data || a->network_config || a->ssh_key || (a->seed && !none);
+	bool any = a->user_data || a->vendor_data || a->network_config || a->ssh_key ||
+		   (a->seed && !none);
 	struct spec_disk *d;
 	int r = 0;
 
@@ -478,12 +484,17 @@ const struct cmd vm_create = {
 	.defaults = defaults,
 	.brief = "make a machine from a disk, a CD, a kernel or an image of a disk",
 	.synopsis = "[OPTIONS] [IMAGE]",
-	.details = "With IMAGE (lodge image build-from-mirror --disk, lodge image import --disk) the machine has a disk "
-		   "of its own over the image's, which stays as it is, and a seed for cloud-init. Files "
-		   "given with --disk are the machine's to write; format=raw must be said, other formats "
+	.details = "With IMAGE (lodge image build-from-mirror --disk, lodge image import --disk) "
+		   "the machine has a disk "
+		   "of its own over the image's, which stays as it is, and a seed for cloud-init. "
+		   "Files "
+		   "given with --disk are the machine's to write; format=raw must be said, other "
+		   "formats "
 		   "are found in the file.",
-	.examples = "lodge vm create --name box --disk box.qcow2 --cpus 2 -m 2G   # start it later\n"
-		    "lodge vm create --name new --disk size=20G --cdrom install.iso --vnc :1   # to install\n",
+	.examples =
+		"lodge vm create --name box --disk box.qcow2 --cpus 2 -m 2G   # start it later\n"
+		"lodge vm create --name new --disk size=20G --cdrom install.iso --vnc :1   # to "
+		"install\n",
 	.max_operands = 1,
 	.complete = complete_image,
 };
@@ -497,11 +508,14 @@ const struct cmd vm_run = {
 	.defaults = defaults,
 	.brief = "make a machine and start it",
 	.synopsis = "[OPTIONS] [IMAGE]",
-	.details = "Without --detach its serial console comes here, with -it with a terminal (ctrl-p ctrl-q leaves it "
+	.details = "Without --detach its serial console comes here, with -it with a terminal "
+		   "(ctrl-p ctrl-q leaves it "
 		   "running). The exit status is QEMU's.",
-	.examples = "lodge vm run -d --name web --ssh-key ~/.ssh/id_ed25519.pub -p 2222:22 debian:12-disk   # ssh -p "
+	.examples = "lodge vm run -d --name web --ssh-key ~/.ssh/id_ed25519.pub -p 2222:22 "
+		    "debian:12-disk   # ssh -p "
 		    "2222 debian@localhost\n"
-		    "lodge vm run -it --rm --kernel vmlinuz --initrd initrd --append console=ttyS0   # a kernel\n",
+		    "lodge vm run -it --rm --kernel vmlinuz --initrd initrd --append console=ttyS0 "
+		    "  # a kernel\n",
 	.max_operands = 1,
 	.complete = complete_image,
 };

@@ -12,8 +12,10 @@ int vm_guest(struct cmd_call *call, const char *ref, struct guest **ret, struct 
 	if (r < 0)
 		return r;
 	if (!g->spec->vm || !g->spec->vm->full) {
-		r = err_set(e, -E_INVALID, "guest '%s' is not a machine that boots by itself", g->rec->name);
-		err_mend(e, g->spec->vm ? "it was made from an image of layers, by run --vm" : "it is a container");
+		r = err_set(e, -E_INVALID, "guest '%s' is not a machine that boots by itself",
+			g->rec->name);
+		err_mend(e, g->spec->vm ? "it was made from an image of layers, by run --vm"
+					: "it is a container");
 		return r;
 	}
 	*ret = g_steal_pointer(&g);
@@ -40,6 +42,23 @@ static const struct cmd *const vm_sub[] = {
 	&lodge_start,
 	&lodge_stop,
 	&lodge_rm,
+	&vm_console,
+	&vm_attach_disk,
+	&vm_detach_disk,
+	&vm_insert,
+	&vm_eject,
+	&vm_attach_nic,
+	&vm_detach_nic,
+	&vm_set_memory,
+	&vm_set_vcpus,
+	&vm_snapshot,
+	&vm_save,
+	&vm_restore,
+	&vm_reset,
+	&vm_powerdown,
+	&vm_wait_boot,
+	&vm_qmp_command,
+	&vm_agent,
 	NULL,
 };
 

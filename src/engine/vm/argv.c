@@ -7,6 +7,7 @@
 
 #include "engine/common.h"
 #include "engine/vm/vm.h"
+#include "host/addr.h"
 #include "host/cgroup.h"
 #include "host/probe.h"
 #include "host/steps.h"
@@ -121,6 +122,49 @@ const char *vm_file(struct vm_build *b, const char *path, bool write)
 
 /* --- networks ----------------------------------------------------------------------------------------------- */
 
+/* The step of the network's plan, for that interface; NULL. */
+static const struct step *inside(
+	const struct vm_build *b, const struct step_ops *op, unsigned word, const char *ifname)
+{
+	for (unsigned i = 0; b->s->net && i < plan_len(b->s->net); i++) {
+		const struct step *s = plan_step(b->s->net, i);
+
+		if (s->op == op && (!ifname || strcmp(s->arg[word], ifname) == 0))
+			return s;
+	}
+	return NULL;
+}
+
+/* The address where a machine's questions are answered: the subnet's last, which no guest is given. */
+static const char *dns_address(struct vm_build *b, const char *address)
+{
+	char text[ADDR_TEXT_MAX];
+	struct addr a, last;
+
+	if (addr_parse(address, &a) < 0 || a.family != AF_INET || a.prefix > 28)
+		return "";
+	addr_last(&a, &last);
+	last.b[3]--;
+	addr_show(&last, false, text);
+	return plan_str(b->p, "%s", text);
+}
+
+/* What a machine that boots by itself is told by DHCP is what a container's plan would have set. */
+static void plan_answer(struct vm_build *b, const struct step *veth, unsigned n)
+{
+	/* the first is IPv4's */
+	const struct step *addr = inside(b, &step_addr, 0, veth->arg[1]);
+	const struct step *route = inside(b, &step_route, 2, veth->arg[1]);
+	const struct step *dns = inside(b, &step_dns_socket, 0, NULL);
+
+	if (!addr)
+		return;
+	plan_addf(b->p, AT_HOST, 0, &step_answer, veth->arg[0], plan_str(b->p, "%u", n),
+		veth->arg[3], addr->arg[1], route ? route->arg[1] : "",
+		dns ? dns_address(b, addr->arg[1]) : "", b->spec->hostname ? b->spec->hostname : "",
+		veth->arg[4], dns ? dns->arg[1] : "", dns ? dns->arg[2] : "", NULL);
+}
+
 int vm_networks(struct vm_build *b, GPtrArray *ret_mac, struct err *e)
 {
 	unsigned n = 0;
@@ -137,6 +181,8 @@ int vm_networks(struct vm_build *b, GPtrArray *ret_mac, struct err *e)
 		plan_add(b->p, AT_HOST, &step_tap, s->arg[0], s->arg[2], s->arg[4], s->arg[5],
 			plan_str(b->p, "%u", n));
 		vm_argf(b, "-netdev", "tap,id=n%u,fd=%u", n, fd_tap(b, s->arg[0], n));
+		if (b->spec->vm->full)
+			plan_answer(b, s, n);
 		n++;
 		g_ptr_array_add(ret_mac, (char *)(uintptr_t)plan_str(b->p, "%s", s->arg[3]));
 	}

@@ -9,6 +9,7 @@
 
 #include "base/macros.h"
 #include "engine/vm/full.h"
+#include "host/qcow2.h"
 
 #define INFO_MAX (4 << 20) /* bytes that qemu-img says */
 
@@ -24,8 +25,8 @@ static const char *text_of(const json_t *j, const char *key)
 	return json_string_value(json_object_get(j, key));
 }
 
-static const char *const formats[] = { "raw", "qcow2", "qcow", "qed", "vmdk", "vdi", "vhdx", "vpc", "parallels",
-	"bochs", "cloop", "dmg", NULL };
+static const char *const formats[] = { "raw", "qcow2", "qcow", "qed", "vmdk", "vdi", "vhdx", "vpc",
+	"parallels", "bochs", "cloop", "dmg", NULL };
 
 static bool is_own_extent(const json_t *data, const char *path)
 {
@@ -35,14 +36,15 @@ static bool is_own_extent(const json_t *data, const char *path)
 	return json_array_size(extents) <= 1 && (!name || strcmp(name, path) == 0);
 }
 
-int vm_disk_info(const char *path, const json_t *j, bool format_given, const char **ret_format, char **ret_backing,
-	const char **ret_backing_format, struct err *e)
+int vm_disk_info(const char *path, const json_t *j, bool format_given, const char **ret_format,
+	char **ret_backing, const char **ret_backing_format, struct err *e)
 {
 	const char *format = text_of(j, "format"), *below = text_of(j, "full-backing-filename");
 	const json_t *data = json_object_get(json_object_get(j, "format-specific"), "data");
 
 	if (!format || !g_strv_contains(formats, format))
-		return err_set(e, -E_UNSUPPORTED, "'%s' is in the format '%s', which machines can't have", path,
+		return err_set(e, -E_UNSUPPORTED,
+			"'%s' is in the format '%s', which machines can't have", path,
 			format ?: "?");
 	if (!format_given && strcmp(format, "raw") == 0) {
 		err_set(e, -E_INVALID, "the format of '%s' isn't known", path);
@@ -68,7 +70,8 @@ int vm_disk_info(const char *path, const json_t *j, bool format_given, const cha
 	*ret_backing = NULL;
 	*ret_backing_format = text_of(j, "backing-filename-format");
 	if (below && (strchr(below, ':') || g_str_has_prefix(below, "json")))
-		return err_set(e, -E_UNSUPPORTED, "'%s' has '%s' below it, which is not a file", path, below);
+		return err_set(e, -E_UNSUPPORTED, "'%s' has '%s' below it, which is not a file",
+			path, below);
 	if (below && !*ret_backing_format) {
 		err_set(e, -E_INVALID, "'%s' doesn't say the format of '%s' below it", path, below);
 		err_mend(e, "qemu-img rebase -u -F FORMAT says it");
@@ -88,13 +91,14 @@ int vm_disk_info(const char *path, const json_t *j, bool format_given, const cha
 static int ask(const char *path, const char *format, json_t **ret, struct err *e)
 {
 	const char *const probe[] = { "qemu-img", "info", "-U", "--output=json", "--", path, NULL };
-	const char *const given[] = { "qemu-img", "info", "-U", "--output=json", "-f", format, "--", path, NULL };
+	const char *const given[] = { "qemu-img", "info", "-U", "--output=json", "-f", format, "--",
+		path, NULL };
 	g_autofree char *out = NULL, *said = NULL;
 	g_autoptr(GError) ge = NULL;
 	int status;
 
-	if (!g_spawn_sync("/", (char **)(uintptr_t)(format ? given : probe), NULL, G_SPAWN_SEARCH_PATH, NULL, NULL,
-		    &out, &said, &status, &ge)) {
+	if (!g_spawn_sync("/", (char **)(uintptr_t)(format ? given : probe), NULL,
+		    G_SPAWN_SEARCH_PATH, NULL, NULL, &out, &said, &status, &ge)) {
 		err_set(e, -E_UNSUPPORTED, "cannot run qemu-img: %s", ge->message);
 		err_mend(e, "install qemu-utils");
 		return -E_UNSUPPORTED;
@@ -104,10 +108,33 @@ static int ask(const char *path, const char *format, json_t **ret, struct err *e
 
 		if (said)
 			said[strcspn(said, "\n")] = '\0';
-		return err_set(e, -E_INVALID, "cannot use the disk '%s':%s", path, colon ? colon + 1 : " qemu-img failed");
+		return err_set(e, -E_INVALID, "cannot use the disk '%s':%s", path,
+			colon ? colon + 1 : " qemu-img failed");
 	}
 	*ret = strlen(out) <= INFO_MAX ? json_loads(out, 0, NULL) : NULL;
 	return *ret ? 0 : err_set(e, -EPROTO, "qemu-img's answer about '%s' is not JSON", path);
+}
+
+int vm_disk_snapshots(const char *path, json_t **ret, struct err *e)
+{
+	json_t *name, *j = NULL;
+	_cleanup_free_ char *text = NULL;
+	g_autofree char *whole = NULL;
+	int r = qcow2_check_alone(path, e);
+
+	if (r < 0)
+		return r;
+	name = json_pack("{s:s, s:n, s:{s:s, s:s}}", "driver", "qcow2", "backing", "file", "driver", "file",
+		"filename", path);
+	text = json_dumps(name, JSON_COMPACT);
+	json_decref(name);
+	whole = g_strconcat("json:", text, NULL);
+	r = ask(whole, NULL, &j, e);
+	if (r < 0)
+		return r;
+	*ret = json_incref(json_object_get(j, "snapshots")) ?: json_array();
+	json_decref(j);
+	return 0;
 }
 
 static int must_be_file(const char *path, struct err *e)
@@ -117,7 +144,8 @@ static int must_be_file(const char *path, struct err *e)
 	if (stat(path, &st) < 0)
 		return err_sys(e, -errno, "cannot use the disk '%s'", path);
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return err_set(e, -E_INVALID, "the disk '%s' is not a file or a block device", path);
+		return err_set(
+			e, -E_INVALID, "the disk '%s' is not a file or a block device", path);
 	return 0;
 }
 
@@ -139,7 +167,8 @@ int vm_disk_inspect(struct spec_disk *d, struct err *e)
 		int r;
 
 		if (depth > VM_CHAIN_MAX)
-			return err_set(e, -E_LIMIT, "more than %d files are below the disk '%s'", VM_CHAIN_MAX, d->path);
+			return err_set(e, -E_LIMIT, "more than %d files are below the disk '%s'",
+				VM_CHAIN_MAX, d->path);
 		r = must_be_file(path, e);
 		if (r >= 0)
 			r = ask(path, format, &j, e);
@@ -182,7 +211,8 @@ static int has_file(const char *pid, const struct stat *file)
 
 	while (dir && most < 2 && (name = g_dir_read_name(dir)) != NULL) {
 		g_autofree char *fd = g_build_filename(folder, name, NULL);
-		g_autofree char *info = g_strdup_printf("/proc/%s/fdinfo/%s", pid, name), *text = NULL;
+		g_autofree char *info = g_strdup_printf("/proc/%s/fdinfo/%s", pid, name),
+				*text = NULL;
 		struct stat st;
 
 		if (stat(fd, &st) < 0 || st.st_dev != file->st_dev || st.st_ino != file->st_ino)
@@ -257,7 +287,8 @@ int vm_disk_check(const struct spec_disk *d, const char *dir, struct err *e)
 		r = check_file(path, write, e);
 	}
 	for (guint i = 0; r >= 0 && i < d->backing->len; i++) {
-		g_autofree char *path = vm_disk_path(dir, ((struct spec_backing *)d->backing->pdata[i])->path);
+		g_autofree char *path =
+			vm_disk_path(dir, ((struct spec_backing *)d->backing->pdata[i])->path);
 
 		r = check_file(path, false, e);
 	}

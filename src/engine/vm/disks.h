@@ -19,8 +19,11 @@
 int vm_disk_inspect(struct spec_disk *d, struct err *e);
 /* The part of it after qemu-img: j is its JSON. *ret_backing: path of the file below, absolute, or NULL; its format, or
  * NULL. Borrowed from j, but for the path (caller frees). Pure. */
-int vm_disk_info(const char *path, const json_t *j, bool format_given, const char **ret_format, char **ret_backing,
-	const char **ret_backing_format, struct err *e);
+int vm_disk_info(const char *path, const json_t *j, bool format_given, const char **ret_format,
+	char **ret_backing, const char **ret_backing_format, struct err *e);
+
+/* "snapshots" of a qcow2 file as qemu-img lists them, an array: the caller's. Opens nothing that the file names. */
+int vm_disk_snapshots(const char *path, json_t **ret, struct err *e);
 
 /* Whether the machine can have its disks now: all are there, and nobody else writes to them. dir: the guest's. */
 int vm_disks_check(const struct spec *s, const char *dir, struct err *e);

@@ -167,6 +167,7 @@ int vm_full_check(const struct spec *s, struct err *e)
 
 /* --- words ------------------------------------------------------------------------------------------------------ */
 
+/* Devices are given as JSON, all of them: QEMU makes those that aren't before those that are, whatever their order. */
 static void arg_json(struct vm_build *b, const char *option, json_t *j)
 {
 	char *text = json_dumps(j, JSON_COMPACT);
@@ -346,9 +347,11 @@ static void controllers(struct vm_build *b)
 	if (vm->usb || vm->tablet || any_disk(vm, _DISK_DEVICE_MAX, DISK_BUS_USB))
 		fixed(b, "qemu-xhci", "usb", SLOT_USB, NULL);
 	if (vm->machine == VM_Q35 && any_disk(vm, DISK_FLOPPY, DISK_BUS_AUTO))
-		vm_arg(b, "-device", "isa-fdc,id=fdc");
+		arg_json(b, "-device", json_pack("{s:s, s:s}", "driver", "isa-fdc", "id", "fdc"));
 	if (vm->tablet)
-		vm_arg(b, "-device", "usb-tablet,id=tablet,bus=usb.0");
+		arg_json(b, "-device",
+			json_pack("{s:s, s:s, s:s}", "driver", "usb-tablet", "id", "tablet", "bus",
+				"usb.0"));
 }
 
 /* The nodes below it, the lowest first. Returns the name of the top one; NULL: none. */
@@ -442,6 +445,14 @@ static void screen(struct vm_build *b)
 		"");
 }
 
+static void port(struct vm_build *b, int nr, const char *chardev, const char *name)
+{
+	arg_json(b, "-device",
+		json_pack("{s:s, s:s+, s:s, s:i, s:s, s:s}", "driver", "virtserialport", "id",
+			chardev, "-port", "bus", "ports.0", "nr", nr, "chardev", chardev, "name",
+			name));
+}
+
 static void serial(struct vm_build *b)
 {
 	const struct spec_vm *vm = b->spec->vm;
@@ -459,16 +470,12 @@ static void serial(struct vm_build *b)
 		plan_add(b->opened, AT_CHILD, &step_listen, plan_str(b->p, "%u", fd),
 			plan_str(b->p, "%s/agent", b->s->run_dir));
 		vm_argf(b, "-chardev", "socket,id=agent,fd=%u,server=on,wait=off", fd);
-		vm_arg(b, "-device",
-			"virtserialport,id=agent-port,bus=ports.0,nr=1,chardev=agent,"
-			"name=" VM_AGENT_PORT);
+		port(b, 1, "agent", VM_AGENT_PORT);
 	}
 	if (vm->boot_report) {
 		/* nobody may be there to listen, and it must not fill the host's disk: QEMU keeps the end of it */
 		vm_argf(b, "-chardev", "ringbuf,id=boot,size=%d", VM_BOOT_BYTES);
-		vm_arg(b, "-device",
-			"virtserialport,id=boot-port,bus=ports.0,nr=2,chardev=boot,"
-			"name=" VM_BOOT_PORT);
+		port(b, 2, "boot", VM_BOOT_PORT);
 	}
 }
 
@@ -563,6 +570,7 @@ int vm_plan_full_create(struct ctx *c, const struct engine_start *s, struct err 
 	r = vm_firmware_vars(vm->firmware_code, &vars, e);
 	if (r < 0)
 		return r;
-	plan_add(s->plan, AT_HOST, &step_copy, plan_str(s->plan, "%s/vars.fd", s->dir), vars, "600");
+	plan_add(
+		s->plan, AT_HOST, &step_copy, plan_str(s->plan, "%s/vars.fd", s->dir), vars, "600");
 	return 0;
 }

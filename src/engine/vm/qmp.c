@@ -52,6 +52,11 @@ void vm_qmp_freep(struct vm_qmp **q)
 	vm_qmp_free(*q);
 }
 
+bool vm_qmp_explains(const struct vm_qmp *q)
+{
+	return q->c->explain;
+}
+
 /* --- errors ---------------------------------------------------------------------------------------------------- */
 
 /* Texts of QEMU that have a better code, and a mend. */

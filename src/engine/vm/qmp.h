@@ -33,6 +33,9 @@ int vm_qmp_fds(struct vm_qmp *q, const char *command, json_t *arguments, const i
 /* A command as a user wrote it: JSON text of the whole, or a name. */
 int vm_qmp_text(struct vm_qmp *q, const char *text, json_t **ret, struct err *e);
 
+/* Whether commands are shown only. */
+bool vm_qmp_explains(const struct vm_qmp *q);
+
 /* From here on events are kept for vm_qmp_wait(). */
 int vm_qmp_listen(struct vm_qmp *q, struct err *e);
 /* Waits for the event NAME whose data has key = value (key NULL: any). *ret: its data, or NULL: not wanted.
