@@ -223,7 +223,10 @@ int engine_stats(
 	PUT("write_bytes", v.write_bytes);
 	PUT("read_ops", v.read_ops);
 	PUT("write_ops", v.write_ops);
-	if (v.memory_limit < INT64_MAX / 2) /* v1 says "no limit" with a very large number */
+	/* of a machine it is what it has; its program isn't limited */
+	if (s->spec->vm && s->spec->limits.memory > 0)
+		PUT("memory_limit", s->spec->limits.memory);
+	else if (v.memory_limit < INT64_MAX / 2) /* v1 says "no limit" with a very large number */
 		PUT("memory_limit", v.memory_limit);
 	if (v.pids_limit != UINT64_MAX)
 		PUT("pids_limit", v.pids_limit);

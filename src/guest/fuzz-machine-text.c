@@ -13,12 +13,10 @@ static void check_rows(const json_t *table)
 	const json_t *row, *cell;
 	size_t i, k;
 
-	json_array_foreach(json_object_get(table, "Processes"), i, row)
-	{
+	json_array_foreach(json_object_get(table, "Processes"), i, row) {
 		if (json_array_size(row) != json_array_size(json_object_get(table, "Titles")))
 			abort();
-		json_array_foreach(row, k, cell)
-		{
+		json_array_foreach(row, k, cell) {
 			for (const char *p = json_string_value(cell); *p; p++)
 				if ((unsigned char)*p < ' ' || *p == 0x7f)
 					abort();

@@ -112,8 +112,8 @@ static int open_target(const struct place *dst, bool contents, struct err *e)
 
 	if (fd < 0 && fd != -EEXIST)
 		return err_sys(e, fd, "cannot create '%s'", dst->name);
-	fd = RET_NERRNO(openat(
-		dst->dir, dst->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+	fd = RET_NERRNO(
+		openat(dst->dir, dst->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 	if (fd == -ENOTDIR || fd == -ELOOP)
 		return err_set(e, -E_INVALID,
 			"cannot overwrite '%s', which is no folder, with a folder", dst->name);

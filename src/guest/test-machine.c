@@ -19,8 +19,7 @@ static void test_stat(void)
 	g_autofree char *target = NULL, *link = NULL;
 	static const char *const bad[] = { "", "\n", "100644 7 0 0 1\n", "100644 7 0 0 1 ",
 		"100648 7 0 0 1 \n", "200000 7 0 0 1 \n", "x 7 0 0 1 \n", "100644 -7 0 0 1 \n",
-		"100644 7 0 0  \n", "120777 1 0 0 1 \n",
-		"100644 99999999999999999999 0 0 1 \n" };
+		"100644 7 0 0  \n", "120777 1 0 0 1 \n", "100644 99999999999999999999 0 0 1 \n" };
 	mode_t mode = 0;
 
 	g_assert_cmpint(machine_stat_parse(TEXT("100644 7 0 0 17 \n"), &mode, &target), ==, 0);
@@ -35,8 +34,8 @@ static void test_stat(void)
 		if (i == 2) /* the last blank is for the target, and may be missing */
 			continue;
 		g_test_message("%s", bad[i]);
-		g_assert_cmpint(machine_stat_parse(bad[i], strlen(bad[i]), &mode, &none), ==,
-			-E_CORRUPT);
+		g_assert_cmpint(
+			machine_stat_parse(bad[i], strlen(bad[i]), &mode, &none), ==, -E_CORRUPT);
 		g_assert_null(none);
 	}
 	g_assert_cmpint(

@@ -142,6 +142,7 @@ network() {
 	lodge exec mach ping -c 6 -i 0.1 -W 1 -s 1400 198.51.100.77 >/dev/null || true
 	after=$(network)
 	# received, sent; by the machine's own count the same
+	[[ $(lodge stats --no-stream --format '{{.MemUsage}}' mach) == */\ 128MiB ]]
 	awk -v b="$before" -v a="$after" 'BEGIN {
 		split(b, x); split(a, y)
 		for (i = 1; i <= 4; i++) d[i] = y[i] - x[i]
@@ -180,6 +181,18 @@ network() {
 	equal '' "$(lodge fsck)"
 	lodge rm -v still
 	lodge volume rm data
+}
+
+@test "explain starts no machine" {
+	lodge create --vm --name still bb true >/dev/null
+	for command in "cp still:/etc/passwd x" "cp $TEST_DIR/bb.tar still:/x" "cp mach:/ready x"; do
+		# shellcheck disable=SC2086
+		run lodge explain $command
+		[ "$status" = 0 ]
+		[[ $output == *lodge-init* ]]
+	done
+	[ -z "$(pgrep -f hold=1)" ]
+	[ ! -e "$LODGE_ROOT"/guests/*/held ]
 }
 
 @test "stopped: whoever copies may be killed" {
