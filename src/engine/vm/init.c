@@ -79,9 +79,7 @@ static unsigned cpus(const struct spec *s)
 /* What the kernel needs to be told: no probing for what a machine of ours hasn't got. */
 static const char *kernel_words(struct vm_build *b)
 {
-	GString *w = g_string_new(
-		"console=ttyS0 quiet loglevel=1 panic=-1 nokaslr mitigations=off "
-		"random.trust_cpu=on cryptomgr.notests audit=0 apparmor=0 8250.nr_uarts=1");
+	GString *w = g_string_new("console=ttyS0 " VM_KERNEL_CMDLINE);
 	const char *kept;
 
 	if (!b->kvm) {
@@ -89,6 +87,7 @@ static const char *kernel_words(struct vm_build *b)
 		g_autofree char *info = NULL;
 		const char *mhz;
 
+		g_string_append(w, " " VM_KERNEL_CMDLINE_EMULATED);
 		if (g_file_get_contents("/proc/cpuinfo", &info, NULL, NULL) &&
 			(mhz = strstr(info, "cpu MHz")) && (mhz = strchr(mhz, ':')))
 			g_string_append_printf(
