@@ -33,7 +33,7 @@ packages() {
 	vm)
 		# cloud-init as the measure of our seeds; without a datasource it doesn't run
 		echo qemu-system-x86 qemu-system-common linux-image-cloud-amd64 cpio kmod busybox-static \
-			ovmf fdisk cloud-init cloud-image-utils python3-yaml
+			ovmf qemu-guest-agent fdisk cloud-init cloud-image-utils python3-yaml
 		;;
 	check) echo clang-format python3 jq ;;
 	fuzz) echo clang libclang-rt-14-dev ;;

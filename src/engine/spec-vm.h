@@ -79,8 +79,8 @@ enum spec_disk_cache {
 struct spec_backing {
 	char *path, *format; /* as those of a disk */
 	char *snapshot;	     /* the external snapshot whose state of the disk it is, or NULL */
-	int64_t created; /* of that, nanoseconds since 1970 */
-	bool own; /* the machine's, in the guest's folder */
+	int64_t created;     /* of that, nanoseconds since 1970 */
+	bool own;	     /* the machine's, in the guest's folder */
 };
 
 struct spec_disk {

@@ -12,9 +12,10 @@
 #include <sys/un.h>
 #include "guest/machine-priv.h"
 
-#define REPLY_MAX (32 << 20) /* bytes of a line; the agent's own limit of a command's output is 16 MiB, as base64 */
+#define REPLY_MAX \
+	(32 << 20) /* bytes of a line; the agent's own limit of a command's output is 16 MiB, as base64 */
 #define EXEC_LOOK_MS 50
-#define DELIMITER 0xff
+#define DELIMITER    0xff
 
 struct machine_agent {
 	struct ctx *c;
@@ -40,7 +41,8 @@ void machine_agent_freep(struct machine_agent **a)
 
 static int no_answer(const struct machine_agent *a, struct err *e)
 {
-	err_set(e, -ETIMEDOUT, "the guest agent in '%s' didn't answer in %d s", a->name, a->seconds);
+	err_set(e, -ETIMEDOUT, "the guest agent in '%s' didn't answer in %d s", a->name,
+		a->seconds);
 	err_mend(e, "qemu-guest-agent must run in there; one client at a time");
 	return -ETIMEDOUT;
 }
@@ -82,13 +84,15 @@ static int read_some(struct machine_agent *a, int64_t until, struct err *e)
 	if (n <= 0)
 		return err_sys(e, n < 0 ? (int)n : -ECONNRESET, "lost the guest agent");
 	if (a->in->len + (size_t)n > REPLY_MAX)
-		return err_set(e, -E_LIMIT, "the guest agent said more than %d MiB", REPLY_MAX >> 20);
+		return err_set(
+			e, -E_LIMIT, "the guest agent said more than %d MiB", REPLY_MAX >> 20);
 	g_string_append_len(a->in, buf, n);
 	return 0;
 }
 
 /* One line, without its newline; the caller's. */
-static int read_line(struct machine_agent *a, int64_t until, char **ret, size_t *ret_n, struct err *e)
+static int read_line(
+	struct machine_agent *a, int64_t until, char **ret, size_t *ret_n, struct err *e)
 {
 	size_t looked = 0;
 
@@ -111,8 +115,8 @@ static int read_line(struct machine_agent *a, int64_t until, char **ret, size_t 
 
 /* --- commands -------------------------------------------------------------------------------------------------------- */
 
-static int send_command(struct machine_agent *a, const char *command, json_t *arguments, bool delimited,
-	int64_t until, struct err *e)
+static int send_command(struct machine_agent *a, const char *command, json_t *arguments,
+	bool delimited, int64_t until, struct err *e)
 {
 	json_t *whole = json_pack("{s:s}", "execute", command);
 	_cleanup_free_ char *text = NULL;
@@ -143,7 +147,8 @@ static int agent_error(const char *command, const json_t *error, struct err *e)
 	return err_set(e, code, "guest agent, '%s': %s", command, clean);
 }
 
-static int read_reply(struct machine_agent *a, const char *command, json_t **ret, int64_t until, struct err *e)
+static int read_reply(
+	struct machine_agent *a, const char *command, json_t **ret, int64_t until, struct err *e)
 {
 	g_autofree char *line = NULL;
 	json_t *j;
@@ -165,8 +170,8 @@ static int read_reply(struct machine_agent *a, const char *command, json_t **ret
 	return r;
 }
 
-int machine_agent_call(
-	struct machine_agent *a, const char *command, json_t *arguments, json_t **ret, struct err *e)
+int machine_agent_call(struct machine_agent *a, const char *command, json_t *arguments,
+	json_t **ret, struct err *e)
 {
 	int64_t until = g_get_monotonic_time() + a->seconds * G_USEC_PER_SEC;
 	int r;
@@ -189,7 +194,8 @@ static int synchronise(struct machine_agent *a, struct err *e)
 {
 	int64_t until = g_get_monotonic_time() + a->seconds * G_USEC_PER_SEC;
 	json_int_t id = g_random_int();
-	int r = send_command(a, "guest-sync-delimited", json_pack("{s:I}", "id", id), true, until, e);
+	int r = send_command(
+		a, "guest-sync-delimited", json_pack("{s:I}", "id", id), true, until, e);
 
 	while (r >= 0) {
 		g_autofree char *line = NULL;
@@ -225,7 +231,8 @@ static int connect_agent(struct ctx *c, const struct guest *g, struct err *e)
 	(void)snprintf(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d/agent", dir);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return err_sys(e, -errno, "cannot connect to the guest agent of '%s'", g->rec->name);
+		return err_sys(
+			e, -errno, "cannot connect to the guest agent of '%s'", g->rec->name);
 	return TAKE_FD(fd);
 }
 
@@ -236,7 +243,8 @@ int machine_agent_open(
 	int fd = -1, r = guest_must_run(g, e);
 
 	if (r >= 0 && (!g->spec->vm || !g->spec->vm->agent))
-		r = err_set(e, -E_UNSUPPORTED, "guest '%s' has no port for a guest agent", g->rec->name);
+		r = err_set(e, -E_UNSUPPORTED, "guest '%s' has no port for a guest agent",
+			g->rec->name);
 	if (r >= 0 && g->state == GUEST_PAUSED)
 		r = err_set(e, -E_STATE, "guest '%s' is paused", g->rec->name);
 	if (r >= 0 && !c->explain)
@@ -244,9 +252,11 @@ int machine_agent_open(
 	if (r < 0)
 		return r;
 	a = g_new0(struct machine_agent, 1);
-	*a = (struct machine_agent){
-		.c = c, .name = g_strdup(g->rec->name), .fd = fd, .seconds = seconds, .in = g_string_new(NULL)
-	};
+	*a = (struct machine_agent){ .c = c,
+		.name = g_strdup(g->rec->name),
+		.fd = fd,
+		.seconds = seconds,
+		.in = g_string_new(NULL) };
 	r = c->explain ? 0 : synchronise(a, e);
 	if (r < 0)
 		return r;
@@ -279,7 +289,8 @@ static int write_out(const json_t *status, const char *key, int fd, struct err *
 
 static int ended(const json_t *status, int out, int err, struct err *e)
 {
-	const json_t *code = json_object_get(status, "exitcode"), *sig = json_object_get(status, "signal");
+	const json_t *code = json_object_get(status, "exitcode"),
+		     *sig = json_object_get(status, "signal");
 	int r = write_out(status, "out-data", out, e);
 
 	if (r >= 0)
@@ -300,7 +311,8 @@ int machine_agent_exec(struct machine_agent *a, char *const *argv, int out, int 
 	for (char *const *w = argv + 1; *w; w++)
 		json_array_append_new(arg, json_string(*w) ?: json_string("?"));
 	r = machine_agent_call(a, "guest-exec",
-		json_pack("{s:s, s:o, s:b}", "path", argv[0], "arg", arg, "capture-output", 1), &j, e);
+		json_pack("{s:s, s:o, s:b}", "path", argv[0], "arg", arg, "capture-output", 1), &j,
+		e);
 	if (r < 0 || a->c->explain) {
 		json_decref(j);
 		return r;
@@ -308,7 +320,8 @@ int machine_agent_exec(struct machine_agent *a, char *const *argv, int out, int 
 	pid = json_integer_value(json_object_get(j, "pid"));
 	json_decref(j);
 	for (;;) {
-		r = machine_agent_call(a, "guest-exec-status", json_pack("{s:I}", "pid", pid), &j, e);
+		r = machine_agent_call(
+			a, "guest-exec-status", json_pack("{s:I}", "pid", pid), &j, e);
 		if (r < 0)
 			return r;
 		if (json_is_true(json_object_get(j, "exited")))

@@ -19,7 +19,8 @@ static int must_plug(const struct guest *g, const char *why, const char *id, str
 {
 	if (!why)
 		return 0;
-	err_set(e, -E_UNSUPPORTED, "'%s' can't be changed while guest '%s' runs: %s", id, g->rec->name, why);
+	err_set(e, -E_UNSUPPORTED, "'%s' can't be changed while guest '%s' runs: %s", id,
+		g->rec->name, why);
 	err_mend(e, "stop it first");
 	return -E_UNSUPPORTED;
 }
@@ -27,7 +28,8 @@ static int must_plug(const struct guest *g, const char *why, const char *id, str
 /* --- disks: in ------------------------------------------------------------------------------------------------- */
 
 /* All nodes of the disk, the lowest first; name: that of the top one. */
-static int add_nodes(struct vm_qmp *q, const char *dir, const struct spec_disk *d, const char *name, struct err *e)
+static int add_nodes(struct vm_qmp *q, const char *dir, const struct spec_disk *d, const char *name,
+	struct err *e)
 {
 	bool read_only = d->read_only || d->device == DISK_CDROM;
 	g_autofree char *below = NULL;
@@ -41,7 +43,9 @@ static int add_nodes(struct vm_qmp *q, const char *dir, const struct spec_disk *
 		r = machine_give_file(q, path, !k && !read_only, d->id, &file, e);
 		if (r >= 0)
 			r = vm_qmp(q, "blockdev-add",
-				vm_disk_node(d, node, k ? k->format : d->format, file, below, k || read_only), NULL, e);
+				vm_disk_node(d, node, k ? k->format : d->format, file, below,
+					k || read_only),
+				NULL, e);
 		g_free(below);
 		below = g_steal_pointer(&node);
 	}
@@ -108,7 +112,8 @@ static struct spec_disk *take_over(struct spec_vm *vm, const struct spec_disk *w
 	return d;
 }
 
-static int make_own_file(struct ctx *c, const struct guest *g, const struct spec_disk *d, struct err *e)
+static int make_own_file(
+	struct ctx *c, const struct guest *g, const struct spec_disk *d, struct err *e)
 {
 	_cleanup_(plan_freep) struct plan *p = plan_new();
 	g_autofree char *dir = guest_dir(c, g);
@@ -126,8 +131,8 @@ static void drop_own_file(struct ctx *c, const struct guest *g, const struct spe
 		(void)unlink(path);
 }
 
-int machine_attach_disk(
-	struct ctx *c, struct guest *g, const struct spec_disk *wanted, GPtrArray *notes, struct err *e)
+int machine_attach_disk(struct ctx *c, struct guest *g, const struct spec_disk *wanted,
+	GPtrArray *notes, struct err *e)
 {
 	_cleanup_close_ int lock = machine_lock(c, g, e);
 	struct spec_disk *d;
@@ -168,8 +173,8 @@ int machine_unplug(struct vm_qmp *q, const struct guest *g, const char *device, 
 	if (r == -E_STATE)
 		r = 0;
 	if (r >= 0)
-		r = vm_qmp_wait(
-			q, "DEVICE_DELETED", "device", device, MACHINE_UNPLUG_TIMEOUT * 1000, NULL, e);
+		r = vm_qmp_wait(q, "DEVICE_DELETED", "device", device,
+			MACHINE_UNPLUG_TIMEOUT * 1000, NULL, e);
 	if (r == -ETIMEDOUT) {
 		err_set(e, r, "guest '%s' didn't let go of '%s' in %d s", g->rec->name, device,
 			MACHINE_UNPLUG_TIMEOUT);
@@ -250,7 +255,8 @@ static struct spec_disk *find_drive(const struct guest *g, const char *id, struc
 
 static int open_tray(struct vm_qmp *q, const struct spec_disk *d, bool force, struct err *e)
 {
-	int r = vm_qmp(q, "blockdev-open-tray", json_pack("{s:s, s:b}", "id", d->id, "force", force), NULL, e);
+	int r = vm_qmp(q, "blockdev-open-tray",
+		json_pack("{s:s, s:b}", "id", d->id, "force", force), NULL, e);
 
 	if (r < 0)
 		return r;
@@ -276,14 +282,16 @@ static char *free_node(struct vm_qmp *q, const char *id)
 
 		name = g_strdup_printf("%s-m%u", id, n);
 		json_array_foreach(all, i, v)
-			if (g_strcmp0(json_string_value(json_object_get(v, "node-name")), name) == 0)
+			if (g_strcmp0(json_string_value(json_object_get(v, "node-name")), name) ==
+				0)
 				g_clear_pointer(&name, g_free);
 	}
 	json_decref(all);
 	return name;
 }
 
-static int swap_medium(struct ctx *c, struct guest *g, const struct spec_disk *d, bool had, bool force, struct err *e)
+static int swap_medium(struct ctx *c, struct guest *g, const struct spec_disk *d, bool had,
+	bool force, struct err *e)
 {
 	_cleanup_(vm_qmp_freep) struct vm_qmp *q = NULL;
 	g_autofree char *node = NULL, *dir = guest_dir(c, g);
@@ -304,7 +312,8 @@ static int swap_medium(struct ctx *c, struct guest *g, const struct spec_disk *d
 	node = free_node(q, d->id);
 	r = add_nodes(q, dir, d, node, e);
 	if (r >= 0)
-		r = vm_qmp(q, "blockdev-insert-medium", json_pack("{s:s, s:s}", "id", d->id, "node-name", node), NULL, e);
+		r = vm_qmp(q, "blockdev-insert-medium",
+			json_pack("{s:s, s:s}", "id", d->id, "node-name", node), NULL, e);
 	if (r >= 0)
 		r = vm_qmp(q, "blockdev-close-tray", with_id(d->id), NULL, e);
 	return r;
@@ -355,12 +364,14 @@ int machine_set_memory(struct ctx *c, struct guest *g, int64_t bytes, struct err
 		return err_set(e, -E_UNSUPPORTED, "guest '%s' has no memory balloon", g->rec->name);
 	if (bytes < VM_FULL_MEMORY_MIN || bytes > all)
 		return err_set(e, -E_LIMIT,
-			"guest '%s' can have %d to %" G_GINT64_FORMAT " MiB of memory while it is as it is",
+			"guest '%s' can have %d to %" G_GINT64_FORMAT
+			" MiB of memory while it is as it is",
 			g->rec->name, (int)(VM_FULL_MEMORY_MIN / MIB), all / MIB);
 	if (guest_is_up(g)) {
 		r = machine_talk(c, g, &q, e);
 		if (r >= 0)
-			r = vm_qmp(q, "balloon", json_pack("{s:I}", "value", (json_int_t)bytes), NULL, e);
+			r = vm_qmp(q, "balloon", json_pack("{s:I}", "value", (json_int_t)bytes),
+				NULL, e);
 		if (r < 0)
 			return r;
 	}
@@ -417,7 +428,9 @@ static int unplug_cpu(struct vm_qmp *q, const struct guest *g, const json_t *all
 	const char *path = json_string_value(json_object_get(cpu_place(all, false), "qom-path"));
 
 	if (!path) {
-		err_set(e, -E_UNSUPPORTED, "the processors that guest '%s' started with can't be taken out", g->rec->name);
+		err_set(e, -E_UNSUPPORTED,
+			"the processors that guest '%s' started with can't be taken out",
+			g->rec->name);
 		err_mend(e, "stop it first");
 		return -E_UNSUPPORTED;
 	}
@@ -431,7 +444,8 @@ static int plug_cpus(struct ctx *c, struct guest *g, int wanted, struct err *e)
 
 	if (r >= 0 && c->explain)
 		return vm_qmp(q, "device_add",
-			json_pack("{s:s, s:s, s:i}", "driver", "MODEL-x86_64-cpu", "id", "cpu-N", "socket-id", wanted - 1),
+			json_pack("{s:s, s:s, s:i}", "driver", "MODEL-x86_64-cpu", "id", "cpu-N",
+				"socket-id", wanted - 1),
 			NULL, e);
 	while (r >= 0 && have != wanted) {
 		json_t *all = NULL;

@@ -18,7 +18,8 @@ static const step_table *const tables[] = { &host_steps, NULL };
 
 static int load_plan(struct ctx *c, const struct guest *g, struct plan **ret, struct err *e)
 {
-	g_autofree char *dir = guest_dir(c, g), *file = g_build_filename(dir, "plan", NULL), *data = NULL;
+	g_autofree char *dir = guest_dir(c, g), *file = g_build_filename(dir, "plan", NULL),
+			*data = NULL;
 	gsize n;
 	int r;
 
@@ -37,7 +38,8 @@ static int keep_plan(struct ctx *c, const struct guest *g, const struct plan *p,
 
 	if (r < 0)
 		return err_sys(e, r, "cannot store the plan of guest '%s'", g->rec->name);
-	if (!g_file_set_contents_full(file, data, (gssize)n, G_FILE_SET_CONTENTS_CONSISTENT, 0600, NULL))
+	if (!g_file_set_contents_full(
+		    file, data, (gssize)n, G_FILE_SET_CONTENTS_CONSISTENT, 0600, NULL))
 		return err_set(e, -EIO, "cannot write the plan '%s'", file);
 	return 0;
 }
@@ -114,14 +116,16 @@ static int keep_given(struct ctx *c, const struct guest *g, json_t *net, struct 
 	g_autofree char *path = store_run_path(c, "guests/%s/net", g->rec->id);
 	_cleanup_free_ char *text = json_dumps(net, JSON_COMPACT);
 
-	if (text && g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_CONSISTENT, 0600, NULL))
+	if (text && g_file_set_contents_full(
+			    path, text, -1, G_FILE_SET_CONTENTS_CONSISTENT, 0600, NULL))
 		return 0;
 	return err_set(e, -EIO, "cannot write '%s'", path);
 }
 
 static int add_given(struct ctx *c, const struct guest *g, const struct net_given *v, struct err *e)
 {
-	json_t *net = guest_net(c, g) ?: json_pack("{s:[], s:[]}", "networks", "ports"), *one = json_object();
+	json_t *net = guest_net(c, g) ?: json_pack("{s:[], s:[]}", "networks", "ports"),
+	       *one = json_object();
 	int r;
 
 	put(one, "network", v->network);
@@ -137,7 +141,8 @@ static int add_given(struct ctx *c, const struct guest *g, const struct net_give
 }
 
 /* Takes the card out; *ret_address: what it had. */
-static int drop_given(struct ctx *c, const struct guest *g, const char *mac, char **ret_address, struct err *e)
+static int drop_given(
+	struct ctx *c, const struct guest *g, const char *mac, char **ret_address, struct err *e)
 {
 	json_t *net = guest_net(c, g), *list = json_object_get(net, "networks"), *v;
 	size_t i;
@@ -161,8 +166,8 @@ static int drop_given(struct ctx *c, const struct guest *g, const char *mac, cha
 /* --- in ------------------------------------------------------------------------------------------------------------------ */
 
 /* The host's part for one card: *ret_plan, with its tap as the last step. */
-static int plan_card(struct ctx *c, struct guest *g, const struct spec_attach *a, struct plan **ret_plan,
-	struct net_result *ret_given, struct err *e)
+static int plan_card(struct ctx *c, struct guest *g, const struct spec_attach *a,
+	struct plan **ret_plan, struct net_result *ret_given, struct err *e)
 {
 	_cleanup_(spec_freep) struct spec *alone = spec_new();
 	_cleanup_(plan_freep) struct plan *p = plan_new(), *net = plan_new();
@@ -173,7 +178,8 @@ static int plan_card(struct ctx *c, struct guest *g, const struct spec_attach *a
 	copy->address6 = g_strdup(a->address6);
 	copy->mac = g_strdup(a->mac);
 	copy->aliases = g_strdupv(a->aliases);
-	r = net_plan_guest(c, g->rec->id, g->rec->name, g->spec->hostname, alone, p, net, ret_given, e);
+	r = net_plan_guest(
+		c, g->rec->id, g->rec->name, g->spec->hostname, alone, p, net, ret_given, e);
 	if (r < 0)
 		return r;
 	for (unsigned i = 0; r >= 0 && i < plan_len(net); i++) {
@@ -183,10 +189,12 @@ static int plan_card(struct ctx *c, struct guest *g, const struct spec_attach *a
 			continue;
 		/* IF peer bridge mac mtu hairpin sharers; the names that start gives end with a digit */
 		if (s->op == &step_veth)
-			plan_add(p, AT_HOST, &step_tap, plan_str(p, "lv%.11s%c", g->rec->id, 'a' + (a->slot - 1) % 26),
+			plan_add(p, AT_HOST, &step_tap,
+				plan_str(p, "lv%.11s%c", g->rec->id, 'a' + (a->slot - 1) % 26),
 				s->arg[2], s->arg[4], s->arg[5], "0");
 		else
-			r = err_set(e, -E_UNSUPPORTED, "a machine can't be in a network of driver '%s' yet", s->op->name);
+			r = err_set(e, -E_UNSUPPORTED,
+				"a machine can't be in a network of driver '%s' yet", s->op->name);
 	}
 	if (r < 0) {
 		net_result_free(ret_given);
@@ -196,7 +204,8 @@ static int plan_card(struct ctx *c, struct guest *g, const struct spec_attach *a
 	return 0;
 }
 
-static int tell_qemu(struct ctx *c, struct guest *g, const struct spec_attach *a, int tap, struct err *e)
+static int tell_qemu(
+	struct ctx *c, struct guest *g, const struct spec_attach *a, int tap, struct err *e)
 {
 	_cleanup_(vm_qmp_freep) struct vm_qmp *q = NULL;
 	g_autofree char *id = vm_nic_id(a->mac), *netdev = g_strconcat(id, "-tap", NULL);
@@ -205,7 +214,9 @@ static int tell_qemu(struct ctx *c, struct guest *g, const struct spec_attach *a
 	if (r >= 0)
 		r = vm_qmp_fds(q, "getfd", json_pack("{s:s}", "fdname", netdev), &tap, 1, NULL, e);
 	if (r >= 0)
-		r = vm_qmp(q, "netdev_add", json_pack("{s:s, s:s, s:s}", "type", "tap", "id", netdev, "fd", netdev), NULL, e);
+		r = vm_qmp(q, "netdev_add",
+			json_pack("{s:s, s:s, s:s}", "type", "tap", "id", netdev, "fd", netdev),
+			NULL, e);
 	if (r < 0)
 		return r;
 	r = vm_qmp(q, "device_add", vm_nic_device(g->spec->vm, a->mac, a->slot, netdev), NULL, e);
@@ -251,7 +262,8 @@ static int plug_nic(struct ctx *c, struct guest *g, const struct spec_attach *a,
 	return r;
 }
 
-int machine_attach_nic(struct ctx *c, struct guest *g, const struct spec_attach *wanted, struct err *e)
+int machine_attach_nic(
+	struct ctx *c, struct guest *g, const struct spec_attach *wanted, struct err *e)
 {
 	_cleanup_close_ int lock = machine_lock(c, g, e);
 	_cleanup_(network_record_freep) struct network_record *n = NULL;
@@ -267,14 +279,16 @@ int machine_attach_nic(struct ctx *c, struct guest *g, const struct spec_attach 
 	a->mac = g_strdup(wanted->mac);
 	a->aliases = g_strdupv(wanted->aliases);
 	r = store_get_existing(c, &s, e);
-	if (r >= 0 && !g_str_equal(a->network, "bridge") && store_network_find(s, a->network, &n, NULL) < 0)
+	if (r >= 0 && !g_str_equal(a->network, "bridge") &&
+		store_network_find(s, a->network, &n, NULL) < 0)
 		r = err_set(e, -E_NOTFOUND, "no such network '%s'", a->network);
 	if (r >= 0)
 		r = vm_full_place(g->spec, g->rec->id, e);
 	if (r >= 0)
 		r = vm_full_check(g->spec, e);
 	if (r >= 0 && guest_is_up(g) && g->spec->vm->machine == VM_MICROVM)
-		r = err_set(e, -E_UNSUPPORTED, "a microvm has no places to plug into; stop it first");
+		r = err_set(
+			e, -E_UNSUPPORTED, "a microvm has no places to plug into; stop it first");
 	if (r >= 0 && guest_is_up(g))
 		r = plug_nic(c, g, a, e);
 	if (r >= 0)
@@ -307,7 +321,8 @@ static struct spec_attach *find_card(const struct guest *g, const char *what, st
 	if (n == 0)
 		err_set(e, -E_NOTFOUND, "guest '%s' has no card '%s'", g->rec->name, what);
 	else
-		err_set(e, -E_INVALID, "guest '%s' has %d cards in network '%s'", g->rec->name, n, what);
+		err_set(e, -E_INVALID, "guest '%s' has %d cards in network '%s'", g->rec->name, n,
+			what);
 	if (n > 1)
 		err_mend(e, "name one by its Ethernet address");
 	return NULL;

@@ -22,7 +22,8 @@ int machine_keep(struct ctx *c, struct guest *g, struct err *e);
 const char *machine_top_node(const json_t *j, const char *id, const json_t **ret_inserted);
 
 /* Gives QEMU a file of the host: *ret is "/dev/fdset/N". tag: whose it is, see machine_forget_files(). */
-int machine_give_file(struct vm_qmp *q, const char *path, bool write, const char *tag, char **ret, struct err *e);
+int machine_give_file(
+	struct vm_qmp *q, const char *path, bool write, const char *tag, char **ret, struct err *e);
 /* Takes away the files given with tag, and the nodes that are named ID or begin with "ID-". What is in use stays. */
 void machine_forget_nodes(struct vm_qmp *q, const char *id);
 void machine_forget_files(struct vm_qmp *q, const char *tag);

@@ -23,9 +23,11 @@ static int check_name(const char *name, struct err *e)
 	size_t n = strlen(name);
 
 	if (n == 0 || n > 64 || g_ascii_isdigit(name[0]) ||
-		strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") != n)
+		strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") !=
+			n)
 		return err_set(e, -E_INVALID,
-			"invalid snapshot name '%s': only [a-zA-Z_.-][a-zA-Z0-9_.-] are allowed", name);
+			"invalid snapshot name '%s': only [a-zA-Z_.-][a-zA-Z0-9_.-] are allowed",
+			name);
 	return 0;
 }
 
@@ -49,12 +51,14 @@ static int must_be_qcow2(const struct guest *g, struct err *e)
 		n++;
 		if (strcmp(d->format, "qcow2") == 0)
 			continue;
-		err_set(e, -E_UNSUPPORTED, "disk '%s' is %s, which can't hold snapshots", d->id, d->format);
+		err_set(e, -E_UNSUPPORTED, "disk '%s' is %s, which can't hold snapshots", d->id,
+			d->format);
 		err_mend(e, "use --external");
 		return -E_UNSUPPORTED;
 	}
 	if (n == 0)
-		return err_set(e, -E_INVALID, "guest '%s' has no disk that can be written", g->rec->name);
+		return err_set(
+			e, -E_INVALID, "guest '%s' has no disk that can be written", g->rec->name);
 	return 0;
 }
 
@@ -88,7 +92,8 @@ static int written_nodes(struct vm_qmp *q, const struct guest *g, json_t **ret, 
 }
 
 /* snapshot-save, -load, -delete, and waits. */
-static int job(struct vm_qmp *q, const struct guest *g, const char *command, const char *name, struct err *e)
+static int job(struct vm_qmp *q, const struct guest *g, const char *command, const char *name,
+	struct err *e)
 {
 	bool memory = strcmp(command, "snapshot-delete") != 0;
 	json_t *nodes = NULL, *arguments;
@@ -117,14 +122,14 @@ static json_t *find_in(json_t *list, const char *name)
 	return NULL;
 }
 
-static void add_row(json_t *list, const char *kind, const char *name, json_int_t created, json_int_t memory,
-	const char *disk)
+static void add_row(json_t *list, const char *kind, const char *name, json_int_t created,
+	json_int_t memory, const char *disk)
 {
 	json_t *row = find_in(list, name);
 
 	if (!row) {
-		row = json_pack("{s:s, s:s, s:I, s:I, s:[]}", "name", name, "kind", kind, "created", created, "memory",
-			memory, "disks");
+		row = json_pack("{s:s, s:s, s:I, s:I, s:[]}", "name", name, "kind", kind, "created",
+			created, "memory", memory, "disks");
 		json_array_append_new(list, row);
 	}
 	if (memory)
@@ -162,7 +167,8 @@ static int list_running(struct ctx *c, struct guest *g, json_t *list, struct err
 		const json_t *in = NULL;
 
 		if (is_written(d) && machine_top_node(block, d->id, &in))
-			add_rows(list, json_object_get(json_object_get(in, "image"), "snapshots"), d->id);
+			add_rows(list, json_object_get(json_object_get(in, "image"), "snapshots"),
+				d->id);
 	}
 	json_decref(block);
 	return r;
@@ -228,7 +234,8 @@ int machine_snapshot_list(struct ctx *c, struct guest *g, json_t **ret, struct e
 }
 
 /* The row of one that must be there: borrowed from *ret_list. */
-static int find_one(struct ctx *c, struct guest *g, const char *name, json_t **ret_list, json_t **ret, struct err *e)
+static int find_one(struct ctx *c, struct guest *g, const char *name, json_t **ret_list,
+	json_t **ret, struct err *e)
 {
 	int r = list_all(c, g, ret_list, e);
 
@@ -244,7 +251,8 @@ static int find_one(struct ctx *c, struct guest *g, const char *name, json_t **r
 
 /* --- internal, by qemu-img ---------------------------------------------------------------------------------------------- */
 
-static int run_offline(struct ctx *c, struct guest *g, const char *what, const char *name, struct err *e)
+static int run_offline(
+	struct ctx *c, struct guest *g, const char *what, const char *name, struct err *e)
 {
 	_cleanup_(plan_freep) struct plan *p = plan_new();
 	g_autofree char *dir = guest_dir(c, g);
@@ -277,7 +285,8 @@ static void overlay_free(void *p)
 }
 
 /* NAME.qcow2 over the disk's file, for each disk that is written. */
-static GPtrArray *plan_overlays(struct ctx *c, const struct guest *g, const char *name, struct plan *p)
+static GPtrArray *plan_overlays(
+	struct ctx *c, const struct guest *g, const char *name, struct plan *p)
 {
 	g_autofree char *dir = guest_dir(c, g);
 	GPtrArray *all = g_ptr_array_new_with_free_func(overlay_free);
@@ -294,8 +303,8 @@ static GPtrArray *plan_overlays(struct ctx *c, const struct guest *g, const char
 		o->file = g_strdup_printf("%s.%s.qcow2", d->id, name);
 		o->node = g_strdup_printf("%s-%s", d->id, name);
 		g_ptr_array_add(all, o);
-		plan_add(p, AT_HOST, &step_disk_create, plan_str(p, "%s/%s", dir, o->file), "qcow2", "", below,
-			d->format);
+		plan_add(p, AT_HOST, &step_disk_create, plan_str(p, "%s/%s", dir, o->file), "qcow2",
+			"", below, d->format);
 	}
 	return all;
 }
@@ -316,17 +325,19 @@ static int put_overlays(struct ctx *c, struct guest *g, const GPtrArray *all, st
 		r = machine_give_file(q, path, true, o->disk->id, &file, e);
 		if (r >= 0)
 			r = vm_qmp(q, "blockdev-add",
-				vm_disk_node(o->disk, o->node, "qcow2", file, NULL, false), NULL, e);
+				vm_disk_node(o->disk, o->node, "qcow2", file, NULL, false), NULL,
+				e);
 		json_array_append_new(actions,
-			json_pack("{s:s, s:{s:O, s:s}}", "type", "blockdev-snapshot", "data", "node",
-				json_array_get(nodes, i), "overlay", o->node));
+			json_pack("{s:s, s:{s:O, s:s}}", "type", "blockdev-snapshot", "data",
+				"node", json_array_get(nodes, i), "overlay", o->node));
 	}
 	/* all disks at the same moment */
 	if (r >= 0)
 		r = vm_qmp(q, "transaction", json_pack("{s:O}", "actions", actions), NULL, e);
 	for (guint i = 0; r < 0 && q && !c->explain && i < all->len; i++)
 		(void)vm_qmp(q, "blockdev-del",
-			json_pack("{s:s}", "node-name", ((struct overlay *)all->pdata[i])->node), NULL, NULL);
+			json_pack("{s:s}", "node-name", ((struct overlay *)all->pdata[i])->node),
+			NULL, NULL);
 	json_decref(actions);
 	json_decref(nodes);
 	return r;
@@ -360,7 +371,8 @@ static int create_external(struct ctx *c, struct guest *g, const char *name, str
 	int r;
 
 	if (all->len == 0)
-		return err_set(e, -E_INVALID, "guest '%s' has no disk that can be written", g->rec->name);
+		return err_set(
+			e, -E_INVALID, "guest '%s' has no disk that can be written", g->rec->name);
 	r = journal_begin(c, p, &hold, e);
 	if (r < 0)
 		return r;
@@ -384,8 +396,8 @@ static int create_external(struct ctx *c, struct guest *g, const char *name, str
 }
 
 /* The files above it go, and the disk goes on in a new one over it. */
-static void fall_back(struct ctx *c, struct guest *g, struct spec_disk *d, const char *name, struct plan *p,
-	GPtrArray *unused)
+static void fall_back(struct ctx *c, struct guest *g, struct spec_disk *d, const char *name,
+	struct plan *p, GPtrArray *unused)
 {
 	g_autofree char *dir = guest_dir(c, g);
 	struct spec_backing *b;
@@ -407,10 +419,13 @@ static void fall_back(struct ctx *c, struct guest *g, struct spec_disk *d, const
 	g_ptr_array_remove_range(d->backing, 0, n);
 	b = d->backing->pdata[0];
 	g_free(d->path);
-	d->path = g_strdup_printf("%s.%s.%" G_GINT64_FORMAT ".qcow2", d->id, name, g_get_real_time() / 1000000);
+	d->path = g_strdup_printf(
+		"%s.%s.%" G_GINT64_FORMAT ".qcow2", d->id, name, g_get_real_time() / 1000000);
 	d->own = true;
 	plan_add(p, AT_HOST, &step_disk_create, plan_str(p, "%s/%s", dir, d->path), "qcow2", "",
-		plan_str(p, b->path[0] == '/' ? "%s%s" : "%s/%s", b->path[0] == '/' ? "" : dir, b->path), b->format);
+		plan_str(p, b->path[0] == '/' ? "%s%s" : "%s/%s", b->path[0] == '/' ? "" : dir,
+			b->path),
+		b->format);
 }
 
 static int revert_external(struct ctx *c, struct guest *g, const char *name, struct err *e)
@@ -420,7 +435,9 @@ static int revert_external(struct ctx *c, struct guest *g, const char *name, str
 	int r;
 
 	if (guest_is_up(g)) {
-		err_set(e, -E_STATE, "guest '%s' runs: an external snapshot has no memory to go back to", g->rec->name);
+		err_set(e, -E_STATE,
+			"guest '%s' runs: an external snapshot has no memory to go back to",
+			g->rec->name);
 		err_mend(e, "stop it first");
 		return -E_STATE;
 	}
@@ -440,7 +457,8 @@ static int revert_external(struct ctx *c, struct guest *g, const char *name, str
 
 /* --- the four -------------------------------------------------------------------------------------------------------------------- */
 
-int machine_snapshot_create(struct ctx *c, struct guest *g, const char *name, bool external, struct err *e)
+int machine_snapshot_create(
+	struct ctx *c, struct guest *g, const char *name, bool external, struct err *e)
 {
 	_cleanup_close_ int lock = machine_lock(c, g, e);
 	_cleanup_(vm_qmp_freep) struct vm_qmp *q = NULL;
@@ -453,7 +471,8 @@ int machine_snapshot_create(struct ctx *c, struct guest *g, const char *name, bo
 	if (r >= 0)
 		r = list_all(c, g, &list, e);
 	if (r >= 0 && find_in(list, name))
-		r = err_set(e, -E_EXISTS, "guest '%s' has a snapshot '%s' already", g->rec->name, name);
+		r = err_set(
+			e, -E_EXISTS, "guest '%s' has a snapshot '%s' already", g->rec->name, name);
 	json_decref(list);
 	if (r >= 0 && external)
 		return create_external(c, g, name, e);
@@ -467,13 +486,15 @@ int machine_snapshot_create(struct ctx *c, struct guest *g, const char *name, bo
 	return r < 0 ? r : job(q, g, "snapshot-save", name, e);
 }
 
-static int revert_running(struct ctx *c, struct guest *g, const json_t *row, const char *name, struct err *e)
+static int revert_running(
+	struct ctx *c, struct guest *g, const json_t *row, const char *name, struct err *e)
 {
 	_cleanup_(vm_qmp_freep) struct vm_qmp *q = NULL;
 	int r;
 
 	if (row && !json_integer_value(json_object_get(row, "memory"))) {
-		err_set(e, -E_STATE, "snapshot '%s' is of the disks alone, and guest '%s' runs", name, g->rec->name);
+		err_set(e, -E_STATE, "snapshot '%s' is of the disks alone, and guest '%s' runs",
+			name, g->rec->name);
 		err_mend(e, "stop it first");
 		return -E_STATE;
 	}
@@ -518,10 +539,12 @@ int machine_snapshot_delete(struct ctx *c, struct guest *g, const char *name, st
 	if (lock < 0)
 		return lock;
 	r = find_one(c, g, name, &list, &row, e);
-	external = r >= 0 && g_strcmp0(json_string_value(json_object_get(row, "kind")), "external") == 0;
+	external = r >= 0 &&
+		   g_strcmp0(json_string_value(json_object_get(row, "kind")), "external") == 0;
 	json_decref(list);
 	if (external) {
-		err_set(e, -E_UNSUPPORTED, "snapshot '%s' is external: the disks of today lie over it", name);
+		err_set(e, -E_UNSUPPORTED,
+			"snapshot '%s' is external: the disks of today lie over it", name);
 		err_mend(e, "revert to it, or remove the guest");
 		return -E_UNSUPPORTED;
 	}

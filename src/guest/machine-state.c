@@ -31,7 +31,8 @@ static int wait_migration(struct vm_qmp *q, struct err *e)
 		why = json_string_value(json_object_get(j, "error-desc"));
 		r = g_strcmp0(status, "completed") == 0 || vm_qmp_explains(q) ? 1
 		    : g_strcmp0(status, "failed") == 0 || g_strcmp0(status, "cancelled") == 0
-			    ? err_set(e, -EIO, "QEMU can't save the machine%s%s", why ? ": " : "", why ?: "")
+			    ? err_set(e, -EIO, "QEMU can't save the machine%s%s", why ? ": " : "",
+				      why ?: "")
 			    : 0;
 		json_decref(j);
 		if (r != 0)
@@ -47,7 +48,8 @@ static int write_state(struct vm_qmp *q, int fd, struct err *e)
 	if (r >= 0)
 		r = vm_qmp_fds(q, "getfd", json_pack("{s:s}", "fdname", "state"), &fd, 1, NULL, e);
 	if (r >= 0)
-		r = vm_qmp(q, "migrate-set-parameters", json_pack("{s:I}", "max-bandwidth", (json_int_t)BANDWIDTH), NULL, e);
+		r = vm_qmp(q, "migrate-set-parameters",
+			json_pack("{s:I}", "max-bandwidth", (json_int_t)BANDWIDTH), NULL, e);
 	if (r >= 0)
 		r = vm_qmp(q, "migrate", json_pack("{s:s}", "uri", "fd:state"), NULL, e);
 	if (r >= 0)
@@ -62,7 +64,8 @@ static int quit(struct ctx *c, struct guest *g, struct vm_qmp *q, struct err *e)
 {
 	_cleanup_close_ int fd = monitor_connect(c, g, e);
 	int r = fd < 0 ? fd
-		       : monitor_send(fd, MSG_STOP, 0, (uint32_t)SIGTERM | QUIT_WAIT_S << 8, NULL, 0, e);
+		       : monitor_send(
+				 fd, MSG_STOP, 0, (uint32_t)SIGTERM | QUIT_WAIT_S << 8, NULL, 0, e);
 
 	/* it ends before it answers */
 	if (r >= 0)
@@ -109,7 +112,8 @@ static int check_state(const char *path, struct err *e)
 
 	if (fd < 0)
 		return err_sys(e, -errno, "cannot open '%s'", path);
-	if (read(fd, magic, sizeof(magic)) != sizeof(magic) || memcmp(magic, STATE_MAGIC, sizeof(magic)) != 0)
+	if (read(fd, magic, sizeof(magic)) != sizeof(magic) ||
+		memcmp(magic, STATE_MAGIC, sizeof(magic)) != 0)
 		return err_set(e, -E_INVALID, "'%s' is not the saved state of a machine", path);
 	return 0;
 }
@@ -120,7 +124,8 @@ static int wait_incoming(struct vm_qmp *q, struct err *e)
 	for (int i = 0; i < RESTORE_WAIT_S * 1000 / LOOK_MS; i++) {
 		json_t *j = NULL;
 		int r = vm_qmp(q, "query-status", NULL, &j, e);
-		bool done = g_strcmp0(json_string_value(json_object_get(j, "status")), "inmigrate") != 0;
+		bool done = g_strcmp0(json_string_value(json_object_get(j, "status")),
+				    "inmigrate") != 0;
 
 		json_decref(j);
 		if (r < 0 || done)
@@ -240,7 +245,9 @@ static int read_port(struct ctx *c, struct guest *g, GString *all, struct err *e
 
 	if (r >= 0)
 		r = vm_qmp(q, "ringbuf-read",
-			json_pack("{s:s, s:i, s:s}", "device", "boot", "size", VM_BOOT_BYTES, "format", "base64"), &j, e);
+			json_pack("{s:s, s:i, s:s}", "device", "boot", "size", VM_BOOT_BYTES,
+				"format", "base64"),
+			&j, e);
 	if (r < 0)
 		return r;
 	text = json_string_value(j);
@@ -256,12 +263,14 @@ static int read_port(struct ctx *c, struct guest *g, GString *all, struct err *e
 
 static int keep_result(const char *file, const GString *all, struct err *e)
 {
-	if (g_file_set_contents_full(file, all->str, (gssize)all->len, G_FILE_SET_CONTENTS_CONSISTENT, 0600, NULL))
+	if (g_file_set_contents_full(
+		    file, all->str, (gssize)all->len, G_FILE_SET_CONTENTS_CONSISTENT, 0600, NULL))
 		return 0;
 	return err_set(e, -EIO, "cannot write '%s'", file);
 }
 
-static int look(struct ctx *c, struct guest *g, const char *file, struct seed_result **ret, struct err *e)
+static int look(
+	struct ctx *c, struct guest *g, const char *file, struct seed_result **ret, struct err *e)
 {
 	_cleanup_close_ int lock = -1;
 	GString *all = g_string_new(NULL);
@@ -290,12 +299,14 @@ int machine_boot_result(struct ctx *c, struct guest *g, int seconds, json_t **re
 	int r;
 
 	if (!g->spec->vm || !g->spec->vm->boot_report)
-		return err_set(e, -E_UNSUPPORTED, "guest '%s' was made without a seed that reports its boot", g->rec->name);
+		return err_set(e, -E_UNSUPPORTED,
+			"guest '%s' was made without a seed that reports its boot", g->rec->name);
 	while ((r = look(c, g, file, &result, e)) == 0) {
 		if (seconds > 0 && !guest_is_up(g))
 			return err_set(e, -E_STATE, "guest '%s' is not running", g->rec->name);
 		if (g_get_monotonic_time() >= until)
-			return seconds > 0 ? err_set(e, -ETIMEDOUT, "guest '%s' told nothing of its boot in %d s",
+			return seconds > 0 ? err_set(e, -ETIMEDOUT,
+						     "guest '%s' told nothing of its boot in %d s",
 						     g->rec->name, seconds)
 					   : -E_NOTFOUND;
 		g_usleep(500000);

@@ -13,7 +13,8 @@ int machine_lock(struct ctx *c, struct guest *g, struct err *e)
 	if (lock < 0)
 		return lock;
 	if (!g->spec->vm || !g->spec->vm->full)
-		return err_set(e, -E_INVALID, "guest '%s' is not a machine that boots by itself", g->rec->name);
+		return err_set(e, -E_INVALID, "guest '%s' is not a machine that boots by itself",
+			g->rec->name);
 	return TAKE_FD(lock);
 }
 
@@ -93,7 +94,8 @@ const char *machine_top_node(const json_t *j, const char *id, const json_t **ret
 	return NULL;
 }
 
-int machine_give_file(struct vm_qmp *q, const char *path, bool write, const char *tag, char **ret, struct err *e)
+int machine_give_file(
+	struct vm_qmp *q, const char *path, bool write, const char *tag, char **ret, struct err *e)
 {
 	/* explain is for anybody, and for files that a step would make */
 	bool explain = vm_qmp_explains(q);
@@ -107,8 +109,9 @@ int machine_give_file(struct vm_qmp *q, const char *path, bool write, const char
 	if (r < 0)
 		return r;
 	n = json_object_get(j, "fdset-id");
-	*ret = json_is_integer(n) ? g_strdup_printf("/dev/fdset/%" JSON_INTEGER_FORMAT, json_integer_value(n))
-				  : g_strdup("/dev/fdset/N");
+	*ret = json_is_integer(n)
+		       ? g_strdup_printf("/dev/fdset/%" JSON_INTEGER_FORMAT, json_integer_value(n))
+		       : g_strdup("/dev/fdset/N");
 	json_decref(j);
 	return 0;
 }
@@ -124,7 +127,8 @@ void machine_forget_nodes(struct vm_qmp *q, const char *id)
 		size_t i;
 
 		some = false;
-		if (vm_qmp(q, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &all, NULL) < 0)
+		if (vm_qmp(q, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &all,
+			    NULL) < 0)
 			return;
 		json_array_foreach(all, i, v) {
 			const char *name = json_string_value(json_object_get(v, "node-name"));
@@ -132,7 +136,8 @@ void machine_forget_nodes(struct vm_qmp *q, const char *id)
 			if (!name || (strcmp(name, id) != 0 && !g_str_has_prefix(name, prefix)) ||
 				g_str_has_suffix(name, "-file"))
 				continue;
-			some |= vm_qmp(q, "blockdev-del", json_pack("{s:s}", "node-name", name), NULL, NULL) >= 0;
+			some |= vm_qmp(q, "blockdev-del", json_pack("{s:s}", "node-name", name),
+					NULL, NULL) >= 0;
 		}
 		json_decref(all);
 	}
@@ -146,7 +151,8 @@ void machine_forget_files(struct vm_qmp *q, const char *tag)
 	if (vm_qmp(q, "query-fdsets", NULL, &sets, NULL) < 0)
 		return;
 	json_array_foreach(sets, i, v) {
-		json_t *first = json_array_get(json_object_get(v, "fds"), 0), *n = json_object_get(v, "fdset-id");
+		json_t *first = json_array_get(json_object_get(v, "fds"), 0),
+		       *n = json_object_get(v, "fdset-id");
 		const char *is = json_string_value(json_object_get(first, "opaque"));
 
 		if (is && strcmp(is, tag) == 0 && json_is_integer(n))

@@ -16,14 +16,17 @@
 
 /* The disk is the last of g->spec->vm->disks, as parse_disk() leaves it: its file is looked at here. notes: lines
  * for the user, or NULL. */
-int machine_attach_disk(struct ctx *c, struct guest *g, const struct spec_disk *wanted, GPtrArray *notes, struct err *e);
+int machine_attach_disk(struct ctx *c, struct guest *g, const struct spec_disk *wanted,
+	GPtrArray *notes, struct err *e);
 /* A disk of the machine's own stays as a file in its folder unless `discard`. */
-int machine_detach_disk(struct ctx *c, struct guest *g, const char *id, bool discard, struct err *e);
+int machine_detach_disk(
+	struct ctx *c, struct guest *g, const char *id, bool discard, struct err *e);
 /* A CD or floppy into the drive id (NULL: the only one); path NULL: out of it. force: also when the guest
  * holds it. */
-int machine_change_medium(
-	struct ctx *c, struct guest *g, const char *id, const char *path, bool force, struct err *e);
-int machine_attach_nic(struct ctx *c, struct guest *g, const struct spec_attach *wanted, struct err *e);
+int machine_change_medium(struct ctx *c, struct guest *g, const char *id, const char *path,
+	bool force, struct err *e);
+int machine_attach_nic(
+	struct ctx *c, struct guest *g, const struct spec_attach *wanted, struct err *e);
 /* what: a network or an Ethernet address. */
 int machine_detach_nic(struct ctx *c, struct guest *g, const char *what, struct err *e);
 /* What the balloon leaves. */
@@ -34,7 +37,8 @@ int machine_set_vcpus(struct ctx *c, struct guest *g, int n, struct err *e);
 
 /* Of all disks that can be written, and of a running machine's memory, in the disks' own files (qcow2). external: new
  * files over the disks, without memory. */
-int machine_snapshot_create(struct ctx *c, struct guest *g, const char *name, bool external, struct err *e);
+int machine_snapshot_create(
+	struct ctx *c, struct guest *g, const char *name, bool external, struct err *e);
 /* Array of {"name", "kind": "internal"|"external", "created" (ns), "memory" (bytes; 0: of the disks only), "disks": [ids]}. */
 int machine_snapshot_list(struct ctx *c, struct guest *g, json_t **ret, struct err *e);
 /* The machine is as it was then: a running one goes on there, a stopped one has the disks of then. What was written
@@ -48,8 +52,9 @@ int machine_snapshot_delete(struct ctx *c, struct guest *g, const char *name, st
 int machine_save(struct ctx *c, struct guest *g, const char *path, struct err *e);
 /* Starts the machine where it was saved. Its disks must be as they were then. */
 int machine_restore(struct ctx *c, struct guest *g, const char *path, struct err *e);
-int machine_reset(struct ctx *c, struct guest *g, struct err *e);     /* the button; nothing is asked */
-int machine_powerdown(struct ctx *c, struct guest *g, struct err *e); /* the other one; doesn't wait */
+int machine_reset(struct ctx *c, struct guest *g, struct err *e); /* the button; nothing is asked */
+int machine_powerdown(
+	struct ctx *c, struct guest *g, struct err *e); /* the other one; doesn't wait */
 /* One QMP command, a name or JSON. */
 int machine_qmp(struct ctx *c, struct guest *g, const char *text, json_t **ret, struct err *e);
 /*
@@ -67,8 +72,8 @@ int machine_agent_open(
 void machine_agent_free(struct machine_agent *a);
 void machine_agent_freep(struct machine_agent **a);
 /* arguments are taken over, NULL: none. *ret: the value of "return", the guest's, untrusted; caller owns it. */
-int machine_agent_call(
-	struct machine_agent *a, const char *command, json_t *arguments, json_t **ret, struct err *e);
+int machine_agent_call(struct machine_agent *a, const char *command, json_t *arguments,
+	json_t **ret, struct err *e);
 /* Runs a command in the guest, its output to two descriptors when it has ended. The exit code. */
 int machine_agent_exec(struct machine_agent *a, char *const *argv, int out, int err, struct err *e);
 

@@ -434,9 +434,9 @@ static int create_run(struct cmd_call *call, struct err *e)
 
 	if (r >= 0)
 		r = guest_create(call->c, &m.q.q, &g, e);
-	tell_notes(&m);
 	if (r < 0)
 		return run_failed(r);
+	tell_notes(&m);
 	if (!call->c->explain)
 		printf("%s\n", g->rec->id);
 	return 0;
@@ -465,9 +465,9 @@ static int run_run(struct cmd_call *call, struct err *e)
 	r = request(call, &m, e);
 	if (r >= 0)
 		r = guest_run(call->c, &m.q.q, a->run.detach ? NULL : &io, &g, e);
-	tell_notes(&m);
 	if (r < 0)
 		return run_failed(r);
+	tell_notes(&m);
 	if (call->c->explain || r == SESSION_DETACHED)
 		return 0;
 	if (a->run.detach)

@@ -29,7 +29,7 @@ static int attach_disk_run(struct cmd_call *call, struct err *e)
 		r = vm_guest(call, call->operands[0], &g, e);
 	if (r >= 0)
 		r = machine_attach_disk(call->c, g, d, notes, e);
-	for (guint i = 0; i < notes->len; i++)
+	for (guint i = 0; r >= 0 && i < notes->len; i++)
 		(void)fprintf(stderr, "lodge: %s\n", (const char *)notes->pdata[i]);
 	if (r >= 0 && !call->c->explain) {
 		const GPtrArray *all = g->spec->vm->disks;
@@ -57,9 +57,10 @@ struct detach_disk_args {
 	bool remove;
 };
 
-static const struct opt detach_disk_opts[] = {
-	OPT_FLAG(0, "remove", struct detach_disk_args, remove, "remove the file of a disk of its own"), OPT_END
-};
+static const struct opt detach_disk_opts[] = { OPT_FLAG(0, "remove", struct detach_disk_args,
+						       remove,
+						       "remove the file of a disk of its own"),
+	OPT_END };
 
 static int detach_disk_run(struct cmd_call *call, struct err *e)
 {
@@ -90,16 +91,17 @@ struct medium_args {
 	bool force;
 };
 
-static const struct opt medium_opts[] = {
-	OPT_STRING(0, "drive", struct medium_args, drive, "DISK", complete_none, "which, where it has several"),
-	OPT_FLAG('f', "force", struct medium_args, force, "also when the guest holds the CD"), OPT_END
-};
+static const struct opt medium_opts[] = { OPT_STRING(0, "drive", struct medium_args, drive, "DISK",
+						  complete_none, "which, where it has several"),
+	OPT_FLAG('f', "force", struct medium_args, force, "also when the guest holds the CD"),
+	OPT_END };
 
 static int insert_run(struct cmd_call *call, struct err *e)
 {
 	const struct medium_args *a = call->args;
 	_cleanup_(guest_freep) struct guest *g = NULL;
-	g_autofree char *cwd = g_get_current_dir(), *path = g_canonicalize_filename(call->operands[1], cwd);
+	g_autofree char *cwd = g_get_current_dir(),
+			*path = g_canonicalize_filename(call->operands[1], cwd);
 	int r = vm_guest(call, call->operands[0], &g, e);
 
 	return r < 0 ? r : machine_change_medium(call->c, g, a->drive, path, a->force, e);
@@ -147,13 +149,14 @@ struct attach_nic_args {
 	char **alias;
 };
 
-static const struct opt attach_nic_opts[] = {
-	OPT_STRING(0, "ip", struct attach_nic_args, ip, "ADDRESS", complete_none, "IPv4 address"),
+static const struct opt attach_nic_opts[] = { OPT_STRING(0, "ip", struct attach_nic_args, ip,
+						      "ADDRESS", complete_none, "IPv4 address"),
 	OPT_STRING(0, "ip6", struct attach_nic_args, ip6, "ADDRESS", complete_none, "IPv6 address"),
-	OPT_STRING(0, "mac-address", struct attach_nic_args, mac, "ADDRESS", complete_none, "Ethernet address"),
-	OPT_LIST(0, "network-alias", struct attach_nic_args, alias, "NAME", complete_none, "further name in the network"),
-	OPT_END
-};
+	OPT_STRING(0, "mac-address", struct attach_nic_args, mac, "ADDRESS", complete_none,
+		"Ethernet address"),
+	OPT_LIST(0, "network-alias", struct attach_nic_args, alias, "NAME", complete_none,
+		"further name in the network"),
+	OPT_END };
 
 static int attach_nic_run(struct cmd_call *call, struct err *e)
 {
@@ -236,7 +239,8 @@ const struct cmd vm_set_memory = {
 	.run = set_memory_run,
 	.brief = "take memory from a machine with its balloon, or give it back",
 	.synopsis = "GUEST BYTES",
-	.details = "At most what it was made with. The guest's system gives memory away as fast as it can.",
+	.details = "At most what it was made with. The guest's system gives memory away as fast as "
+		   "it can.",
 	.min_operands = 2,
 	.max_operands = 2,
 	.complete = complete_machine,
@@ -260,7 +264,8 @@ const struct cmd vm_set_vcpus = {
 	.run = set_vcpus_run,
 	.brief = "plug processors into a machine, or take them out",
 	.synopsis = "GUEST N",
-	.details = "At most as many as --cpus-max said. A Linux guest may have to switch a new one on: "
+	.details = "At most as many as --cpus-max said. A Linux guest may have to switch a new one "
+		   "on: "
 		   "/sys/devices/system/cpu/cpuN/online.",
 	.min_operands = 2,
 	.max_operands = 2,

@@ -12,9 +12,9 @@ struct snapshot_args {
 	bool external;
 };
 
-static const struct opt snapshot_opts[] = {
-	OPT_FLAG(0, "external", struct snapshot_args, external, "new files over the disks, without memory"), OPT_END
-};
+static const struct opt snapshot_opts[] = { OPT_FLAG(0, "external", struct snapshot_args, external,
+						    "new files over the disks, without memory"),
+	OPT_END };
 
 static int snapshot_create_run(struct cmd_call *call, struct err *e)
 {
@@ -33,7 +33,8 @@ static const struct cmd snapshot_create = {
 	.args_size = sizeof(struct snapshot_args),
 	.brief = "keep the state of a machine",
 	.synopsis = "[OPTIONS] GUEST NAME",
-	.details = "Of all disks that can be written, which must be qcow2, and of a running machine's memory.",
+	.details = "Of all disks that can be written, which must be qcow2, and of a running "
+		   "machine's memory.",
 	.min_operands = 2,
 	.max_operands = 2,
 	.complete = complete_machine,
@@ -43,9 +44,9 @@ struct list_args {
 	char *format;
 };
 
-static const struct opt list_opts[] = {
-	OPT_STRING(0, "format", struct list_args, format, "FORMAT", complete_none, "table, json, or a template"), OPT_END
-};
+static const struct opt list_opts[] = { OPT_STRING(0, "format", struct list_args, format, "FORMAT",
+						complete_none, "table, json, or a template"),
+	OPT_END };
 
 static const struct tab_column list_columns[] = {
 	{ "NAME", "Name" },
@@ -60,7 +61,8 @@ static json_t *row_of(const json_t *s)
 {
 	int64_t created = json_integer_value(json_object_get(s, "created"));
 	int64_t memory = json_integer_value(json_object_get(s, "memory"));
-	g_autofree char *when = units_show_time(created), *size = memory ? units_show_size(memory) : g_strdup("-");
+	g_autofree char *when = units_show_time(created),
+			*size = memory ? units_show_size(memory) : g_strdup("-");
 	g_autoptr(GString) disks = g_string_new(NULL);
 	json_t *v;
 	size_t i;
@@ -119,7 +121,8 @@ static const struct cmd snapshot_revert = {
 	.run = snapshot_revert_run,
 	.brief = "put a machine back to where it was",
 	.synopsis = "GUEST NAME",
-	.details = "A running machine goes on where it was then; of a stopped one the disks are as they were. What was "
+	.details = "A running machine goes on where it was then; of a stopped one the disks are as "
+		   "they were. What was "
 		   "written since is gone.",
 	.min_operands = 2,
 	.max_operands = 2,
@@ -146,8 +149,8 @@ static const struct cmd snapshot_delete = {
 	.aliases = "rm",
 };
 
-static const struct cmd *const snapshot_sub[] = { &snapshot_create, &snapshot_list, &snapshot_revert,
-	&snapshot_delete, NULL };
+static const struct cmd *const snapshot_sub[] = { &snapshot_create, &snapshot_list,
+	&snapshot_revert, &snapshot_delete, NULL };
 
 const struct cmd vm_snapshot = {
 	CMD_FILE,
@@ -200,7 +203,8 @@ const struct cmd vm_restore = {
 	.run = restore_run,
 	.brief = "start a machine where it was saved",
 	.synopsis = "GUEST FILE",
-	.details = "Its disks must be as they were when it was saved. The restart policy is left out until the next "
+	.details = "Its disks must be as they were when it was saved. The restart policy is left "
+		   "out until the next "
 		   "start.",
 	.min_operands = 2,
 	.max_operands = 2,
@@ -209,7 +213,8 @@ const struct cmd vm_restore = {
 
 /* --- buttons --------------------------------------------------------------------------------------------------------------- */
 
-static int each_machine(struct cmd_call *call, int (*press)(struct ctx *c, struct guest *g, struct err *e))
+static int each_machine(
+	struct cmd_call *call, int (*press)(struct ctx *c, struct guest *g, struct err *e))
 {
 	int status = 0;
 
@@ -267,10 +272,11 @@ struct wait_args {
 	char *format;
 };
 
-static const struct opt wait_opts[] = {
-	OPT_INT('t', "timeout", struct wait_args, timeout, "SECONDS", "wait no longer"),
-	OPT_STRING('f', "format", struct wait_args, format, "FORMAT", complete_none, "json, or a template"), OPT_END
-};
+static const struct opt wait_opts[] = { OPT_INT('t', "timeout", struct wait_args, timeout,
+						"SECONDS", "wait no longer"),
+	OPT_STRING('f', "format", struct wait_args, format, "FORMAT", complete_none,
+		"json, or a template"),
+	OPT_END };
 
 static void wait_defaults(void *args)
 {
@@ -308,7 +314,8 @@ const struct cmd vm_wait_boot = {
 	.defaults = wait_defaults,
 	.brief = "wait until a machine's cloud-init tells how its boot went",
 	.synopsis = "[OPTIONS] GUEST",
-	.details = "Of machines that were made with a seed. The exit status is 1 when cloud-init tells an error.",
+	.details = "Of machines that were made with a seed. The exit status is 1 when cloud-init "
+		   "tells an error.",
 	.min_operands = 1,
 	.max_operands = 1,
 	.flags = CMD_READS_ONLY,

@@ -14,10 +14,10 @@ struct console_args {
 	bool replay;
 };
 
-static const struct opt console_opts[] = {
-	OPT_STRING(0, "detach-keys", struct console_args, detach_keys, "KEYS", complete_none, "keys that leave it"),
-	OPT_FLAG(0, "replay", struct console_args, replay, "first what it said last"), OPT_END
-};
+static const struct opt console_opts[] = { OPT_STRING(0, "detach-keys", struct console_args,
+						   detach_keys, "KEYS", complete_none,
+						   "keys that leave it"),
+	OPT_FLAG(0, "replay", struct console_args, replay, "first what it said last"), OPT_END };
 
 static void console_defaults(void *args)
 {
@@ -94,10 +94,13 @@ const struct cmd vm_qmp_command = {
 	.run = qmp_run,
 	.brief = "say one command to a machine's QEMU",
 	.synopsis = "GUEST COMMAND",
-	.details = "COMMAND is a name, or JSON with execute and arguments. It is checked by what this QEMU knows, and "
-		   "the value of its answer is printed. What it changes isn't in the guest's record.",
+	.details =
+		"COMMAND is a name, or JSON with execute and arguments. It is checked by what this "
+		"QEMU knows, and "
+		"the value of its answer is printed. What it changes isn't in the guest's record.",
 	.examples = "lodge vm qmp box query-status\n"
-		    "lodge vm qmp box '{\"execute\":\"screendump\",\"arguments\":{\"filename\":\"/dev/null\"}}'\n",
+		    "lodge vm qmp box "
+		    "'{\"execute\":\"screendump\",\"arguments\":{\"filename\":\"/dev/null\"}}'\n",
 	.min_operands = 2,
 	.max_operands = 2,
 	.complete = complete_machine,
@@ -109,8 +112,8 @@ struct agent_args {
 	int64_t timeout;
 };
 
-static const struct opt agent_opts[] = { OPT_INT('t', "timeout", struct agent_args, timeout, "SECONDS",
-						 "wait no longer for an answer"),
+static const struct opt agent_opts[] = { OPT_INT('t', "timeout", struct agent_args, timeout,
+						 "SECONDS", "wait no longer for an answer"),
 	OPT_END };
 
 static void agent_defaults(void *args)
@@ -165,7 +168,8 @@ static int agent_freeze(struct agent_call *a, struct err *e)
 
 			return plain(a, command, NULL, e);
 		}
-	return err_set(e, -E_USAGE, "invalid fsfreeze '%s': not freeze, thaw or status", a->words[0]);
+	return err_set(
+		e, -E_USAGE, "invalid fsfreeze '%s': not freeze, thaw or status", a->words[0]);
 }
 
 static int agent_exec(struct agent_call *a, struct err *e)
@@ -199,7 +203,9 @@ static int agent_password(struct agent_call *a, struct err *e)
 	base64 = g_base64_encode((const guchar *)line, strlen(line));
 	explicit_bzero(line, sizeof(line));
 	return plain(a, "guest-set-user-password",
-		json_pack("{s:s, s:s, s:b}", "username", a->words[0], "password", base64, "crypted", 0), e);
+		json_pack("{s:s, s:s, s:b}", "username", a->words[0], "password", base64, "crypted",
+			0),
+		e);
 }
 
 /* Any of the agent's own: NAME [JSON]. */
@@ -214,7 +220,8 @@ static int agent_raw(struct agent_call *a, const char *command, struct err *e)
 		arguments = json_loads(a->words[0], JSON_REJECT_DUPLICATES, &je);
 		if (!json_is_object(arguments)) {
 			json_decref(arguments);
-			return err_set(e, -E_USAGE, "the arguments of '%s' are not a JSON object", command);
+			return err_set(e, -E_USAGE, "the arguments of '%s' are not a JSON object",
+				command);
 		}
 	}
 	return plain(a, command, arguments, e);
@@ -240,7 +247,8 @@ static int agent_find(struct agent_call *a, const char *name, struct err *e)
 		if (strcmp(agent_commands[i].name, name) != 0)
 			continue;
 		if (a->n < agent_commands[i].min || a->n > agent_commands[i].max)
-			return err_set(e, -E_USAGE, "'%s' takes %d arguments", name, agent_commands[i].min);
+			return err_set(e, -E_USAGE, "'%s' takes %d arguments", name,
+				agent_commands[i].min);
 		return (int)i;
 	}
 	if (!g_str_has_prefix(name, "guest-"))
@@ -280,9 +288,12 @@ const struct cmd vm_agent = {
 	.defaults = agent_defaults,
 	.brief = "say a command to the guest agent in a machine",
 	.synopsis = "[OPTIONS] GUEST COMMAND [ARGUMENT...]",
-	.details = "Commands: ping, info, interfaces, fsfreeze freeze|thaw|status, exec COMMAND [ARGUMENT...], "
-		   "set-user-password USER (the password is read from standard input), or any of the agent's own "
-		   "(guest-...) with its arguments as JSON. exec gives the command's output and exit status.",
+	.details = "Commands: ping, info, interfaces, fsfreeze freeze|thaw|status, exec COMMAND "
+		   "[ARGUMENT...], "
+		   "set-user-password USER (the password is read from standard input), or any of "
+		   "the agent's own "
+		   "(guest-...) with its arguments as JSON. exec gives the command's output and "
+		   "exit status.",
 	.examples = "lodge vm agent box exec uname -a\n"
 		    "lodge vm agent box guest-get-osinfo\n",
 	.min_operands = 2,

@@ -124,8 +124,8 @@ int vm_disk_snapshots(const char *path, json_t **ret, struct err *e)
 
 	if (r < 0)
 		return r;
-	name = json_pack("{s:s, s:n, s:{s:s, s:s}}", "driver", "qcow2", "backing", "file", "driver", "file",
-		"filename", path);
+	name = json_pack("{s:s, s:n, s:{s:s, s:s}}", "driver", "qcow2", "backing", "file", "driver",
+		"file", "filename", path);
 	text = json_dumps(name, JSON_COMPACT);
 	json_decref(name);
 	whole = g_strconcat("json:", text, NULL);

@@ -187,8 +187,8 @@ static void fixed(struct vm_build *b, const char *driver, const char *id, enum s
 	__attribute__((sentinel));
 static void fixed(struct vm_build *b, const char *driver, const char *id, enum slot slot, ...)
 {
-	json_t *o = json_pack("{s:s, s:s, s:s}", "driver", driver, "id", id, "bus",
-		root_bus(b->spec->vm));
+	json_t *o = json_pack(
+		"{s:s, s:s, s:s}", "driver", driver, "id", id, "bus", root_bus(b->spec->vm));
 	const char *key;
 	char addr[8];
 	va_list ap;
@@ -347,8 +347,9 @@ static void controllers(struct vm_build *b)
 
 	root_ports(b);
 	arg_json(b, "-device",
-		json_pack("{s:s, s:s, s:s, s:s, s:i}", "driver", "virtio-scsi-pci", "id", "scsi", "bus",
-			root_bus(vm), "addr", plan_str(b->p, "0x%x", SLOT_SCSI), "num_queues", vm_queues(vm)));
+		json_pack("{s:s, s:s, s:s, s:s, s:i}", "driver", "virtio-scsi-pci", "id", "scsi",
+			"bus", root_bus(vm), "addr", plan_str(b->p, "0x%x", SLOT_SCSI),
+			"num_queues", vm_queues(vm)));
 	if (vm->machine == VM_PC && any_disk(vm, _DISK_DEVICE_MAX, DISK_BUS_SATA))
 		fixed(b, "ich9-ahci", "sata", SLOT_SATA, NULL);
 	if (vm->usb || vm->tablet || any_disk(vm, _DISK_DEVICE_MAX, DISK_BUS_USB))

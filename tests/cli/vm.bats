@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: MIT
+# Machines that boot by themselves: from a kernel, a disk, a CD; their devices, snapshots, saved states.
+
+load ../lib
+load ../machine
+
+prepare() {
+	make_machine "$TEST_DIR"
+	cd "$TEST_DIR"
+	printf 'marker of a raw disk' >raw.img
+	truncate -s 8M raw.img
+	qemu-img create -q -f qcow2 blank.qcow2 32M
+	(printf 'first cd' && head -c 65528 /dev/zero) >one.iso
+	(printf 'other cd' && head -c 65528 /dev/zero) >two.iso
+}
+
+setup() {
+	cd "$TEST_DIR"
+}
+
+# --- what it boots ------------------------------------------------------------------------------------------
+
+@test "a kernel: console, log, list, power button" {
+	vm_up box
+	inside_says box 'echo 4$((1+1))' 42
+	run -3 inside box 'exit 3'
+	equal running "$(state box)"
+	lodge logs box | grep -q 'up with 1 processors'
+	lodge ls | grep -q box
+	equal vm "$(lodge inspect --format '{{.Kind}}' box)"
+	# the button; its system switches itself off
+	vm_stop box
+	equal exited "$(state box)"
+}
+
+@test "a disk's boot sector by BIOS, a CD's by order, and UEFI" {
+	# prints to the first serial port and stops: mov dx,0x3f8; mov si,text; lodsb; test; out; jmp; hlt
+	printf '\xba\xf8\x03\xbe\x16\x7c\x31\xc0\x8e\xd8\xac\x84\xc0\x74\x03\xee\xeb\xf8\xf4\xeb\xfd\x90booted from the disk\0' >mbr.img
+	truncate -s 510 mbr.img
+	printf '\x55\xaa' >>mbr.img
+	truncate -s 1M mbr.img
+	lodge vm run -d --name disk --network none -m 64M --disk mbr.img,format=raw >/dev/null
+	within 30 has_log disk 'booted from the disk'
+	lodge rm -f disk >/dev/null
+	lodge vm run -d --name disk --network none -m 64M --machine pc --disk raw.img,format=raw,bus=ide,boot=2 \
+		--disk mbr.img,format=raw,readonly,bus=scsi,boot=1 >/dev/null
+	within 30 has_log disk 'booted from the disk'
+	lodge vm run -d --name uefi --network none -m 128M --firmware uefi --cdrom one.iso >/dev/null
+	within 60 has_log uefi 'BdsDxe'
+	[ -s "$LODGE_ROOT/guests/$(lodge ls -q --no-trunc --filter name=uefi)/vars.fd" ]
+}
+
+@test "microvm" {
+	vm_up tiny --machine microvm --disk raw.img,format=raw
+	inside_says tiny 'head -c 20 /dev/vda' 'marker of a raw disk'
+}
+
+@test "disks in all formats that QEMU reads" {
+	local format letters=abcde disks=()
+	for format in qcow2 vmdk vdi vhdx; do
+		qemu-img convert -f raw -O $format raw.img disk.$format
+		disks+=(--disk disk.$format)
+	done
+	vm_up box --disk raw.img,format=raw "${disks[@]}"
+	for i in 0 1 2 3 4; do
+		inside_says box "head -c 20 /dev/vd${letters:i:1}" 'marker of a raw disk'
+	done
+	inside box 'echo written | dd of=/dev/vde conv=notrunc; sync'
+	vm_stop box
+	qemu-img convert -f vhdx -O raw disk.vhdx back.img
+	equal written "$(head -n 1 back.img)"
+}
+
+@test "what is written to a volatile disk is gone; one of its own stays" {
+	vm_up box --disk raw.img,format=raw,volatile --disk size=16M,serial=mine
+	inside box 'printf xxxx | dd of=/dev/vda conv=notrunc; printf kept | dd of=/dev/vdb; sync; cat /sys/block/vdb/serial'
+	vm_stop box
+	equal 'marker' "$(head -c 6 raw.img)"
+	vm_start box
+	inside_says box 'head -c 4 /dev/vda; head -c 4 /dev/vdb; cat /sys/block/vdb/serial' 'markkeptmine'
+	[ -z "$(find "$LODGE_ROOT/guests" -name '*.volatile' -newer "$TEST_DIR/one.iso" -size +1M)" ]
+}
+
+# --- devices ------------------------------------------------------------------------------------------------
+
+@test "disks come and go while it runs, and the next start has them" {
+	vm_up box
+	run -0 lodge vm attach-disk box raw.img,format=raw,serial=extra
+	equal disk0 "$output"
+	within 10 inside_says box 'cat /sys/block/vda/serial; head -c 20 /dev/vda' 'extramarker of a raw disk'
+	fails 125 "in use by the machine 'box'" lodge vm run --name second --network none --disk raw.img,format=raw
+	lodge vm attach-disk box size=16M,bus=scsi,id=own
+	within 10 inside_says box 'ls /sys/block' sda
+	vm_stop box
+	vm_start box
+	inside_says box 'cat /sys/block/vda/serial; ls /sys/block' extra
+	inside_says box 'ls /sys/block' sda
+	lodge vm detach-disk box disk0
+	! inside_says box 'ls /sys/block' 'vda'
+	fails 1 "has no disk 'disk0'" lodge vm detach-disk box disk0
+	# and raw.img is free
+	vm_make third --disk raw.img,format=raw
+}
+
+@test "CDs are changed" {
+	vm_up box --cdrom file=one.iso,bus=scsi
+	inside_says box 'head -c 8 /dev/sr0' 'first cd'
+	lodge vm insert box two.iso
+	within 10 inside_says box 'head -c 8 /dev/sr0' 'other cd'
+	lodge vm eject box
+	! inside box 'head -c 8 /dev/sr0'
+	lodge vm insert box one.iso
+	within 10 inside_says box 'head -c 8 /dev/sr0' 'first cd'
+	fails 1 "has no drive 'cd7'" lodge vm eject --drive cd7 box
+}
+
+@test "memory and processors" {
+	vm_up box --cpus-max 3 -m 256M
+	lodge vm set-memory box 128M
+	within 20 sh -c "'$LODGE' vm qmp box query-balloon | grep -q 134217728"
+	lodge vm set-vcpus box 2
+	within 10 inside_says box 'ls -d /sys/devices/system/cpu/cpu[0-9]' cpu1
+	fails 1 'can have 1 to 3 processors' lodge vm set-vcpus box 4
+	fails 1 'can have 16 to 256 MiB of memory' lodge vm set-memory box 1G
+	vm_stop box
+	vm_start box
+	has_log box 'up with 2 processors'
+	within 20 sh -c "'$LODGE' vm qmp box query-balloon | grep -q 134217728"
+}
+
+@test "network cards come and go" {
+	lodge network create --subnet 10.77.0.0/24 back >/dev/null
+	vm_up box
+	run -0 lodge vm attach-nic box back --ip 10.77.0.9
+	mac=$output
+	within 10 inside_says box 'cat /sys/class/net/*/address' "$mac"
+	inside box 'ip address add 10.77.0.9/24 dev eth0; ip link set eth0 up'
+	lodge run -d --name peer --network back bb sleep 100 >/dev/null
+	within 10 lodge exec peer ping -c 1 -W 1 10.77.0.9 >/dev/null
+	fails 125 "address '10.77.0.9'" lodge run --rm --network back --ip 10.77.0.9 bb true
+	lodge vm detach-nic box back
+	! inside_says box 'cat /sys/class/net/*/address' "$mac"
+	lodge run --rm --network back --ip 10.77.0.9 bb true
+	# one that is there at the end takes all along
+	lodge vm attach-nic box back
+	vm_stop box
+	lodge run --rm --network back --ip 10.77.0.3 bb true
+}
+
+@test "VNC at a Unix socket and at 127.0.0.1" {
+	vm_up box --vnc "$TEST_DIR/vnc"
+	equal 'RFB 003.008' "$(socat -T2 - "UNIX-CONNECT:$TEST_DIR/vnc" </dev/null | head -n 1)"
+	lodge rm -f box >/dev/null
+	[ ! -e "$TEST_DIR/vnc" ]
+	vm_up box --vnc :7 --vga virtio --tablet
+	equal 'RFB 003.008' "$(socat -T2 - TCP:127.0.0.1:5907 </dev/null | head -n 1)"
+	vm_make other --vnc :7
+	fails 1 "VNC address ':7' is in use" lodge start other
+}
+
+# --- states ----------------------------------------------------------------------------------------------------
+
+@test "internal snapshots: memory and disks" {
+	vm_up box --disk blank.qcow2
+	inside box 'echo before >/file; printf before | dd of=/dev/vda; sync'
+	lodge vm snapshot create box one
+	fails 1 'already' lodge vm snapshot create box one
+	inside box 'rm /file; printf after. | dd of=/dev/vda; sync'
+	lodge vm snapshot list box | grep -qE '^one +internal'
+	lodge vm snapshot revert box one
+	inside_says box 'cat /file; dd if=/dev/vda bs=6 count=1 iflag=direct 2>/dev/null || head -c 6 /dev/vda' before
+	fails 1 "no snapshot 'two'" lodge vm snapshot revert box two
+	inside_says box 'echo alive' alive
+	vm_stop box
+	lodge vm snapshot create box off
+	lodge vm snapshot list --format '{{.Name}}' box | grep -q off
+	lodge vm snapshot revert box off
+	lodge vm snapshot delete box off
+	lodge vm snapshot delete box one
+	equal '' "$(lodge vm snapshot list --format '{{.Name}}' box)"
+	vm_make raw --disk raw.img,format=raw
+	fails 1 "is raw, which can't hold snapshots" lodge vm snapshot create raw one
+}
+
+@test "external snapshots" {
+	cp raw.img base.img
+	vm_up box --disk base.img,format=raw
+	lodge vm snapshot create --external box one
+	inside box 'printf AFTER | dd of=/dev/vda conv=notrunc; sync'
+	equal marker "$(head -c 6 base.img)"
+	lodge vm snapshot list box | grep -qE '^one +external'
+	fails 1 'runs' lodge vm snapshot revert box one
+	vm_stop box
+	vm_start box
+	inside_says box 'head -c 5 /dev/vda' AFTER
+	vm_stop box
+	lodge vm snapshot revert box one
+	vm_start box
+	inside_says box 'head -c 6 /dev/vda' marker
+}
+
+@test "a saved state goes on where it was" {
+	vm_up box --disk blank.qcow2
+	inside box 'echo here >/file; cut -d. -f1 /proc/uptime >/up'
+	lodge vm save box "$TEST_DIR/state"
+	equal exited "$(state box)"
+	fails 1 'cannot make' lodge vm save box "$TEST_DIR/state" || fails 1 'not running' lodge vm save box "$TEST_DIR/state"
+	lodge vm restore box "$TEST_DIR/state"
+	inside_says box 'cat /file' here
+	lodge vm reset box
+	within 30 vm_booted box 2
+	! inside_says box 'cat /file' here
+	vm_stop box
+	echo 'not a state' >bad
+	fails 1 "is not the saved state of a machine" lodge vm restore box bad
+	head -c 100000 state >cut
+	fails 1 'go on from' lodge vm restore box cut || fails 1 "didn't start" lodge vm restore box cut
+	rm state
+}
+
+@test "the guest agent" {
+	vm_up box
+	within 20 lodge vm agent box ping
+	run -3 lodge vm agent box exec sh -c 'echo out; echo err >&2; exit 3'
+	[[ $output == *out* ]] && [[ $output == *err* ]]
+	lodge vm agent box interfaces | jq -e '.[] | select(.name == "lo")' >/dev/null
+	lodge vm agent box fsfreeze status | grep -q thawed
+	lodge vm agent box guest-get-time | grep -q '[0-9]'
+	fails 1 'guest agent' lodge vm agent box guest-nonsense
+	inside box 'killall qemu-ga' || true
+	fails 1 "didn't answer in 1 s" lodge vm agent -t 1 box ping
+	lodge rm -f box >/dev/null
+	vm_up box --no-agent
+	fails 1 'has no port for a guest agent' lodge vm agent box ping
+}
+
+# --- what goes wrong ---------------------------------------------------------------------------------------------
+
+@test "QEMU is killed" {
+	vm_up box
+	kill -9 "$(guest_pid box)"
+	within 5 is_state box exited
+	equal 137 "$(lodge inspect --format '{{.State.ExitCode}}' box)"
+	fails 1 'is not running' lodge vm qmp box query-status
+}
+
+@test "bad input is one line" {
+	fails 125 'nothing to boot from' lodge vm create
+	fails 125 'cannot use the disk' lodge vm create --disk "$TEST_DIR/nothing.qcow2"
+	fails 125 "isn't known; say format=raw" lodge vm create --disk raw.img
+	qemu-img create -q -f qcow2 -b "$TEST_DIR/blank.qcow2" -F qcow2 over.qcow2
+	fails 125 'below it; say format=qcow2' lodge vm create --disk over.qcow2
+	head -c 60 blank.qcow2 >cut.qcow2
+	fails 125 "cannot use the disk '$TEST_DIR/cut.qcow2'" lodge vm create --disk cut.qcow2,format=qcow2
+	qemu-img create -q -f vmdk -o subformat=twoGbMaxExtentSparse split.vmdk 8M
+	fails 125 'several files' lodge vm create --disk split.vmdk
+	fails 125 'at least 16 MiB' lodge vm create --disk blank.qcow2 -m 4M
+	fails 125 "unknown key 'size2'" lodge vm create --disk size2=4
+	fails 125 "has no bus 'ide'" lodge vm create --disk blank.qcow2,bus=ide
+	fails 125 "invalid machine 'i440'" lodge vm create --disk blank.qcow2 --machine i440
+	fails 125 'no such image' lodge vm create nothing
+	fails 125 'root file system, not a disk' lodge vm create bb
+	fails 125 "user-data" lodge vm create --disk blank.qcow2 --user-data <(printf '#cloud-config\nusers: [}\n')
+	lodge run -d --name cont bb sleep 100 >/dev/null
+	fails 1 'not a machine' lodge vm reset cont
+	vm_make gone --disk blank.qcow2
+	mv kernel kernel.away
+	fails 1 "kernel '$TEST_DIR/kernel' is not there" lodge start gone
+	mv kernel.away kernel
+}
+
+@test "a kernel that only root may read" {
+	install -m 600 kernel secret
+	lodge vm create --name box --seed none --kernel secret --initrd initrd --append 'console=ttyS0 quiet' -m 192M \
+		--network none >/dev/null
+	vm_start box
+}
+
+@test "a chain of disks that is said to be meant" {
+	qemu-img convert -f raw -O qcow2 raw.img below.qcow2
+	qemu-img create -q -f qcow2 -b below.qcow2 -F qcow2 above.qcow2
+	vm_up box --disk above.qcow2,format=qcow2
+	inside_says box 'head -c 20 /dev/vda' 'marker of a raw disk'
+	# what the header says later doesn't count
+	vm_stop box
+	qemu-img rebase -u -f qcow2 -b /etc/hostname -F raw above.qcow2
+	vm_start box
+	inside_says box 'head -c 20 /dev/vda' 'marker of a raw disk'
+}
+
+@test "explain shows QEMU's command line and what it is told" {
+	run -0 lodge explain vm run --disk blank.qcow2 --vnc :3
+	[[ $output == *'exec /usr/bin/qemu-system-x86_64 -name guest='* ]]
+	[[ $output == *'display-update'* ]]
+	vm_make box --disk blank.qcow2 >/dev/null
+	run -0 lodge explain vm attach-disk box size=1G
+	[[ $output == *'qemu-img create -q -f qcow2'* ]]
+	equal created "$(state box)"
+	vm_start box
+	run -0 lodge explain vm attach-disk box size=1G
+	[[ $output == *'# to QEMU: {"execute":"device_add"'* ]]
+	run -0 lodge explain vm snapshot create box one
+	[[ $output == *'"execute":"snapshot-save"'* ]]
+	run -0 lodge explain vm save box /nowhere/file
+	[[ $output == *'"execute":"migrate"'* ]]
+}
