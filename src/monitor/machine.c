@@ -100,7 +100,8 @@ static void trace(const struct monitor *m, const char *what)
 	if (m->step_run.trace_fd < 0)
 		return;
 	n = snprintf(line, sizeof(line),
-		"{\"event\":\"machine\",\"at\":\"machine\",\"step\":\"%s\",\"subject\":\"%.12s\",\"us\":%.1f,"
+		"{\"event\":\"machine\",\"at\":\"machine\",\"step\":\"%s\",\"subject\":\"%.12s\","
+		"\"us\":%.1f,"
 		"\"code\":\"\"}\n",
 		what, m->id, (double)(monotonic_ns() - m->machine->begun) / 1000);
 	if (n > 0 && (size_t)n < sizeof(line))
