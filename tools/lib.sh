@@ -24,7 +24,7 @@ packages() {
 		;;
 	run)
 		echo mmdebstrap debian-archive-keyring gpgv nftables busybox-static erofs-utils \
-			e2fsprogs dosfstools mtools qemu-utils libarchive13
+			e2fsprogs dosfstools mtools qemu-utils libarchive13 qemu-system-x86 qemu-system-common
 		;;
 	test)
 		echo bats jq python3 socat netcat-openbsd iproute2 strace curl procps util-linux \

@@ -29,6 +29,7 @@ lodge port web
 lodge exec web sh -c 'cat /proc/1/cmdline | tr "\0" " "; hostname -i'
 lodge logs -t web
 lodge rm -f web
+lodge run --rm --vm debian:12 uname -r
 lodge explain run --rm --network none -m 64m debian:12 true | cut -c 1-96 | tail -n 7
 lodge system df
 TOUR

@@ -91,6 +91,23 @@ static void say_long(struct monitor *m, enum machine_type type, unsigned flags, 
 	say(m, type, flags, session, data, n);
 }
 
+/* How far the machine came, in microseconds since its process was there: LODGE_TRACE=json. */
+static void trace(const struct monitor *m, const char *what)
+{
+	char line[160];
+	int n;
+
+	if (m->step_run.trace_fd < 0)
+		return;
+	n = snprintf(line, sizeof(line),
+		"{\"event\":\"machine\",\"at\":\"machine\",\"step\":\"%s\",\"subject\":\"%.12s\","
+		"\"us\":%.1f,"
+		"\"code\":\"\"}\n",
+		what, m->id, (double)(monotonic_ns() - m->machine->begun) / 1000);
+	if (n > 0 && (size_t)n < sizeof(line))
+		(void)!write(m->step_run.trace_fd, line, (size_t)n);
+}
+
 /* --- sessions ------------------------------------------------------------------------------------------- */
 
 static uint32_t number(const struct session *s)
@@ -220,6 +237,7 @@ static void send_plan(struct monitor *m, const struct machine_frame *f)
 
 	if (!k->plan)
 		return; /* said hello before */
+	trace(m, "hello");
 	(void)machine_u32(f, 0, &version);
 	if (version != MACHINE_VERSION) {
 		err_set(&e, -EPROTO, "the machine's lodge-init speaks version %u, not %u", version,
@@ -249,6 +267,7 @@ static void started(struct monitor *m, struct session *s)
 		return;
 	m->machine->up = true;
 	m->machine->boot_until = 0;
+	trace(m, "started");
 	if (!m->open_stdin)
 		machine_input_end(m, s);
 	guest_up(m);
@@ -282,6 +301,7 @@ static void ended(struct monitor *m, struct session *s, const struct machine_fra
 	if (!m->machine->up || m->machine->told)
 		return;
 	m->machine->told = true;
+	trace(m, "exit");
 	m->main.exit_code = (int)(code & 0xff);
 	m->oom = f->flags & MACHINE_OOM;
 	/* its file systems are synced: switching off by the cable is quicker than by the button */
@@ -527,6 +547,7 @@ int machine_begin(struct monitor *m, struct err *e)
 
 	k->up = k->told = k->failed = false;
 	k->out_n = k->tail_n = 0;
+	k->begun = monotonic_ns();
 	k->reader.used = k->reader.taken = 0;
 	k->dns_fd = k->dns_source.fd = -1;
 	m->main.remote = !k->full;
@@ -595,6 +616,8 @@ int machine_end(struct monitor *m, int status_code)
 	struct machine *k = m->machine;
 	char words[200];
 	int code = status_code;
+
+	trace(m, "end");
 
 	if (k->full && !k->failed) {
 		drain(m, &k->complaints);

@@ -30,6 +30,7 @@ struct machine {
 	bool up;	    /* the command runs */
 	bool told;	    /* the end came from inside, with m->main.exit_code */
 	bool failed;	    /* m->error says why */
+	int64_t begun;	    /* monotonic ns */
 	int64_t boot_until; /* monotonic ns; 0: it is up */
 	int boot_timeout;   /* seconds */
 	int dns_fd;	    /* our end of the socket that the DNS server reads; -1 */

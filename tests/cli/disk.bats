@@ -169,8 +169,8 @@ same_content() { # IMAGE
 	for word in mmdebstrap mkfs.vfat mcopy mke2fs grub-bios-setup "qemu-img convert -f raw -O qcow2"; do
 		[[ $output == *"$word"* ]] || { echo "no $word: $output"; false; }
 	done
-	run lodge explain image import --disk "$TEST_DIR/raw" d
+	run lodge explain image import --disk "$TEST_DIR/raw" never-made
 	[[ $output == *"qemu-img convert -f raw -O qcow2"* ]]
-	run ! lodge image inspect d
+	run ! lodge image inspect never-made
 	equal "" "$(ls "$LODGE_ROOT/disks")"
 }
