@@ -74,11 +74,12 @@ static int read_some(struct machine_agent *a, int64_t until, struct err *e)
 	char buf[16384];
 	struct pollfd p = { a->fd, POLLIN, 0 };
 	int64_t left = (until - g_get_monotonic_time() + 999) / 1000;
-	ssize_t n = left > 0 ? poll(&p, 1, (int)left) : 0;
+	ssize_t n = left > 0 ? RET_NERRNO(poll(&p, 1, (int)left)) : 0;
 
 	if (n == 0)
 		return no_answer(a, e);
-	n = n < 0 ? -errno : RET_NERRNO(recv(a->fd, buf, sizeof(buf), MSG_DONTWAIT));
+	if (n > 0)
+		n = RET_NERRNO(recv(a->fd, buf, sizeof(buf), MSG_DONTWAIT));
 	if (n == -EINTR || n == -EAGAIN)
 		return 0;
 	if (n <= 0)
@@ -179,7 +180,7 @@ int machine_agent_call(struct machine_agent *a, const char *command, json_t *arg
 	if (a->c->explain) {
 		_cleanup_free_ char *text = arguments ? json_dumps(arguments, JSON_COMPACT) : NULL;
 
-		printf("# to the guest agent: %s %s\n", command, text ?: "");
+		(void)fprintf(stdout, "# to the guest agent: %s %s\n", command, text ?: "");
 		json_decref(arguments);
 		if (ret)
 			*ret = json_object();
@@ -225,14 +226,15 @@ static int connect_agent(struct ctx *c, const struct guest *g, struct err *e)
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	g_autofree char *path = guest_run_dir(c, g);
 	_cleanup_close_ int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -1;
+	int r;
 
 	if (dir < 0)
 		return err_set(e, -E_STATE, "guest '%s' is not running", g->rec->name);
 	(void)snprintf(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d/agent", dir);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return err_sys(
-			e, -errno, "cannot connect to the guest agent of '%s'", g->rec->name);
+	fd = RET_NERRNO(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	r = fd < 0 ? fd : RET_NERRNO(connect(fd, (struct sockaddr *)&sa, sizeof(sa)));
+	if (r < 0)
+		return err_sys(e, r, "cannot connect to the guest agent of '%s'", g->rec->name);
 	return TAKE_FD(fd);
 }
 

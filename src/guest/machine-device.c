@@ -123,12 +123,13 @@ static int make_own_file(
 	return journal_run(c, p, e);
 }
 
-static void drop_own_file(struct ctx *c, const struct guest *g, const struct spec_disk *d)
+static int drop_own_file(struct ctx *c, const struct guest *g, const char *name, struct err *e)
 {
-	g_autofree char *dir = guest_dir(c, g), *path = vm_disk_path(dir, d->path);
+	_cleanup_(plan_freep) struct plan *p = plan_new();
+	g_autofree char *dir = guest_dir(c, g), *path = vm_disk_path(dir, name);
 
-	if (!c->explain)
-		(void)unlink(path);
+	plan_add(p, AT_HOST, &step_remove, path);
+	return journal_run_forward(c, p, e);
 }
 
 int machine_attach_disk(struct ctx *c, struct guest *g, const struct spec_disk *wanted,
@@ -156,8 +157,8 @@ int machine_attach_disk(struct ctx *c, struct guest *g, const struct spec_disk *
 	r = guest_is_up(g) ? plug_disk(c, g, d, e) : 0;
 	if (r >= 0)
 		r = machine_keep(c, g, e);
-	if (r < 0 && d->own)
-		drop_own_file(c, g, d);
+	if (r < 0 && d->own && !c->explain)
+		(void)drop_own_file(c, g, d->path, NULL);
 	return r;
 }
 
@@ -204,6 +205,7 @@ static int unplug_disk(struct ctx *c, struct guest *g, const struct spec_disk *d
 int machine_detach_disk(struct ctx *c, struct guest *g, const char *id, bool discard, struct err *e)
 {
 	_cleanup_close_ int lock = machine_lock(c, g, e);
+	g_autofree char *own = NULL;
 	struct spec_disk *d;
 	int r;
 
@@ -218,10 +220,10 @@ int machine_detach_disk(struct ctx *c, struct guest *g, const char *id, bool dis
 	r = guest_is_up(g) ? unplug_disk(c, g, d, e) : 0;
 	if (r < 0)
 		return r;
-	if (discard && d->own)
-		drop_own_file(c, g, d);
+	own = discard && d->own ? g_strdup(d->path) : NULL;
 	spec_vm_remove_disk(g->spec->vm, id);
-	return machine_keep(c, g, e);
+	r = machine_keep(c, g, e);
+	return r >= 0 && own ? drop_own_file(c, g, own, e) : r;
 }
 
 /* --- media ---------------------------------------------------------------------------------------------------------- */

@@ -430,7 +430,7 @@ static void fall_back(struct ctx *c, struct guest *g, struct spec_disk *d, const
 
 static int revert_external(struct ctx *c, struct guest *g, const char *name, struct err *e)
 {
-	_cleanup_(plan_freep) struct plan *p = plan_new();
+	_cleanup_(plan_freep) struct plan *p = plan_new(), *rest = plan_new();
 	g_autoptr(GPtrArray) unused = g_ptr_array_new_with_free_func(g_free);
 	int r;
 
@@ -446,12 +446,11 @@ static int revert_external(struct ctx *c, struct guest *g, const char *name, str
 	r = journal_run(c, p, e);
 	if (r >= 0)
 		r = machine_keep(c, g, e);
-	for (guint i = 0; r >= 0 && i < unused->len; i++) {
-		if (c->explain)
-			printf("rm %s\n", (char *)unused->pdata[i]);
-		else
-			(void)unlink(unused->pdata[i]);
-	}
+	/* when nothing names them any more */
+	for (guint i = 0; r >= 0 && i < unused->len; i++)
+		plan_add(rest, AT_HOST, &step_remove, unused->pdata[i]);
+	if (r >= 0)
+		r = journal_run_forward(c, rest, e);
 	return r;
 }
 

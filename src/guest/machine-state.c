@@ -85,14 +85,17 @@ int machine_save(struct ctx *c, struct guest *g, const char *path, struct err *e
 	if (r < 0)
 		return r;
 	if (!c->explain)
-		fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		fd = RET_NERRNO(open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
 	if (fd < 0 && !c->explain)
-		return err_sys(e, -errno, "cannot make '%s'", path);
+		return err_sys(e, fd, "cannot make '%s'", path);
 	r = write_state(q, fd, e);
 	if (c->explain)
 		return r < 0 ? r : vm_qmp(q, "quit", NULL, NULL, e);
-	if (r >= 0 && fsync(fd) < 0)
-		r = err_sys(e, -errno, "cannot write '%s'", path);
+	if (r >= 0) {
+		r = RET_NERRNO(fsync(fd));
+		if (r < 0)
+			(void)err_sys(e, r, "cannot write '%s'", path);
+	}
 	if (r < 0) {
 		(void)unlink(path);
 		return r;
@@ -107,11 +110,11 @@ int machine_save(struct ctx *c, struct guest *g, const char *path, struct err *e
 
 static int check_state(const char *path, struct err *e)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = RET_NERRNO(open(path, O_RDONLY | O_CLOEXEC));
 	char magic[sizeof(STATE_MAGIC) - 1];
 
 	if (fd < 0)
-		return err_sys(e, -errno, "cannot open '%s'", path);
+		return err_sys(e, fd, "cannot open '%s'", path);
 	if (read(fd, magic, sizeof(magic)) != sizeof(magic) ||
 		memcmp(magic, STATE_MAGIC, sizeof(magic)) != 0)
 		return err_set(e, -E_INVALID, "'%s' is not the saved state of a machine", path);
@@ -176,7 +179,7 @@ int machine_restore(struct ctx *c, struct guest *g, const char *path, struct err
 		return fd;
 	if (!c->explain)
 		return go_on(c, g, path, e);
-	printf("# to QEMU, when it has read the state: {\"execute\":\"cont\"}\n");
+	(void)fprintf(stdout, "# to QEMU, when it has read the state: {\"execute\":\"cont\"}\n");
 	return 0;
 }
 

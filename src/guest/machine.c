@@ -49,7 +49,7 @@ int machine_keep(struct ctx *c, struct guest *g, struct err *e)
 	int r;
 
 	if (c->explain) {
-		printf("# the record of guest '%s' gets the same\n", g->rec->name);
+		(void)fprintf(stdout, "# the record of guest '%s' gets the same\n", g->rec->name);
 		return 0;
 	}
 	j = spec_to_json(g->spec);
@@ -99,12 +99,12 @@ int machine_give_file(
 {
 	/* explain is for anybody, and for files that a step would make */
 	bool explain = vm_qmp_explains(q);
-	_cleanup_close_ int fd = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	_cleanup_close_ int fd = RET_NERRNO(open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC));
 	json_t *j = NULL, *n;
 	int r;
 
 	if (fd < 0 && !explain)
-		return err_sys(e, -errno, "cannot open '%s'", path);
+		return err_sys(e, fd, "cannot open '%s'", path);
 	r = vm_qmp_fds(q, "add-fd", json_pack("{s:s}", "opaque", tag), &fd, 1, &j, e);
 	if (r < 0)
 		return r;

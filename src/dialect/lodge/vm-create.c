@@ -511,11 +511,10 @@ const struct cmd vm_run = {
 	.details = "Without --detach its serial console comes here, with -it with a terminal "
 		   "(ctrl-p ctrl-q leaves it "
 		   "running). The exit status is QEMU's.",
-	.examples = "lodge vm run -d --name web --ssh-key ~/.ssh/id_ed25519.pub -p 2222:22 "
-		    "debian:12-disk   # ssh -p "
-		    "2222 debian@localhost\n"
-		    "lodge vm run -it --rm --kernel vmlinuz --initrd initrd --append console=ttyS0 "
-		    "  # a kernel\n",
+	.examples =
+		"lodge vm run -d --ssh-key id.pub -p 2222:22 debian:12-disk   # then ssh -p 2222 "
+		"debian@localhost\n"
+		"lodge vm run -it --rm --kernel vmlinuz --initrd initrd --append console=ttyS0\n",
 	.max_operands = 1,
 	.complete = complete_image,
 };

@@ -99,8 +99,7 @@ const struct cmd vm_qmp_command = {
 		"QEMU knows, and "
 		"the value of its answer is printed. What it changes isn't in the guest's record.",
 	.examples = "lodge vm qmp box query-status\n"
-		    "lodge vm qmp box "
-		    "'{\"execute\":\"screendump\",\"arguments\":{\"filename\":\"/dev/null\"}}'\n",
+		    "lodge vm qmp box '{\"execute\":\"query-block\"}'\n",
 	.min_operands = 2,
 	.max_operands = 2,
 	.complete = complete_machine,

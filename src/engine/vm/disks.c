@@ -140,9 +140,10 @@ int vm_disk_snapshots(const char *path, json_t **ret, struct err *e)
 static int must_be_file(const char *path, struct err *e)
 {
 	struct stat st;
+	int r = RET_NERRNO(stat(path, &st));
 
-	if (stat(path, &st) < 0)
-		return err_sys(e, -errno, "cannot use the disk '%s'", path);
+	if (r < 0)
+		return err_sys(e, r, "cannot use the disk '%s'", path);
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return err_set(
 			e, -E_INVALID, "the disk '%s' is not a file or a block device", path);
@@ -260,16 +261,19 @@ static char *find_holder(const struct stat *file)
 
 static int check_file(const char *path, bool write, struct err *e)
 {
-	_cleanup_close_ int fd = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
+	_cleanup_close_ int fd =
+		RET_NERRNO(open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK));
 	g_autofree char *who = NULL;
 	struct stat st;
+	int r;
 
 	if (fd < 0)
-		return err_sys(e, -errno, "cannot open the disk '%s'", path);
+		return err_sys(e, fd, "cannot open the disk '%s'", path);
 	if (!is_locked(fd, LOCK_WRITES) && !(write && is_locked(fd, LOCK_NO_WRITERS)))
 		return 0;
-	if (fstat(fd, &st) < 0)
-		return err_sys(e, -errno, "cannot look at the disk '%s'", path);
+	r = RET_NERRNO(fstat(fd, &st));
+	if (r < 0)
+		return err_sys(e, r, "cannot look at the disk '%s'", path);
 	who = find_holder(&st);
 	err_set(e, -E_INUSE, "the disk '%s' is in use by %s", path, who);
 	err_mend(e, "stop that first, or give the machine an overlay of its own");

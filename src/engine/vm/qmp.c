@@ -240,7 +240,7 @@ int vm_qmp_fds(struct vm_qmp *q, const char *command, json_t *arguments, const i
 	if (!text)
 		return err_set(e, -E_INVALID, "the arguments of '%s' are not UTF-8", command);
 	if (q->c->explain) {
-		printf("# to QEMU%s: %s\n", n ? ", with a descriptor" : "", text);
+		(void)fprintf(stdout, "# to QEMU%s: %s\n", n ? ", with a descriptor" : "", text);
 		if (ret)
 			*ret = json_object();
 		return 0;

@@ -281,8 +281,8 @@ static int read_reply(int fd, json_t **ret, struct err *e)
 		if (qmp_room(&reader, &to, &room) < 0)
 			break;
 		do
-			n = read(fd, to, room);
-		while (n < 0 && errno == EINTR);
+			n = RET_NERRNO(read(fd, to, room));
+		while (n == -EINTR);
 		if (n <= 0)
 			break;
 		qmp_filled(&reader, (size_t)n);
