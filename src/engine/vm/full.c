@@ -293,7 +293,7 @@ static int kernel_file(
 		plan_add(b->p, AT_HOST, &step_copy, copy, path, "644");
 		path = copy;
 	}
-	vm_argf(b, option, "/dev/fd/%u", vm_fd_open(b, path, false));
+	vm_argf(b, option, "/proc/self/fd/%u", vm_fd_open(b, path, false));
 	return 0;
 }
 

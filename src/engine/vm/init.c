@@ -120,8 +120,8 @@ static void machine_words(
 			"memory-backend-memfd,id=ram,size=%" G_GINT64_FORMAT "M,share=on",
 			memory >> 20);
 	vm_arg(b, "-bios", "qboot.rom");
-	vm_argf(b, "-kernel", "/dev/fd/%u", vm_fd_open(b, kernel->vmlinux, false));
-	vm_argf(b, "-initrd", "/dev/fd/%u", vm_fd_open(b, kernel->initrd, false));
+	vm_argf(b, "-kernel", "/proc/self/fd/%u", vm_fd_open(b, kernel->vmlinux, false));
+	vm_argf(b, "-initrd", "/proc/self/fd/%u", vm_fd_open(b, kernel->initrd, false));
 	vm_arg(b, "-append", kernel_words(b));
 	vm_argf(b, "-chardev", "socket,id=qmp,fd=%u", vm_fd_channel(b, "qmp"));
 	vm_arg(b, "-mon", "chardev=qmp,mode=control");
