@@ -3,7 +3,6 @@
 
 #include <stdarg.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "engine/common.h"
 #include "engine/vm/vm.h"
@@ -234,14 +233,20 @@ static int plan_cgroup(struct vm_build *b, struct err *e)
 	return 0;
 }
 
-/* /dev/kvm is the group's, and the machine's user is in no other. */
-static const char *groups(struct vm_build *b)
+/*
+ * QEMU opens /dev/kvm by its path, and whose that is differs between hosts: in its own mount namespace it gets one
+ * that is its own.
+ */
+static void plan_kvm(struct vm_build *b)
 {
-	struct stat st;
+	const char *uid = plan_str(b->p, "%u", vm_uid(b->s->id));
 
-	if (!b->kvm || stat("/dev/kvm", &st) < 0)
-		return "";
-	return plan_str(b->p, "%u", (unsigned)st.st_gid);
+	plan_add(b->p, AT_CHILD, &step_mount, "tmpfs", b->s->run_dir, "tmpfs", "nosuid,noexec",
+		"mode=711,size=64k");
+	plan_add(b->p, AT_CHILD, &step_device, b->s->run_dir, "/kvm", "c", "10", "232", "600", uid,
+		uid);
+	plan_add(b->p, AT_CHILD, &step_bind, "/", plan_str(b->p, "%s/kvm", b->s->run_dir),
+		"/dev/kvm", "bind,rprivate", "file");
 }
 
 int vm_plan_process(struct vm_build *b, struct err *e)
@@ -268,10 +273,12 @@ int vm_plan_process(struct vm_build *b, struct err *e)
 
 		plan_addv(p, s->at, s->flags, s->op, s->arg, s->n);
 	}
+	if (b->kvm)
+		plan_kvm(b);
 	/* the network of the machine is the descriptor that it has; of the host's it sees nothing */
 	plan_add(p, AT_CHILD, &step_unshare, "net");
 	plan_add(p, AT_CHILD, &step_caps_bounding, "0");
-	plan_add(p, AT_CHILD, &step_user, user, groups(b));
+	plan_add(p, AT_CHILD, &step_user, user, "");
 	plan_add(p, AT_CHILD, &step_caps, "0", "0", "0", "0");
 	plan_add(p, AT_CHILD, &step_no_new_privs);
 	plan_addv(p, AT_CHILD, 0, &step_exec, (const char *const *)b->argv->pdata, b->argv->len);
