@@ -82,4 +82,9 @@ done
 [ -n "$answer" ] || { echo "main-job: no answer at $address" >&2; "$lodge" logs $web >&2; exit 1; }
 echo "$answer"
 
+# the same image with a kernel of its own
+if command -v qemu-system-x86_64 >/dev/null; then
+	run run --rm --vm $image uname -srm
+fi
+
 run ls -a
