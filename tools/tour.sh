@@ -12,6 +12,9 @@ trap '"$lodge" ls -aq | xargs -r "$lodge" rm -f >/dev/null 2>&1; umount "$dir"/r
 export LODGE_ROOT=$dir/root LODGE_RUN=$dir/run
 "$lodge" image import "$dir/debian.tar" >/dev/null
 
+# the first machine says more, and prepares the kernel
+"$lodge" run --rm --vm --network none debian:12 true >/dev/null 2>&1
+
 tour() {
 	local line
 	while IFS= read -r line; do
