@@ -76,6 +76,14 @@ static int find_firmware(struct spec_vm *vm, struct err *e)
 	return vm_firmware_find(NULL, spec_vm_machines[vm->machine], &vm->firmware_code, &vars, e);
 }
 
+static bool is_hostname(const char *s)
+{
+	size_t n = strlen(s);
+
+	return n > 0 && n <= 63 && s[0] != '-' && s[n - 1] != '-' &&
+	       strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == n;
+}
+
 int machine_fill(
 	struct ctx *c, const struct guest_request *q, struct spec *s, const char *id, struct err *e)
 {
@@ -85,6 +93,8 @@ int machine_fill(
 		r = image_overlay(c, q->image, s, e);
 	for (guint i = 0; r >= 0 && i < s->vm->disks->len; i++)
 		r = complete_disk(c, q, s->vm->disks->pdata[i], e);
+	if (!s->hostname && q->name && is_hostname(q->name))
+		s->hostname = g_strdup(q->name);
 	if (r >= 0)
 		r = find_firmware(s->vm, e);
 	if (r >= 0)
@@ -93,14 +103,6 @@ int machine_fill(
 }
 
 /* --- the seed --------------------------------------------------------------------------------------------------- */
-
-static bool is_hostname(const char *s)
-{
-	size_t n = strlen(s);
-
-	return n > 0 && n <= 63 && s[0] != '-' && s[n - 1] != '-' &&
-	       strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == n;
-}
 
 int machine_seed(struct ctx *c, const struct guest_request *q, const struct spec *s, const char *id,
 	char **ret_file, struct err *e)
@@ -111,10 +113,7 @@ int machine_seed(struct ctx *c, const struct guest_request *q, const struct spec
 	int r;
 
 	seed->instance_id = id;
-	if (!seed->hostname)
-		seed->hostname = s->hostname ?: q->name && is_hostname(q->name) ? q->name : host;
-	if (s->hostname)
-		seed->hostname = s->hostname;
+	seed->hostname = s->hostname ?: host;
 	r = seed_check(seed, warnings, e);
 	if (r < 0)
 		return r;

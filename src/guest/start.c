@@ -208,12 +208,14 @@ static int forget_last(struct ctx *c, const struct guest *g, struct err *e)
 	g_autofree char *net = g_build_filename(run, "net", NULL);
 	g_autofree char *status = g_build_filename(run, "status", NULL);
 	g_autofree char *paused = g_build_filename(run, "paused", NULL);
+	g_autofree char *boot = store_path(c, "guests/%s/boot", g->rec->id);
 
 	if (g->state != GUEST_CREATED) {
 		(void)unlink(kept);
 		(void)unlink(status);
 		(void)unlink(net);
 		(void)unlink(paused);
+		(void)unlink(boot);
 	}
 	if (mkdir(run, 0700) == 0 || errno == EEXIST)
 		return 0;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/units.h"
 #include "dialect/lodge/lodge.h"
+#include "dialect/lodge/vm.h"
 #include "host/caps.h"
 
 #define NEVER "0001-01-01T00:00:00Z" /* what Go writes for a time that isn't set */
@@ -387,6 +388,8 @@ int inspect_guest(struct ctx *c, const char *ref, json_t **ret, struct err *e)
 	put(o, "Config", config_of(g, doc));
 	put(o, "NetworkSettings", network_settings(c, g, doc));
 	put_text(o, "RunDir", run);
+	if (g->spec->vm && g->spec->vm->full)
+		put(o, "Machine", vm_inspect(c, g));
 	json_decref(doc);
 	*ret = o;
 	return 0;
