@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include "base/err.h"
 
 /* --- limits: getrlimit(2) --- */
@@ -21,6 +22,10 @@ int rlimit_parse(const char *s, uint64_t *ret);
 
 /* Whether this process may give it: soft <= hard, and hard not above its own. -E_INVALID, -E_LIMIT. */
 int rlimit_check(const char *name, uint64_t soft, uint64_t hard, struct err *e);
+
+/* When a process began, in clock ticks since the boot: with its id it names the process for as long as
+ * the host runs. proc(5), field 22 of stat. */
+int proc_start_time(pid_t pid, uint64_t *ret);
 
 /* --- sysctls --- */
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/loop.h>
+#include <linux/magic.h>
 #include <linux/mount.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #include "host/mountflags.h"
 #include "host/path.h"
@@ -256,6 +258,44 @@ const struct step_ops step_overlay = { .name = "overlay",
 	.undo = overlay_undo,
 	.show = overlay_show };
 
+/*
+ * The kernel's own files below /proc are read and written by later steps (sysctls, labels), so nothing may lie
+ * over them, whatever links the image has on the way (CVE-2023-27561, CVE-2025-52881). Those that lxcfs(1)
+ * replaces are harmless. The root of a procfs may be mounted over, by another one.
+ */
+static int check_not_proc(int target, const char *type)
+{
+	static const char *const fine[] = { "cpuinfo", "diskstats", "loadavg", "meminfo", "stat",
+		"swaps", "uptime", "slabinfo", "sys/kernel/ns_last_pid", "sys/crypto/fips_enabled" };
+	char path[32], name[PATH_MAX];
+	struct statfs fs;
+	ssize_t n;
+
+	if (fstatfs(target, &fs) < 0)
+		return -errno;
+	if (fs.f_type != PROC_SUPER_MAGIC || strcmp(type, "proc") == 0)
+		return 0;
+	n = readlink(path_of_fd(target, path), name, sizeof(name) - 1);
+	if (n < 0)
+		return -errno;
+	name[n] = '\0';
+	for (unsigned i = 0; i < ELEMENTSOF(fine); i++) {
+		size_t k = strlen(fine[i]);
+
+		if ((size_t)n > k + 6 && strcmp(name + n - k, fine[i]) == 0 &&
+			strncmp(name + n - k - 6, "/proc/", 6) == 0)
+			return 0;
+	}
+	return -EPERM;
+}
+
+static int refuse_proc(int code, const char *target, struct err *e)
+{
+	if (code == -EPERM)
+		return err_set(e, -EPERM, "cannot mount at '%s': it is in the kernel's /proc", target);
+	return code;
+}
+
 /* --- mount, mount-in --- */
 
 static int mount_run(struct step_run *r, const struct step *s, struct err *e)
@@ -306,6 +346,9 @@ static int mount_in_run(struct step_run *r, const struct step *s, struct err *e)
 	if (target < 0)
 		return err_sys(
 			e, target, "cannot make the mount point '%s' in the guest", s->arg[2]);
+	code = check_not_proc(target, s->arg[3]);
+	if (code < 0)
+		return refuse_proc(code, s->arg[2], e);
 	if (mount(s->arg[1], path_of_fd(target, path), s->arg[3], w.flags, data) < 0)
 		return err_sys(
 			e, -errno, "cannot mount %s at '%s' in the guest", s->arg[3], s->arg[2]);
@@ -390,6 +433,16 @@ static int copy_foreign_tree(const char *ns, const char *path, unsigned flags, s
 	return mnt < 0 ? err_sys(e, mnt, "cannot bind the other guest's '%s'", path) : mnt;
 }
 
+/* The root of another procfs: a container's /proc may be its host's. */
+static bool source_is_proc(int mnt)
+{
+	struct statfs fs;
+	struct stat st;
+
+	return fstatfs(mnt, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC && fstat(mnt, &st) == 0 &&
+	       S_ISDIR(st.st_mode) && st.st_ino == 1;
+}
+
 static int bind_run(struct step_run *r, const struct step *s, struct err *e)
 {
 	_cleanup_close_ int root = open_root(s->arg[0]), target = -1, mnt = -1;
@@ -414,6 +467,9 @@ static int bind_run(struct step_run *r, const struct step *s, struct err *e)
 	if (target < 0)
 		return err_sys(
 			e, target, "cannot make the mount point '%s' in the guest", s->arg[2]);
+	code = check_not_proc(target, source_is_proc(mnt) ? "proc" : "bind");
+	if (code < 0)
+		return refuse_proc(code, s->arg[2], e);
 	code = set_attr(mnt, &w);
 	if (code == 0)
 		code = set_propagation(mnt, w.propagation ? w.propagation : MS_PRIVATE | MS_REC);
@@ -608,8 +664,16 @@ static int device_run(struct step_run *r, const struct step *s, struct err *e)
 	dir = path_parent_in(root, s->arg[1], true, name);
 	if (dir < 0)
 		return err_sys(e, dir, "cannot make the device '%s'", s->arg[1]);
-	if (mknodat(dir, name, type | mode, dev) < 0)
-		return err_sys(e, -errno, "cannot make the device '%s'", s->arg[1]);
+	if (mknodat(dir, name, type | mode, dev) < 0) {
+		int code = -errno;
+		struct stat st;
+
+		/* the image's own, when it is that device */
+		if (code == -EEXIST && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			(st.st_mode & S_IFMT) == type && (type == S_IFIFO || st.st_rdev == dev))
+			return 0;
+		return err_sys(e, code, "cannot make the device '%s'", s->arg[1]);
+	}
 	if (fchmodat(dir, name, mode, 0) < 0) /* the umask took bits away */
 		return -errno;
 	if ((strcmp(s->arg[6], "0") != 0 || strcmp(s->arg[7], "0") != 0) &&
@@ -724,6 +788,10 @@ static int console_run(struct step_run *r, const struct step *s, struct err *e)
 	target = path_touch_in(root, "/dev/console", 0600);
 	if (target < 0)
 		return target;
+	/* a link of the image's could lead the mount elsewhere (CVE-2025-52565) */
+	code = check_not_proc(target, "bind");
+	if (code < 0)
+		return refuse_proc(code, "/dev/console", e);
 	mnt = (int)syscall(
 		SYS_open_tree, slave, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 	if (mnt < 0)

@@ -139,9 +139,15 @@ const struct step_ops step_rlimit = {
 
 /* --- oom-score, scheduling --- */
 
+/* From outside (AT_PARENT) where the process has a user namespace: there it may not. */
 static int oom_score_run(struct step_run *r, const struct step *s, struct err *e)
 {
-	int code = proc_write("/proc/self/oom_score_adj", s->arg[0]);
+	char file[64] = "/proc/self/oom_score_adj";
+	int code;
+
+	if (s->at == AT_PARENT)
+		(void)snprintf(file, sizeof(file), "/proc/%d/oom_score_adj", (int)r->child);
+	code = proc_write(file, s->arg[0]);
 
 	if (code == -EACCES) {
 		err_set(e, code, "cannot lower the oom score to %s: no CAP_SYS_RESOURCE",

@@ -108,6 +108,22 @@ extern const struct step_ops step_listen;     /* fd path: AT_CHILD, a Unix socke
 extern const struct step_ops step_vnc_listen; /* address(":N" of 127.0.0.1, or a path): AT_HOST, leaves KEPT_VNC in the executor */
 extern const struct step_ops step_qmp;	      /* command fd("vnc" or ""): what the monitor says to QEMU once it answers, with KEPT_VNC */
 
+/* step-runtime.c: what an OCI runtime needs, whose container outlives its executor and is started by another
+ * process. @PID@ and @START@ in a text stand for the first process's id and its start time (proc(5), field 22). */
+extern const struct step_ops step_fifo;	      /* path mode: AT_HOST makes it; AT_CHILD opens it, before pivot-root */
+extern const struct step_ops step_wait_start; /* (none): AT_CHILD, until somebody reads from the fifo; see start.h */
+extern const struct step_ops step_first;      /* path text mode: AT_PARENT or AT_MEET, a file with @PID@ and @START@ filled in */
+extern const struct step_ops step_hook;	      /* label timeout state path words environment...: a program with the state on its standard input; words: how many of the rest are its argv; AT_MEET or AT_CHILD */
+extern const struct step_ops step_console_send; /* socket rows columns: AT_MEET, KEPT_CONSOLE goes there; no socket: stays here */
+extern const struct step_ops step_seccomp_send; /* socket state: AT_MEET, KEPT_SECCOMP and the state go there */
+extern const struct step_ops step_prlimit;    /* name soft hard: AT_PARENT */
+extern const struct step_ops step_ids;	      /* uid gid groups(by ','): numbers only, as they are */
+extern const struct step_ops step_keyring;    /* name: a session keyring of its own */
+extern const struct step_ops step_undumpable; /* (none): AT_CHILD, first: nobody in the guest may trace it or look through its descriptors */
+extern const struct step_ops step_close_from; /* first: as close-fds, from that number on */
+extern const struct step_ops step_find_exec;  /* command: AT_CHILD, whether step "exec" would find it */
+extern const struct step_ops step_chroot;     /* root: instead of pivot-root where the root is a ramdisk */
+
 /* step-net.c: netlink. IF names an interface; addresses are "10.88.0.2/16". A bridge and the elements of
  * its network belong to the network, not to a guest: they have no undo and stay until the network goes. */
 extern const struct step_ops step_bridge;     /* IF addresses(by ',') mtu: made when not there */
