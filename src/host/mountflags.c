@@ -106,6 +106,7 @@ static int apply(struct mount_words *w, const char *word, size_t len)
 			w->recursive_attr |= words_known[i].recursive;
 			break;
 		case BIND:
+			w->flags |= MS_BIND;
 			w->recursive |= words_known[i].recursive;
 			break;
 		default:

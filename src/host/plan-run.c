@@ -43,6 +43,8 @@ void step_run_init(struct step_run *r, const struct plan *p)
 		.start_fd = -1 };
 	for (unsigned i = 0; i < ELEMENTSOF(r->kept_fd); i++)
 		r->kept_fd[i] = -1;
+	for (unsigned i = 0; i < ELEMENTSOF(r->mapped_fd); i++)
+		r->mapped_fd[i] = -1;
 }
 
 void step_run_done(struct step_run *r)
@@ -56,6 +58,8 @@ void step_run_done(struct step_run *r)
 	closep(&r->start_fd);
 	for (unsigned i = 0; i < ELEMENTSOF(r->kept_fd); i++)
 		closep(&r->kept_fd[i]);
+	for (unsigned i = 0; i < ELEMENTSOF(r->mapped_fd); i++)
+		closep(&r->mapped_fd[i]);
 	r->child_fd = r->cgroup_fd = r->sync_fd = r->userns_fd = -1;
 	r->fifo_fd = r->fd_dir = r->start_fd = -1;
 }

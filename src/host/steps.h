@@ -53,6 +53,9 @@ extern const struct step_ops step_mount;     /* source target type flags data: o
 extern const struct step_ops step_bind;	     /* root source target flags kind("dir"|"file"|"auto"): target is made in root, resolved in root */
 extern const struct step_ops step_bind_from; /* as bind, and ns: source is a folder in another guest's mount namespace */
 extern const struct step_ops step_mount_in;  /* root source target type flags data: target is made in root, resolved in root */
+extern const struct step_ops step_mapped_source; /* slot source flags uid-map gid-map recursive("1" or ""): AT_HOST, for bind-mapped */
+extern const struct step_ops step_bind_mapped; /* root slot target source kind: AT_CHILD */
+extern const struct step_ops step_parent_private; /* path: the mount that holds it */
 extern const struct step_ops step_pivot;     /* root */
 extern const struct step_ops step_mask;	     /* path...: hides files and folders of the new root; absent ones are skipped */
 extern const struct step_ops step_readonly;  /* path...: makes them read-only; absent ones are skipped */
