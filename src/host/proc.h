@@ -23,9 +23,9 @@ int rlimit_parse(const char *s, uint64_t *ret);
 /* Whether this process may give it: soft <= hard, and hard not above its own. -E_INVALID, -E_LIMIT. */
 int rlimit_check(const char *name, uint64_t soft, uint64_t hard, struct err *e);
 
-/* When a process began, in clock ticks since the boot: with its id it names the process for as long as
- * the host runs. proc(5), field 22 of stat. */
-int proc_start_time(pid_t pid, uint64_t *ret);
+/* A process's state ('R', 'Z', ...) and when it began, in clock ticks since the boot: with its id that names
+ * it for as long as the host runs. proc(5), fields 3 and 22 of stat. -ENOENT, -ESRCH. */
+int proc_stat(pid_t pid, char *ret_state, uint64_t *ret_start);
 
 /* --- sysctls --- */
 

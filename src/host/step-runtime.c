@@ -36,32 +36,15 @@ enum {
 
 /* --- the first process --- */
 
-/* Field 22 of its stat file; the name in the second may hold anything, so from the last ')'. */
-int proc_start_time(pid_t pid, uint64_t *ret)
-{
-	char path[64], text[1024], *p;
-	int r;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	r = small_read(path, text, sizeof(text));
-	p = r < 0 ? NULL : strrchr(text, ')');
-	for (int field = 2; p && field < 22; field++)
-		p = strchr(p + 1, ' ');
-	if (!p)
-		return r < 0 ? r : -EINVAL;
-	*ret = strtoull(p + 1, NULL, 10);
-	return 0;
-}
-
 /* Copies text with @PID@ and @START@ filled in. Caller frees. */
 static char *fill_first(const char *text, pid_t pid)
 {
 	size_t size = strlen(text) + 1, n = 0;
 	char number[32];
 	uint64_t start = 0;
-	char *out;
+	char *out, state;
 
-	(void)proc_start_time(pid, &start);
+	(void)proc_stat(pid, &state, &start);
 	for (const char *p = text; (p = strchr(p, '@')) != NULL; p++)
 		size += sizeof(number);
 	out = malloc(size);

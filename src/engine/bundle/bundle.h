@@ -41,8 +41,7 @@ struct bundle_exec {
 	const char *namespaces;		      /* "mnt,pid": those that aren't the caller's */
 	const char *pid_file, *console_socket, *cache_dir;
 	unsigned preserve_fds;
-	bool no_keyring, chroot; /* chroot: the container was made with no_pivot */
-	const char *root;	 /* /proc/PID/root, for chroot */
+	bool no_keyring;
 	const char *id, *dir;
 };
 
