@@ -106,7 +106,7 @@ build_dir() {
 # DIR/lodge and the two programs that it starts, wherever below DIR/src they are built.
 link_programs() {
 	local dir=$1 name path
-	for name in lodge lodge-monitor lodge-init; do
+	for name in lodge lodge-monitor lodge-init lodge-runc; do
 		path=$(find "$dir/src" -name $name -type f -perm -u+x | head -n 1)
 		[ -n "$path" ] || die "the build left no $name in $dir/src"
 		ln -sfn "${path#"$dir/"}" "$dir/$name"

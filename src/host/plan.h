@@ -151,6 +151,7 @@ struct step_run {
 	bool console;	/* by step "console": the streams are a terminal of the guest */
 	char home[256]; /* by steps "user" and "ids": for HOME, where the environment has none */
 	int mapped_fd[16]; /* by step "mapped-source": by slot; or -1 */
+	const char *found; /* by step "find-exec": where the command is; freed by nobody, the process goes */
 	int fifo_fd;	/* by step "fifo": O_PATH, what step "wait-start" opens; or -1 */
 	int fd_dir;	/* by step "fifo": this process's folder of descriptors in the host's /proc; or -1 */
 	int start_fd;	/* by step "wait-start": a failure after it is told here; or -1 */

@@ -539,7 +539,7 @@ static int can_exec(const char *file)
 	return RET_NERRNO(faccessat(AT_FDCWD, file, X_OK, AT_EACCESS));
 }
 
-int exec_lookup(const char *argv0, const char *path, struct err *e)
+int exec_lookup(const char *argv0, const char *path, char **ret, struct err *e)
 {
 	char file[PATH_MAX];
 	int worst = -ENOENT, r;
@@ -548,15 +548,20 @@ int exec_lookup(const char *argv0, const char *path, struct err *e)
 		return err_set(e, -E_COMMAND_NOTFOUND, "no command: it is empty");
 	if (strchr(argv0, '/')) {
 		r = can_exec(argv0);
-		return r < 0 ? not_executable(argv0, r, e) : 0;
+		if (r < 0)
+			return not_executable(argv0, r, e);
+		*ret = strdup(argv0);
+		return *ret ? 0 : -ENOMEM;
 	}
 	for (path = path ? path : PATH_USUAL; *path;) {
 		size_t n = strcspn(path, ":");
 		int k = snprintf(file, sizeof(file), "%.*s/%s", n ? (int)n : 1, n ? path : ".", argv0);
 
 		r = k > 0 && (size_t)k < sizeof(file) ? can_exec(file) : -ENOENT;
-		if (r == 0)
-			return 0;
+		if (r == 0) {
+			*ret = strdup(file);
+			return *ret ? 0 : -ENOMEM;
+		}
 		if (r != -ENOENT && r != -ENOTDIR)
 			worst = r;
 		path += n + (path[n] == ':');
@@ -615,6 +620,8 @@ static int exec_run(struct step_run *r, const struct step *s, struct err *e)
 	(void)sigaction(SIGPIPE, &(const struct sigaction){ .sa_handler = SIG_DFL }, NULL);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	if (r->found)
+		(void)execve(r->found, (char *const *)(uintptr_t)s->arg, env);
 	return not_executable(s->arg[0], exec_in_path(s->arg, env), e);
 }
 

@@ -866,9 +866,13 @@ static int dev_links_run(struct step_run *r, const struct step *s, struct err *e
 	dev = path_open_in(root, "/dev", O_PATH | O_DIRECTORY, 0, 0);
 	if (dev < 0)
 		return dev;
-	for (unsigned i = 0; i < ELEMENTSOF(dev_link); i++)
+	for (unsigned i = 0; i < ELEMENTSOF(dev_link); i++) {
+		/* not every kernel has it, and a link to nothing helps nobody */
+		if (strcmp(dev_link[i][1], "core") == 0 && access("/proc/kcore", F_OK) < 0)
+			continue;
 		if (symlinkat(dev_link[i][0], dev, dev_link[i][1]) < 0 && errno != EEXIST)
 			return -errno;
+	}
 	return 0;
 }
 

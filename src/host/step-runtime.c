@@ -118,9 +118,10 @@ static int fifo_run(struct step_run *r, const struct step *s, struct err *e)
 
 		if (mkfifo(s->arg[0], mode) < 0 || chmod(s->arg[0], mode) < 0)
 			return err_sys(e, -errno, "cannot make the fifo '%s'", s->arg[0]);
-		return 0;
+		/* the child inherits it: with ids of its own it may not look into the folder */
+		r->fifo_fd = open(s->arg[0], O_PATH | O_CLOEXEC | O_NOFOLLOW);
+		return r->fifo_fd < 0 ? -errno : 0;
 	}
-	r->fifo_fd = open(s->arg[0], O_PATH | O_CLOEXEC | O_NOFOLLOW);
 	r->fd_dir = r->fifo_fd < 0 ? -1 : open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return r->fd_dir < 0 ? err_sys(e, -errno, "cannot open the fifo '%s'", s->arg[0]) : 0;
 }
@@ -554,11 +555,15 @@ const struct step_ops step_close_from = {
 static int find_exec_run(struct step_run *r, const struct step *s, struct err *e)
 {
 	const char *path = NULL;
+	char *found = NULL;
+	int code;
 
 	for (unsigned i = 0; i < r->n_env; i++)
 		if (strncmp(r->env[i], "PATH=", 5) == 0)
 			path = r->env[i] + 5;
-	return exec_lookup(s->arg[0], path, e);
+	code = exec_lookup(s->arg[0], path, &found, e);
+	r->found = found;
+	return code;
 }
 
 static void find_exec_show(const struct step *s, struct text *t)
