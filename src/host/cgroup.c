@@ -688,6 +688,30 @@ int cgroup_kill(const char *path, struct err *e)
 	return 0;
 }
 
+int cgroup_extend(const char *path, unsigned controllers, struct err *e)
+{
+	const struct cgroup_host *h = cgroup_host();
+	_cleanup_free_ pid_t *pids = NULL;
+	char file[CGROUP_DIR_MAX + 16], pid[16];
+	size_t n = 0;
+	int r = cgroup_create(path, controllers, e);
+
+	if (r >= 0)
+		r = cgroup_procs(path, &pids, &n);
+	for (unsigned i = 0; r >= 0 && i < h->n_v1; i++) {
+		if (!(h->v1[i].controllers & controllers & ~h->v2_controllers))
+			continue;
+		(void)snprintf(file, sizeof(file), "%s/%s/cgroup.procs", h->v1[i].mount, path);
+		for (size_t k = 0; r >= 0 && k < n; k++) {
+			(void)snprintf(pid, sizeof(pid), "%d", (int)pids[k]);
+			r = small_write(file, pid);
+			if (r == -ESRCH)
+				r = 0; /* it ended meanwhile */
+		}
+	}
+	return r < 0 ? err_sys(e, r, "cannot add controllers to the cgroup '%s'", path) : 0;
+}
+
 /* --- remove ---------------------------------------------------------------------------------------- */
 
 static int remove_dir(int parent, const char *name, int dir, void *data)

@@ -262,29 +262,33 @@ const struct step_ops step_overlay = { .name = "overlay",
 /*
  * The kernel's own files below /proc are read and written by later steps (sysctls, labels), so nothing may lie
  * over them, whatever links the image has on the way (CVE-2023-27561, CVE-2025-52881). Those that lxcfs(1)
- * replaces are harmless. The root of a procfs may be mounted over, by another one.
+ * replaces are harmless. /proc itself may only be a procfs.
  */
-static int check_not_proc(int target, const char *type)
+static int check_not_proc(int root, int target, const char *type)
 {
 	static const char *const fine[] = { "cpuinfo", "diskstats", "loadavg", "meminfo", "stat",
 		"swaps", "uptime", "slabinfo", "sys/kernel/ns_last_pid", "sys/crypto/fips_enabled" };
-	char path[32], name[PATH_MAX];
+	char path[32], name[PATH_MAX], top[PATH_MAX];
 	struct statfs fs;
-	ssize_t n;
+	ssize_t n, k;
 
 	if (fstatfs(target, &fs) < 0)
 		return -errno;
-	if (fs.f_type != PROC_SUPER_MAGIC || strcmp(type, "proc") == 0)
+	if (strcmp(type, "proc") == 0)
 		return 0;
 	n = readlink(path_of_fd(target, path), name, sizeof(name) - 1);
-	if (n < 0)
+	k = n < 0 ? n : readlink(path_of_fd(root, path), top, sizeof(top) - 6);
+	if (k < 0)
 		return -errno;
 	name[n] = '\0';
+	(void)snprintf(top + k, sizeof(top) - (size_t)k, "/proc");
+	if (fs.f_type != PROC_SUPER_MAGIC)
+		return strcmp(name, top) == 0 ? -EPERM : 0;
 	for (unsigned i = 0; i < ELEMENTSOF(fine); i++) {
-		size_t k = strlen(fine[i]);
+		size_t len = strlen(fine[i]);
 
-		if ((size_t)n > k + 6 && strcmp(name + n - k, fine[i]) == 0 &&
-			strncmp(name + n - k - 6, "/proc/", 6) == 0)
+		if ((size_t)n > len + 6 && strcmp(name + n - len, fine[i]) == 0 &&
+			strncmp(name + n - len - 6, "/proc/", 6) == 0)
 			return 0;
 	}
 	return -EPERM;
@@ -293,7 +297,7 @@ static int check_not_proc(int target, const char *type)
 static int refuse_proc(int code, const char *target, struct err *e)
 {
 	if (code == -EPERM)
-		return err_set(e, -EPERM, "cannot mount at '%s': it is in the kernel's /proc", target);
+		return err_set(e, -EPERM, "cannot mount at '%s': /proc is the kernel's", target);
 	return code;
 }
 
@@ -384,7 +388,7 @@ static int mount_in_run(struct step_run *r, const struct step *s, struct err *e)
 	if (target < 0)
 		return err_sys(
 			e, target, "cannot make the mount point '%s' in the guest", s->arg[2]);
-	code = check_not_proc(target, s->arg[3]);
+	code = check_not_proc(root, target, s->arg[3]);
 	if (code < 0)
 		return refuse_proc(code, s->arg[2], e);
 	if (take_copyup(data))
@@ -509,7 +513,7 @@ static int bind_run(struct step_run *r, const struct step *s, struct err *e)
 	if (target < 0)
 		return err_sys(
 			e, target, "cannot make the mount point '%s' in the guest", s->arg[2]);
-	code = check_not_proc(target, source_is_proc(mnt) ? "proc" : "bind");
+	code = check_not_proc(root, target, source_is_proc(mnt) ? "proc" : "bind");
 	if (code < 0)
 		return refuse_proc(code, s->arg[2], e);
 	code = set_attr(mnt, &w);
@@ -613,7 +617,7 @@ static int bind_mapped_run(struct step_run *r, const struct step *s, struct err 
 	if (target < 0)
 		return err_sys(
 			e, target, "cannot make the mount point '%s' in the guest", s->arg[2]);
-	code = check_not_proc(target, "bind");
+	code = check_not_proc(root, target, "bind");
 	if (code < 0)
 		return refuse_proc(code, s->arg[2], e);
 	return syscall(SYS_move_mount, mnt, "", target, "",
@@ -948,7 +952,7 @@ static int console_run(struct step_run *r, const struct step *s, struct err *e)
 	if (target < 0)
 		return target;
 	/* a link of the image's could lead the mount elsewhere (CVE-2025-52565) */
-	code = check_not_proc(target, "bind");
+	code = check_not_proc(root, target, "bind");
 	if (code < 0)
 		return refuse_proc(code, "/dev/console", e);
 	mnt = (int)syscall(

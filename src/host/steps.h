@@ -67,6 +67,7 @@ extern const struct step_ops step_console;   /* root bind("1" or ""): opens the 
 
 /* step-cgroup.c; cgroup.h says which hierarchies a path stands for */
 extern const struct step_ops step_cgroup_create; /* path controllers: cgroup_controllers_for(); undo kills what is in there and removes */
+extern const struct step_ops step_cgroup_extend; /* path controllers: of a running guest; its processes join them */
 extern const struct step_ops step_cgroup_set;	 /* path key value: one neutral key (see cgroup.h), converted for v1 or v2 */
 extern const struct step_ops step_cgroup_join;	 /* path: the child itself, v1 hierarchies (v2: at clone); before setid0 and pivot */
 extern const struct step_ops step_cgroup_devices; /* path rules...: "c 1:3 rwm", "-" before it denies; cgroup_device_default; v1 files or BPF on v2 */

@@ -65,10 +65,7 @@ static int plan_cgroup(const struct bundle *b, char list[CGROUP_PATH_MAX], struc
 {
 	g_autoptr(GPtrArray) limits = bundle_limits(&b->config->linux_.resources);
 	g_autofree const char **keys = g_new0(const char *, limits->len + 1);
-	g_auto(GStrv) rules = bundle_device_rules(b->config);
 	unsigned flags = b->rootless ? STEP_IGNORE : 0;
-	guint n = g_strv_length(rules);
-	g_autofree const char **argv = g_new0(const char *, n + 2);
 
 	for (guint i = 0; i < limits->len; i++) {
 		const struct config_pair *l = g_ptr_array_index(limits, i);
@@ -87,9 +84,6 @@ static int plan_cgroup(const struct bundle *b, char list[CGROUP_PATH_MAX], struc
 
 		plan_addf(p, AT_HOST, flags, &step_cgroup_set, b->cgroup, l->key, l->value, NULL);
 	}
-	argv[0] = b->cgroup;
-	memcpy(argv + 1, rules, n * sizeof(*argv));
-	plan_addv(p, AT_HOST, flags, &step_cgroup_devices, argv, n + 1);
 	return 0;
 }
 
@@ -260,6 +254,18 @@ static int plan_inside(const struct bundle *b, const char *controllers, struct p
 	return 0;
 }
 
+/* When the container's devices are made: a rule may forbid even that. */
+static void plan_device_rules(const struct bundle *b, struct plan *p)
+{
+	g_auto(GStrv) rules = bundle_device_rules(b->config);
+	guint n = g_strv_length(rules);
+	g_autofree const char **argv = g_new0(const char *, n + 2);
+
+	argv[0] = b->cgroup;
+	memcpy(argv + 1, rules, n * sizeof(*argv));
+	plan_addv(p, AT_MEET, b->rootless ? STEP_IGNORE : 0, &step_cgroup_devices, argv, n + 1);
+}
+
 /* What others read about the container, when all but the command is there. */
 static void plan_records(const struct bundle *b, struct plan *p)
 {
@@ -297,6 +303,8 @@ int bundle_plan_create(const struct bundle *b, struct plan *p, struct err *e)
 	if (r < 0)
 		return r;
 	bundle_process_first(&process, p);
+	if (b->cgroup)
+		plan_device_rules(b, p);
 	plan_records(b, p);
 	if (b->fifo)
 		plan_add(p, AT_CHILD, &step_wait_start);
