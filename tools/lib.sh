@@ -28,7 +28,7 @@ packages() {
 		;;
 	test)
 		echo bats jq python3 socat netcat-openbsd iproute2 strace curl procps util-linux \
-			openssh-client genisoimage
+			openssh-client genisoimage podman conmon docker.io containerd runc
 		;;
 	vm)
 		# cloud-init as the measure of our seeds; without a datasource it doesn't run
@@ -39,7 +39,7 @@ packages() {
 	fuzz) echo clang libclang-rt-14-dev ;;
 	bench)
 		echo docker.io podman crun runc lxc conmon containernetworking-plugins netavark aardvark-dns \
-			iptables jq busybox-static
+			iptables jq busybox-static time
 		;;
 	*) die "no group of packages '$1'" ;;
 	esac

@@ -188,6 +188,26 @@ void cgroup_host_parse(const char *mountinfo, const char *v2_controllers, struct
 	settle_mode(ret);
 }
 
+static bool is_fs(const char *path, uint32_t magic)
+{
+	struct statfs fs;
+
+	return statfs(path, &fs) == 0 && (uint32_t)fs.f_type == magic;
+}
+
+/* The list also has mounts over which something else lies. */
+static void drop_hidden(struct cgroup_host *h)
+{
+	unsigned k = 0;
+
+	if (h->v2[0] && !is_fs(h->v2, CGROUP2_SUPER_MAGIC))
+		h->v2[0] = '\0';
+	for (unsigned i = 0; i < h->n_v1; i++)
+		if (is_fs(h->v1[i].mount, CGROUP_SUPER_MAGIC))
+			h->v1[k++] = h->v1[i];
+	h->n_v1 = k;
+}
+
 /* A line at a time, since a host with many guests has a long list, and the monitor little memory. */
 static void read_mountinfo(struct cgroup_host *h)
 {
@@ -209,14 +229,8 @@ static void read_mountinfo(struct cgroup_host *h)
 			n = 0; /* longer than any line of a cgroup's mount */
 		memmove(buf, line, n);
 	}
+	drop_hidden(h);
 	settle_mode(h);
-}
-
-static bool is_fs(const char *path, uint32_t magic)
-{
-	struct statfs fs;
-
-	return statfs(path, &fs) == 0 && (uint32_t)fs.f_type == magic;
 }
 
 /*
