@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include "dialect/lodge/lodge.h"
+#include "dialect/runc/link.h"
 
 #define APPLET(name_, main_, brief_) { name_, brief_, main_ },
 const struct applet applets[] = {
@@ -19,6 +20,10 @@ int main(int argc, char **argv)
 		return 125;
 	slash = strrchr(argv[0], '/');
 	name = slash ? slash + 1 : argv[0];
+	/* "lodge runc ...": an applet is a command, too */
+	for (const struct applet *a = applets + 1; argc > 1 && a->name; a++)
+		if (strcmp(applets[0].name, name) == 0 && strcmp(a->name, argv[1]) == 0)
+			return a->main(argc - 1, argv + 1);
 	for (const struct applet *a = applets; a->name; a++)
 		if (strcmp(a->name, name) == 0)
 			return a->main(argc, argv);

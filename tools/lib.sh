@@ -28,7 +28,7 @@ packages() {
 		;;
 	test)
 		echo bats jq python3 socat netcat-openbsd iproute2 strace curl procps util-linux \
-			openssh-client genisoimage
+			openssh-client genisoimage podman conmon docker.io containerd runc
 		;;
 	vm)
 		# cloud-init as the measure of our seeds; without a datasource it doesn't run
@@ -39,7 +39,7 @@ packages() {
 	fuzz) echo clang libclang-rt-14-dev ;;
 	bench)
 		echo docker.io podman crun runc lxc conmon containernetworking-plugins netavark aardvark-dns \
-			iptables jq busybox-static
+			iptables jq busybox-static time
 		;;
 	*) die "no group of packages '$1'" ;;
 	esac
@@ -106,7 +106,7 @@ build_dir() {
 # DIR/lodge and the two programs that it starts, wherever below DIR/src they are built.
 link_programs() {
 	local dir=$1 name path
-	for name in lodge lodge-monitor lodge-init; do
+	for name in lodge lodge-monitor lodge-init lodge-runc; do
 		path=$(find "$dir/src" -name $name -type f -perm -u+x | head -n 1)
 		[ -n "$path" ] || die "the build left no $name in $dir/src"
 		ln -sfn "${path#"$dir/"}" "$dir/$name"

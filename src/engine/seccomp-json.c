@@ -60,8 +60,9 @@ static int parse_action(struct reader *r, const char *s, json_int_t errno_ret, u
 	if (!s)
 		return bad(r, "action", s);
 	if (strcmp(s, "SCMP_ACT_NOTIFY") == 0) {
-		err_set(r->e, -E_UNSUPPORTED, "seccomp profile: 'SCMP_ACT_NOTIFY' isn't supported");
-		return err_mend(r->e, "use SCMP_ACT_ERRNO");
+		r->doc->notifies = true;
+		*ret = SECCOMP_RET_USER_NOTIF;
+		return 0;
 	}
 	for (size_t i = 0; i < G_N_ELEMENTS(known); i++) {
 		if (strcmp(known[i].name, s) != 0)
@@ -247,6 +248,7 @@ static int parse_flags(struct reader *r, const json_t *root)
 		{ "SECCOMP_FILTER_FLAG_TSYNC", "tsync" },
 		{ "SECCOMP_FILTER_FLAG_LOG", "log" },
 		{ "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "spec-allow" },
+		{ "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", "wait-killable" },
 	};
 	g_autoptr(GString) words = g_string_new(NULL);
 	const json_t *v;
@@ -265,6 +267,8 @@ static int parse_flags(struct reader *r, const json_t *root)
 		if (!found)
 			return bad(r, "flag", s);
 	}
+	if (r->doc->notifies)
+		g_string_append_printf(words, "%snotify", words->len ? "," : "");
 	g_strlcpy(r->doc->flags, words->str, sizeof(r->doc->flags));
 	return 0;
 }

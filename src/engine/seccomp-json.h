@@ -8,6 +8,7 @@
  * as the original does: profiles name calls of all kernels.
  */
 
+#include <stdbool.h>
 #include "base/err.h"
 #include "engine/seccomp.h"
 
@@ -18,11 +19,12 @@ enum {
 struct seccomp_doc {
 	struct seccomp_profile profile;
 	char flags[64]; /* for step "seccomp": "log,spec-allow" or "" */
+	bool notifies;	/* a row or the default is SCMP_ACT_NOTIFY; "notify" is among the flags */
 	/* what the profile points to */
 	void *owned;
 };
 
-/* Caller frees *ret with seccomp_doc_free(). -E_INVALID, -E_LIMIT, -E_UNSUPPORTED (SCMP_ACT_NOTIFY). */
+/* Caller frees *ret with seccomp_doc_free(). -E_INVALID, -E_LIMIT, -E_UNSUPPORTED. */
 int seccomp_from_json(const char *text, size_t len, struct seccomp_doc **ret, struct err *e);
 void seccomp_doc_free(struct seccomp_doc *d);
 void seccomp_doc_freep(struct seccomp_doc **d);

@@ -98,8 +98,6 @@ static void test_refused(void)
 	refused("{\"defaultAction\":\"ALLOW\"}", -E_INVALID, "'ALLOW'");
 	refused(RULE("7"), -E_INVALID, "rule");
 	refused(RULE("{\"names\":[]}"), -E_INVALID, "no names");
-	refused(RULE("{\"names\":[\"read\"],\"action\":\"SCMP_ACT_NOTIFY\"}"), -E_UNSUPPORTED,
-		"NOTIFY");
 	refused(RULE("{\"names\":[\"read\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":5000}"),
 		-E_INVALID, "errnoRet");
 	refused(RULE("{\"names\":[\"read\"],\"action\":\"SCMP_ACT_LOG\",\"args\":[{\"index\":6}]}"),

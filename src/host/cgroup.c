@@ -188,6 +188,26 @@ void cgroup_host_parse(const char *mountinfo, const char *v2_controllers, struct
 	settle_mode(ret);
 }
 
+static bool is_fs(const char *path, uint32_t magic)
+{
+	struct statfs fs;
+
+	return statfs(path, &fs) == 0 && (uint32_t)fs.f_type == magic;
+}
+
+/* The list also has mounts over which something else lies. */
+static void drop_hidden(struct cgroup_host *h)
+{
+	unsigned k = 0;
+
+	if (h->v2[0] && !is_fs(h->v2, CGROUP2_SUPER_MAGIC))
+		h->v2[0] = '\0';
+	for (unsigned i = 0; i < h->n_v1; i++)
+		if (is_fs(h->v1[i].mount, CGROUP_SUPER_MAGIC))
+			h->v1[k++] = h->v1[i];
+	h->n_v1 = k;
+}
+
 /* A line at a time, since a host with many guests has a long list, and the monitor little memory. */
 static void read_mountinfo(struct cgroup_host *h)
 {
@@ -209,14 +229,8 @@ static void read_mountinfo(struct cgroup_host *h)
 			n = 0; /* longer than any line of a cgroup's mount */
 		memmove(buf, line, n);
 	}
+	drop_hidden(h);
 	settle_mode(h);
-}
-
-static bool is_fs(const char *path, uint32_t magic)
-{
-	struct statfs fs;
-
-	return statfs(path, &fs) == 0 && (uint32_t)fs.f_type == magic;
 }
 
 /*
@@ -686,6 +700,30 @@ int cgroup_kill(const char *path, struct err *e)
 	for (size_t i = 0; i < n; i++)
 		(void)kill(pids[i], SIGKILL);
 	return 0;
+}
+
+int cgroup_extend(const char *path, unsigned controllers, struct err *e)
+{
+	const struct cgroup_host *h = cgroup_host();
+	_cleanup_free_ pid_t *pids = NULL;
+	char file[CGROUP_DIR_MAX + 16], pid[16];
+	size_t n = 0;
+	int r = cgroup_create(path, controllers, e);
+
+	if (r >= 0)
+		r = cgroup_procs(path, &pids, &n);
+	for (unsigned i = 0; r >= 0 && i < h->n_v1; i++) {
+		if (!(h->v1[i].controllers & controllers & ~h->v2_controllers))
+			continue;
+		(void)snprintf(file, sizeof(file), "%s/%s/cgroup.procs", h->v1[i].mount, path);
+		for (size_t k = 0; r >= 0 && k < n; k++) {
+			(void)snprintf(pid, sizeof(pid), "%d", (int)pids[k]);
+			r = small_write(file, pid);
+			if (r == -ESRCH)
+				r = 0; /* it ended meanwhile */
+		}
+	}
+	return r < 0 ? err_sys(e, r, "cannot add controllers to the cgroup '%s'", path) : 0;
 }
 
 /* --- remove ---------------------------------------------------------------------------------------- */

@@ -101,6 +101,10 @@ void cgroup_controllers_for(const struct cgroup_host *h, const char *const *keys
  * says so when it is needed. */
 int cgroup_create(const char *path, unsigned controllers, struct err *e);
 
+/* Adds hierarchies to a cgroup with processes, and moves them there. Moving waits for the kernel, some 10 ms
+ * each: for limits that come later. */
+int cgroup_extend(const char *path, unsigned controllers, struct err *e);
+
 /* Kills what is in there, waits, and removes the folders and those that guests made below. What isn't
  * there is no error. */
 int cgroup_remove(const char *path, struct err *e);

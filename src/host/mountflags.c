@@ -8,6 +8,8 @@
 
 #include "base/macros.h"
 
+#define NOSYMFOLLOW 256 /* MS_NOSYMFOLLOW, Linux 5.10 */
+
 enum {
 	SET,
 	CLEAR,
@@ -34,12 +36,44 @@ static const struct {
 	{ "relatime", SET, MS_RELATIME, MOUNT_ATTR_RELATIME, 0 },
 	{ "strictatime", SET, MS_STRICTATIME, MOUNT_ATTR_STRICTATIME, 0 },
 	{ "nodiratime", SET, MS_NODIRATIME, MOUNT_ATTR_NODIRATIME, 0 },
+	{ "atime", CLEAR, MS_NOATIME, MOUNT_ATTR_NOATIME, 0 },
+	{ "diratime", CLEAR, MS_NODIRATIME, MOUNT_ATTR_NODIRATIME, 0 },
+	{ "norelatime", CLEAR, MS_RELATIME, 0, 0 },
+	{ "nostrictatime", CLEAR, MS_STRICTATIME, 0, 0 },
+	{ "symfollow", CLEAR, NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW, 0 },
+	{ "nosymfollow", SET, NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW, 0 },
+	{ "dirsync", SET, MS_DIRSYNC, 0, 0 },
+	{ "mand", SET, MS_MANDLOCK, 0, 0 },
+	{ "nomand", CLEAR, MS_MANDLOCK, 0, 0 },
+	{ "iversion", SET, MS_I_VERSION, 0, 0 },
+	{ "noiversion", CLEAR, MS_I_VERSION, 0, 0 },
+	{ "lazytime", SET, MS_LAZYTIME, 0, 0 },
+	{ "nolazytime", CLEAR, MS_LAZYTIME, 0, 0 },
+	{ "silent", SET, MS_SILENT, 0, 0 },
+	{ "loud", CLEAR, MS_SILENT, 0, 0 },
+	{ "acl", SET, MS_POSIXACL, 0, 0 },
+	{ "noacl", CLEAR, MS_POSIXACL, 0, 0 },
+	{ "remount", SET, MS_REMOUNT, 0, 0 },
 	{ "sync", SET, MS_SYNCHRONOUS, 0, 0 },
 	{ "async", CLEAR, MS_SYNCHRONOUS, 0, 0 },
 	{ "rro", SET, MS_RDONLY, MOUNT_ATTR_RDONLY, 1 },
 	{ "rnosuid", SET, MS_NOSUID, MOUNT_ATTR_NOSUID, 1 },
 	{ "rnodev", SET, MS_NODEV, MOUNT_ATTR_NODEV, 1 },
 	{ "rnoexec", SET, MS_NOEXEC, MOUNT_ATTR_NOEXEC, 1 },
+	{ "rrw", CLEAR, MS_RDONLY, MOUNT_ATTR_RDONLY, 1 },
+	{ "rsuid", CLEAR, MS_NOSUID, MOUNT_ATTR_NOSUID, 1 },
+	{ "rdev", CLEAR, MS_NODEV, MOUNT_ATTR_NODEV, 1 },
+	{ "rexec", CLEAR, MS_NOEXEC, MOUNT_ATTR_NOEXEC, 1 },
+	{ "rnoatime", SET, MS_NOATIME, MOUNT_ATTR_NOATIME, 1 },
+	{ "ratime", CLEAR, MS_NOATIME, MOUNT_ATTR_NOATIME, 1 },
+	{ "rrelatime", SET, MS_RELATIME, MOUNT_ATTR_RELATIME, 1 },
+	{ "rnorelatime", CLEAR, MS_RELATIME, 0, 1 },
+	{ "rstrictatime", SET, MS_STRICTATIME, MOUNT_ATTR_STRICTATIME, 1 },
+	{ "rnostrictatime", CLEAR, MS_STRICTATIME, 0, 1 },
+	{ "rnodiratime", SET, MS_NODIRATIME, MOUNT_ATTR_NODIRATIME, 1 },
+	{ "rdiratime", CLEAR, MS_NODIRATIME, MOUNT_ATTR_NODIRATIME, 1 },
+	{ "rsymfollow", CLEAR, NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW, 1 },
+	{ "rnosymfollow", SET, NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW, 1 },
 	{ "bind", BIND, 0, 0, 0 },
 	{ "rbind", BIND, 0, 0, 1 },
 	{ "defaults", SET, 0, 0, 0 },
@@ -69,8 +103,10 @@ static int apply(struct mount_words *w, const char *word, size_t len)
 			w->flags &= ~words_known[i].flag;
 			w->attr_set &= ~words_known[i].attr;
 			w->attr_clear |= words_known[i].attr;
+			w->recursive_attr |= words_known[i].recursive;
 			break;
 		case BIND:
+			w->flags |= MS_BIND;
 			w->recursive |= words_known[i].recursive;
 			break;
 		default:
@@ -79,6 +115,11 @@ static int apply(struct mount_words *w, const char *word, size_t len)
 		return 1;
 	}
 	return 0;
+}
+
+const char *mount_word(unsigned i)
+{
+	return i < ELEMENTSOF(words_known) ? words_known[i].word : NULL;
 }
 
 int mount_words_parse(const char *words, struct mount_words *ret, char *data, size_t size)
@@ -101,6 +142,8 @@ int mount_words_parse(const char *words, struct mount_words *ret, char *data, si
 		}
 		words += len + (words[len] == ',');
 	}
+	if (ret->attr_clear & MOUNT_ATTR_NOATIME && !(ret->attr_set & MOUNT_ATTR__ATIME))
+		ret->attr_set |= MOUNT_ATTR_RELATIME; /* the default */
 	/* The atime setting is a field, not a bit: it can only be replaced as a whole. */
 	if (ret->attr_set & MOUNT_ATTR__ATIME)
 		ret->attr_clear |= MOUNT_ATTR__ATIME;

@@ -18,4 +18,7 @@ struct mount_words {
 /* words: "ro,nosuid,rbind"; those that are not flags go to data (size bytes, by ','). -ENAMETOOLONG. */
 int mount_words_parse(const char *words, struct mount_words *ret, char *data, size_t size);
 
+/* The known words, from 0 on, until NULL. */
+const char *mount_word(unsigned i);
+
 #endif

@@ -21,6 +21,7 @@ enum report_type {
 	REPORT_KEEP, /* child -> executor: a descriptor, for kept_fd[index] */
 	REPORT_EXEC, /* child -> executor: the next thing is execve; end of file now means success */
 	REPORT_FAILED, /* child -> executor: step index failed with e */
+	REPORT_MEET, /* child -> executor: run step index, I wait for REPORT_GO */
 };
 
 struct report {
@@ -36,9 +37,14 @@ void step_run_init(struct step_run *r, const struct plan *p)
 		.cgroup_fd = -1,
 		.trace_fd = -1,
 		.sync_fd = -1,
-		.userns_fd = -1 };
+		.userns_fd = -1,
+		.fifo_fd = -1,
+		.fd_dir = -1,
+		.start_fd = -1 };
 	for (unsigned i = 0; i < ELEMENTSOF(r->kept_fd); i++)
 		r->kept_fd[i] = -1;
+	for (unsigned i = 0; i < ELEMENTSOF(r->mapped_fd); i++)
+		r->mapped_fd[i] = -1;
 }
 
 void step_run_done(struct step_run *r)
@@ -47,9 +53,15 @@ void step_run_done(struct step_run *r)
 	closep(&r->cgroup_fd);
 	closep(&r->sync_fd);
 	closep(&r->userns_fd);
+	closep(&r->fifo_fd);
+	closep(&r->fd_dir);
+	closep(&r->start_fd);
 	for (unsigned i = 0; i < ELEMENTSOF(r->kept_fd); i++)
 		closep(&r->kept_fd[i]);
+	for (unsigned i = 0; i < ELEMENTSOF(r->mapped_fd); i++)
+		closep(&r->mapped_fd[i]);
 	r->child_fd = r->cgroup_fd = r->sync_fd = r->userns_fd = -1;
+	r->fifo_fd = r->fd_dir = r->start_fd = -1;
 }
 
 /* --- faults, for the tests --- */
@@ -98,7 +110,9 @@ static int64_t now_ns(void)
 static void trace(
 	const struct step_run *r, const struct step *s, const char *what, int64_t ns, int code)
 {
-	static const char *const at[_AT_MAX] = { "host", "clone", "parent", "child" };
+	static const char *const at[_AT_MAX] = {
+		"host", "clone", "parent", "child", "meet"
+	};
 	char line[512], subject[200];
 	size_t k = 0;
 	int n;
@@ -276,6 +290,26 @@ static int keep_fd_here(struct step_run *r, unsigned which, int fd)
 	return 0;
 }
 
+/* The executor is to run step i now. It answers, or it and this process end. */
+static int meet(struct step_run *r, unsigned i)
+{
+	struct report rep = { .type = REPORT_MEET, .index = i };
+
+	if (send_report(r->sync_fd, &rep, offsetof(struct report, e), -1) < 0 ||
+		read(r->sync_fd, &rep, sizeof(rep)) <= 0)
+		_exit(125);
+	return 0;
+}
+
+/* A failure goes to whoever waits: the executor, or after "wait-start" the one who let this process go. */
+static void tell_failure(struct step_run *r, const struct report *rep)
+{
+	if (r->start_fd >= 0)
+		(void)!write(r->start_fd, rep->e.text, strlen(rep->e.text));
+	else
+		(void)send_report(r->sync_fd, rep, sizeof(*rep), -1);
+}
+
 /* Does not return: the last step is the exec. */
 static _Noreturn void child_main(struct step_run *r, unsigned from)
 {
@@ -291,9 +325,11 @@ static _Noreturn void child_main(struct step_run *r, unsigned from)
 	for (unsigned i = from; code >= 0 && i < plan_len(r->plan); i++) {
 		const struct step *s = plan_step(r->plan, i);
 
+		if (is_at(s, AT_MEET))
+			code = meet(r, i);
 		if (!is_at(s, AT_CHILD))
 			continue;
-		if (s->op == &step_exec) {
+		if ((s->op == &step_exec && r->start_fd < 0) || s->op == &step_wait_start) {
 			rep.type = REPORT_EXEC;
 			(void)send_report(r->sync_fd, &rep, offsetof(struct report, e), -1);
 			rep.type = REPORT_FAILED;
@@ -303,14 +339,32 @@ static _Noreturn void child_main(struct step_run *r, unsigned from)
 	}
 	if (code >= 0)
 		err_set(&rep.e, -EINVAL, "the plan has no command to execute");
-	(void)send_report(r->sync_fd, &rep, sizeof(rep), -1);
+	tell_failure(r, &rep);
 	_exit(125);
 }
 
-/* Reads what the child says until it has executed the command, failed or died. */
-static int follow_child(struct step_run *r, struct err *e)
+/* Runs the step that the child waits for, and lets it go on. */
+static int meet_child(struct step_run *r, unsigned i, bool *done, struct err *e)
+{
+	struct report go = { .type = REPORT_GO };
+	int code;
+
+	if (i >= plan_len(r->plan) || !is_at(plan_step(r->plan, i), AT_MEET))
+		return err_set(e, -E_CORRUPT, "the guest's first process waits for no step");
+	code = run_step(r, i, e);
+	if (code < 0)
+		return code;
+	done[i] = true;
+	if (send_report(r->sync_fd, &go, offsetof(struct report, e), -1) < 0)
+		return err_set(e, -ECHILD, "the guest's first process died while it was set up");
+	return 0;
+}
+
+/* Reads what the child says until it has executed the command or waits for its start, failed or died. */
+static int follow_child(struct step_run *r, bool *done, struct err *e)
 {
 	bool exec_is_next = false;
+	int code;
 
 	for (;;) {
 		union {
@@ -331,7 +385,11 @@ static int follow_child(struct step_run *r, struct err *e)
 			break;
 		if (rep.type == REPORT_EXEC)
 			exec_is_next = true;
-		else if (rep.type == REPORT_KEEP && m.msg_controllen && rep.index < _KEPT_MAX) {
+		else if (rep.type == REPORT_MEET) {
+			code = meet_child(r, rep.index, done, e);
+			if (code < 0)
+				return code;
+		} else if (rep.type == REPORT_KEEP && m.msg_controllen && rep.index < _KEPT_MAX) {
 			closep(&r->kept_fd[rep.index]);
 			memcpy(&r->kept_fd[rep.index], CMSG_DATA(&control.h), sizeof(int));
 		} else if (rep.type == REPORT_FAILED && (size_t)n == sizeof(rep)) {
@@ -398,7 +456,7 @@ static int run_clone(struct step_run *r, unsigned i, bool *done, struct err *e)
 	}
 	if (send_report(r->sync_fd, &go, offsetof(struct report, e), -1) < 0)
 		return err_set(e, -ECHILD, "the guest's first process died before it was set up");
-	code = follow_child(r, e);
+	code = follow_child(r, done, e);
 	(void)close(r->sync_fd);
 	r->sync_fd = -1;
 	return code;

@@ -279,12 +279,14 @@ void plan_show(const struct plan *p, FILE *f)
 		[AT_CLONE] = "# the guest's first process",
 		[AT_PARENT] = "# on the host, while the first process ($pid) waits",
 		[AT_CHILD] = "# in the guest",
+		[AT_MEET] = "# on the host, while the guest waits there",
 	};
 	static const char *const in_machine[_AT_MAX] = {
 		[AT_HOST] = "# in the machine",
 		[AT_CLONE] = "# in the machine: the command's process",
 		[AT_PARENT] = "# in the machine, while that process waits",
 		[AT_CHILD] = "# in the machine, in that process",
+		[AT_MEET] = "# in the machine, while that process waits there",
 	};
 	const char *last = NULL;
 

@@ -38,6 +38,7 @@ enum step_at {
 	AT_CLONE,  /* the step that makes it: one in a plan at most (see step_clone) */
 	AT_PARENT, /* in the executor, while the first process waits; run->child is set */
 	AT_CHILD,  /* in the first process: undone by its end, so undo isn't called */
+	AT_MEET,   /* in the executor, when the first process has come that far: it waits meanwhile */
 	_AT_MAX,
 };
 
@@ -132,7 +133,7 @@ struct step_run {
 	int child_fd;	 /* pidfd of it, or -1 */
 	int cgroup_fd;	 /* where clone puts it (CLONE_INTO_CGROUP), or -1; set by cgroup-create */
 	int userns_fd;	 /* whose map "idmapped" uses; set by step "userns"; or -1 */
-	int kept_fd[22]; /* what steps of the child left with the executor: see enum kept_fd */
+	int kept_fd[23]; /* what steps of the child left with the executor: see enum kept_fd */
 	/* In the child: hands fd to the executor's kept_fd[which]. The child keeps its own copy. */
 	int (*keep_fd)(struct step_run *r, unsigned which, int fd);
 	int sync_fd;		 /* between executor and child */
@@ -148,7 +149,12 @@ struct step_run {
 	unsigned n_env;
 	bool keep_taps; /* the undo of "tap" leaves the devices to the executor's exit, which is near */
 	bool console;	/* by step "console": the streams are a terminal of the guest */
-	char home[256]; /* by step "user": for HOME, where the environment has none */
+	char home[256]; /* by steps "user" and "ids": for HOME, where the environment has none */
+	int mapped_fd[16]; /* by step "mapped-source": by slot; or -1 */
+	const char *found; /* by step "find-exec": where the command is; freed by nobody, the process goes */
+	int fifo_fd;	/* by step "fifo": O_PATH, what step "wait-start" opens; or -1 */
+	int fd_dir;	/* by step "fifo": this process's folder of descriptors in the host's /proc; or -1 */
+	int start_fd;	/* by step "wait-start": a failure after it is told here; or -1 */
 };
 
 enum kept_fd {
@@ -161,9 +167,10 @@ enum kept_fd {
 	KEPT_TAP,     /* its network cards, KEPT_TAPS of them: open descriptors keep the devices */
 	KEPT_TAPS = 8,
 	KEPT_ANSWER = KEPT_TAP + KEPT_TAPS, /* as many: see step "answer" */
-	_KEPT_MAX = KEPT_ANSWER + KEPT_TAPS,
+	KEPT_SECCOMP = KEPT_ANSWER + KEPT_TAPS, /* the listener of a filter that asks somebody */
+	_KEPT_MAX,
 };
-_Static_assert(_KEPT_MAX <= 22, "kept_fd holds them");
+_Static_assert(_KEPT_MAX <= 23, "kept_fd holds them");
 
 void step_run_init(struct step_run *r, const struct plan *p);
 void step_run_done(struct step_run *r);
@@ -171,7 +178,8 @@ void step_run_done(struct step_run *r);
 /*
  * Runs p. On failure undoes what was done, in reverse, and e names the step, its subject and the
  * cause. When there is a clone step, returns after the child has executed the guest's command: what
- * fails in the child (up to and including execve) is reported here as any other step's failure.
+ * fails in the child (up to and including execve) is reported here as any other step's failure. A child
+ * with a step "wait-start" is left waiting there, and what fails after it is told to whoever lets it go.
  *
  * LODGE_FAULT=[PROGRAM:]kill:N kills the process after its Nth step (from 0, over all plans that the
  * process runs), fail:N makes that step fail with EIO instead of running it. PROGRAM is "lodge" when it

@@ -95,6 +95,29 @@ int rlimit_check(const char *name, uint64_t soft, uint64_t hard, struct err *e)
 	return 0;
 }
 
+/* --- which process ---------------------------------------------------------------------------------- */
+
+int proc_stat(pid_t pid, char *ret_state, uint64_t *ret_start)
+{
+	char path[64], text[1024], *p;
+	int r;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	r = small_read(path, text, sizeof(text));
+	if (r < 0)
+		return r;
+	p = strrchr(text, ')'); /* the name may hold anything */
+	if (!p || p[1] != ' ')
+		return -EINVAL;
+	*ret_state = p[2];
+	for (int field = 2; p && field < 22; field++)
+		p = strchr(p + 1, ' ');
+	if (!p)
+		return -EINVAL;
+	*ret_start = strtoull(p + 1, NULL, 10);
+	return 0;
+}
+
 /* --- sysctls --------------------------------------------------------------------------------------- */
 
 int sysctl_check(const char *key, unsigned private_ns, struct err *e)

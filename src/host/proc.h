@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include "base/err.h"
 
 /* --- limits: getrlimit(2) --- */
@@ -21,6 +22,10 @@ int rlimit_parse(const char *s, uint64_t *ret);
 
 /* Whether this process may give it: soft <= hard, and hard not above its own. -E_INVALID, -E_LIMIT. */
 int rlimit_check(const char *name, uint64_t soft, uint64_t hard, struct err *e);
+
+/* A process's state ('R', 'Z', ...) and when it began, in clock ticks since the boot: with its id that names
+ * it for as long as the host runs. proc(5), fields 3 and 22 of stat. -ENOENT, -ESRCH. */
+int proc_stat(pid_t pid, char *ret_state, uint64_t *ret_start);
 
 /* --- sysctls --- */
 

@@ -99,3 +99,23 @@ pid_t spawn_protected(
 	pid = start(exe, argv, conn_fd, trace_fd);
 	return pid < 0 ? err_sys(e, pid, "cannot start '%s'", path) : pid;
 }
+
+int exec_protected(char *const argv[], struct err *e)
+{
+	static const char self[] = "/proc/self/exe";
+	_cleanup_close_ int exe = -1;
+
+	if (getenv(PROTECTED_MARK)) {
+		(void)unsetenv(PROTECTED_MARK);
+		return 0;
+	}
+	exe = clone_read_only(self);
+	if (exe < 0)
+		exe = sealed_copy(self);
+	if (exe < 0)
+		return err_sys(e, exe, "cannot make a safe copy of this program");
+	if (setenv(PROTECTED_MARK, "1", 1) < 0)
+		return -ENOMEM;
+	(void)syscall(SYS_execveat, exe, "", argv, environ, AT_EMPTY_PATH);
+	return err_sys(e, -errno, "cannot execute a safe copy of this program");
+}

@@ -17,4 +17,12 @@
 pid_t spawn_protected(
 	const char *path, char *const argv[], int conn_fd, int trace_fd, struct err *e);
 
+/*
+ * The same for a program that will itself be in a guest: executes this process's own program anew from such a
+ * clone or copy, and returns only there (0), or with a code. argv is main's. PROTECTED_MARK in the environment
+ * says that it is done; it is removed.
+ */
+#define PROTECTED_MARK "LODGE_PROTECTED"
+int exec_protected(char *const argv[], struct err *e);
+
 #endif

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 
 #include "host/cgroup.h"
+#include "host/exec.h"
 #include "host/users.h"
 
 static const struct {
@@ -278,6 +279,14 @@ static int idmap_helper(pid_t child, const char *which, const char *map)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EPERM;
 }
 
+static bool is_own_gid(const char *map)
+{
+	unsigned inside, outside, count;
+
+	return !strchr(map, ',') && sscanf(map, "%u %u %u", &inside, &outside, &count) == 3 &&
+	       count == 1 && outside == getegid();
+}
+
 static int idmap_run(struct step_run *r, const struct step *s, struct err *e)
 {
 	char path[64];
@@ -285,6 +294,15 @@ static int idmap_run(struct step_run *r, const struct step *s, struct err *e)
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/%s_map", (int)r->child, s->arg[0]);
 	code = idmap_write(path, s->arg[1]);
+	if (code == -EPERM && geteuid() != 0 && s->arg[0][0] == 'g' && is_own_gid(s->arg[1])) {
+		/* one's own group alone needs no helper once groups can't be dropped, user_namespaces(7) */
+		char deny[64];
+
+		(void)snprintf(deny, sizeof(deny), "/proc/%d/setgroups", (int)r->child);
+		code = idmap_write(deny, "deny");
+		if (code >= 0)
+			code = idmap_write(path, s->arg[1]);
+	}
 	if (code == -EPERM && geteuid() != 0) {
 		code = idmap_helper(r->child, s->arg[0], s->arg[1]);
 		if (code < 0) {
@@ -399,13 +417,26 @@ const struct step_ops step_user = {
 	.name = "user", .args = "user groups", .run = user_run, .show = user_show
 };
 
+/*
+ * A working directory outside of the root means that a descriptor leaked: "/proc/self/fd/7" of a process
+ * that has a folder of the host open (CVE-2024-21626). The kernel names such a place "(unreachable)/...".
+ */
+static int check_inside(const char *wanted, struct err *e)
+{
+	char path[PATH_MAX];
+
+	if (syscall(SYS_getcwd, path, sizeof(path)) <= 0 || path[0] != '/') {
+		return err_set(e, -EPERM, "the working directory '%s' is outside of the guest", wanted);
+	}
+	return 0;
+}
+
 static int cwd_run(struct step_run *r, const struct step *s, struct err *e)
 {
 	char path[PATH_MAX];
-	struct stat st;
 
 	if (chdir(s->arg[0]) == 0)
-		return 0;
+		return check_inside(s->arg[0], e);
 	if (errno != ENOENT)
 		return err_sys(e, -errno, "cannot change to the working directory '%s'", s->arg[0]);
 	if (s->arg[0][0] != '/' || strlen(s->arg[0]) >= sizeof(path))
@@ -422,11 +453,7 @@ static int cwd_run(struct step_run *r, const struct step *s, struct err *e)
 		return err_sys(e, -errno, "cannot make the working directory '%s'", path);
 	if (chdir(path) < 0)
 		return err_sys(e, -errno, "cannot change to the working directory '%s'", path);
-	/* A working directory outside of the root means that a descriptor leaked (CVE-2024-21626). */
-	if (!getcwd(path, sizeof(path)) || path[0] != '/' || stat(".", &st) < 0)
-		return err_set(
-			e, -EPERM, "the working directory '%s' is outside of the guest", s->arg[0]);
-	return 0;
+	return check_inside(s->arg[0], e);
 }
 
 static void cwd_show(const struct step *s, struct text *t)
@@ -484,6 +511,64 @@ static const char *env_get(char *const *env, const char *name)
 	return NULL;
 }
 
+#define PATH_USUAL "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+static int not_executable(const char *argv0, int code, struct err *e)
+{
+	if (code == -ENOENT || code == -ENOTDIR) {
+		if (strchr(argv0, '/'))
+			return err_set(e, -E_COMMAND_NOTFOUND, "exec '%s': no such file or directory",
+				argv0);
+		return err_set(e, -E_COMMAND_NOTFOUND,
+			"exec '%s': executable file not found in $PATH", argv0);
+	}
+	if (code == -EACCES || code == -ENOEXEC || code == -EISDIR || code == -EPERM ||
+		code == -ELOOP)
+		return err_set(e, -E_COMMAND_NOEXEC, "exec '%s': %s", argv0, strerror(-code));
+	return err_sys(e, code, "exec '%s'", argv0);
+}
+
+static int can_exec(const char *file)
+{
+	struct stat st;
+
+	if (stat(file, &st) < 0)
+		return -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	return RET_NERRNO(faccessat(AT_FDCWD, file, X_OK, AT_EACCESS));
+}
+
+int exec_lookup(const char *argv0, const char *path, char **ret, struct err *e)
+{
+	char file[PATH_MAX];
+	int worst = -ENOENT, r;
+
+	if (!argv0[0])
+		return err_set(e, -E_COMMAND_NOTFOUND, "no command: it is empty");
+	if (strchr(argv0, '/')) {
+		r = can_exec(argv0);
+		if (r < 0)
+			return not_executable(argv0, r, e);
+		*ret = strdup(argv0);
+		return *ret ? 0 : -ENOMEM;
+	}
+	for (path = path ? path : PATH_USUAL; *path;) {
+		size_t n = strcspn(path, ":");
+		int k = snprintf(file, sizeof(file), "%.*s/%s", n ? (int)n : 1, n ? path : ".", argv0);
+
+		r = k > 0 && (size_t)k < sizeof(file) ? can_exec(file) : -ENOENT;
+		if (r == 0) {
+			*ret = strdup(file);
+			return *ret ? 0 : -ENOMEM;
+		}
+		if (r != -ENOENT && r != -ENOTDIR)
+			worst = r;
+		path += n + (path[n] == ':');
+	}
+	return not_executable(argv0, worst, e);
+}
+
 /* Tries the folders of PATH in turn. Returns the code of the most telling failure. */
 static int exec_in_path(const char *const *argv, char *const *env)
 {
@@ -496,7 +581,7 @@ static int exec_in_path(const char *const *argv, char *const *env)
 		return -errno;
 	}
 	if (!path)
-		path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+		path = PATH_USUAL;
 	while (*path) {
 		size_t n = strcspn(path, ":");
 		int k = snprintf(
@@ -518,7 +603,6 @@ static int exec_run(struct step_run *r, const struct step *s, struct err *e)
 	static char home[sizeof(r->home) + 8];
 	sigset_t none;
 	unsigned n = 0;
-	int code;
 
 	if (s->n == 0 || !s->arg[0][0])
 		return err_set(e, -E_COMMAND_NOTFOUND, "no command: it is empty");
@@ -536,18 +620,9 @@ static int exec_run(struct step_run *r, const struct step *s, struct err *e)
 	(void)sigaction(SIGPIPE, &(const struct sigaction){ .sa_handler = SIG_DFL }, NULL);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	code = exec_in_path(s->arg, env);
-	if (code == -ENOENT || code == -ENOTDIR) {
-		if (strchr(s->arg[0], '/'))
-			return err_set(e, -E_COMMAND_NOTFOUND,
-				"exec '%s': no such file or directory", s->arg[0]);
-		return err_set(e, -E_COMMAND_NOTFOUND,
-			"exec '%s': executable file not found in $PATH", s->arg[0]);
-	}
-	if (code == -EACCES || code == -ENOEXEC || code == -EISDIR || code == -EPERM ||
-		code == -ELOOP)
-		return err_set(e, -E_COMMAND_NOEXEC, "exec '%s': %s", s->arg[0], strerror(-code));
-	return err_sys(e, code, "exec '%s'", s->arg[0]);
+	if (r->found)
+		(void)execve(r->found, (char *const *)(uintptr_t)s->arg, env);
+	return not_executable(s->arg[0], exec_in_path(s->arg, env), e);
 }
 
 static void exec_show(const struct step *s, struct text *t)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/loop.h>
+#include <linux/magic.h>
 #include <linux/mount.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -15,7 +16,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
+#include "host/copyup.h"
 #include "host/mountflags.h"
 #include "host/path.h"
 
@@ -256,6 +259,48 @@ const struct step_ops step_overlay = { .name = "overlay",
 	.undo = overlay_undo,
 	.show = overlay_show };
 
+/*
+ * The kernel's own files below /proc are read and written by later steps (sysctls, labels), so nothing may lie
+ * over them, whatever links the image has on the way (CVE-2023-27561, CVE-2025-52881). Those that lxcfs(1)
+ * replaces are harmless. /proc itself may only be a procfs.
+ */
+static int check_not_proc(int root, int target, const char *type)
+{
+	static const char *const fine[] = { "cpuinfo", "diskstats", "loadavg", "meminfo", "stat",
+		"swaps", "uptime", "slabinfo", "sys/kernel/ns_last_pid", "sys/crypto/fips_enabled" };
+	char path[32], name[PATH_MAX], top[PATH_MAX];
+	struct statfs fs;
+	ssize_t n, k;
+
+	if (fstatfs(target, &fs) < 0)
+		return -errno;
+	if (strcmp(type, "proc") == 0)
+		return 0;
+	n = readlink(path_of_fd(target, path), name, sizeof(name) - 1);
+	k = n < 0 ? n : readlink(path_of_fd(root, path), top, sizeof(top) - 6);
+	if (k < 0)
+		return -errno;
+	name[n] = '\0';
+	(void)snprintf(top + k, sizeof(top) - (size_t)k, "/proc");
+	if (fs.f_type != PROC_SUPER_MAGIC)
+		return strcmp(name, top) == 0 ? -EPERM : 0;
+	for (unsigned i = 0; i < ELEMENTSOF(fine); i++) {
+		size_t len = strlen(fine[i]);
+
+		if ((size_t)n > len + 6 && strcmp(name + n - len, fine[i]) == 0 &&
+			strncmp(name + n - len - 6, "/proc/", 6) == 0)
+			return 0;
+	}
+	return -EPERM;
+}
+
+static int refuse_proc(int code, const char *target, struct err *e)
+{
+	if (code == -EPERM)
+		return err_set(e, -EPERM, "cannot mount at '%s': /proc is the kernel's", target);
+	return code;
+}
+
 /* --- mount, mount-in --- */
 
 static int mount_run(struct step_run *r, const struct step *s, struct err *e)
@@ -288,10 +333,47 @@ const struct step_ops step_mount = { .name = "mount",
  * has at that path can't lead it elsewhere. proc and sysfs never go through a link, because what is
  * written to them later must reach the kernel (CVE-2019-16884, CVE-2019-19921).
  */
+/* What is left to do on the mount at `path` of the root: its propagation, and the content of what it hides. */
+static int finish_mount(int root, const char *path, unsigned long propagation, int hidden)
+{
+	_cleanup_close_ int mnt = -1;
+	char name[32];
+
+	if (!propagation && hidden < 0)
+		return 0;
+	mnt = path_open_in(root, path, hidden < 0 ? O_PATH : O_RDONLY | O_DIRECTORY, 0, 0);
+	if (mnt < 0)
+		return mnt;
+	if (hidden >= 0) {
+		int code = copyup(hidden, mnt);
+
+		if (code < 0)
+			return code;
+	}
+	if (!propagation)
+		return 0;
+	return RET_NERRNO(mount(NULL, path_of_fd(mnt, name), NULL, propagation, NULL));
+}
+
+/* Takes the word "tmpcopyup" out of data; whether it was there. */
+static bool take_copyup(char *data)
+{
+	char *p = strstr(data, "tmpcopyup");
+	size_t n = strlen("tmpcopyup");
+
+	if (!p || (p != data && p[-1] != ',') || (p[n] && p[n] != ','))
+		return false;
+	if (p[n])
+		memmove(p, p + n + 1, strlen(p + n + 1) + 1);
+	else
+		p[p == data ? 0 : -1] = '\0';
+	return true;
+}
+
 static int mount_in_run(struct step_run *r, const struct step *s, struct err *e)
 {
 	bool kernel = strcmp(s->arg[3], "proc") == 0 || strcmp(s->arg[3], "sysfs") == 0;
-	_cleanup_close_ int root = open_root(s->arg[0]), target = -1;
+	_cleanup_close_ int root = open_root(s->arg[0]), target = -1, hidden = -1;
 	char more[DATA_MAX], data[DATA_MAX], path[32];
 	struct mount_words w;
 	int code = mount_words_parse(s->arg[4], &w, more, sizeof(more));
@@ -306,10 +388,17 @@ static int mount_in_run(struct step_run *r, const struct step *s, struct err *e)
 	if (target < 0)
 		return err_sys(
 			e, target, "cannot make the mount point '%s' in the guest", s->arg[2]);
+	code = check_not_proc(root, target, s->arg[3]);
+	if (code < 0)
+		return refuse_proc(code, s->arg[2], e);
+	if (take_copyup(data))
+		hidden = openat(target, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (mount(s->arg[1], path_of_fd(target, path), s->arg[3], w.flags, data) < 0)
 		return err_sys(
 			e, -errno, "cannot mount %s at '%s' in the guest", s->arg[3], s->arg[2]);
-	return 0;
+	code = finish_mount(root, s->arg[2], w.propagation, hidden);
+	return code < 0 ? err_sys(e, code, "cannot set up the mount at '%s' in the guest", s->arg[2])
+			: 0;
 }
 
 static void mount_in_show(const struct step *s, struct text *t)
@@ -390,6 +479,16 @@ static int copy_foreign_tree(const char *ns, const char *path, unsigned flags, s
 	return mnt < 0 ? err_sys(e, mnt, "cannot bind the other guest's '%s'", path) : mnt;
 }
 
+/* The root of another procfs: a container's /proc may be its host's. */
+static bool source_is_proc(int mnt)
+{
+	struct statfs fs;
+	struct stat st;
+
+	return fstatfs(mnt, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC && fstat(mnt, &st) == 0 &&
+	       S_ISDIR(st.st_mode) && st.st_ino == 1;
+}
+
 static int bind_run(struct step_run *r, const struct step *s, struct err *e)
 {
 	_cleanup_close_ int root = open_root(s->arg[0]), target = -1, mnt = -1;
@@ -414,6 +513,9 @@ static int bind_run(struct step_run *r, const struct step *s, struct err *e)
 	if (target < 0)
 		return err_sys(
 			e, target, "cannot make the mount point '%s' in the guest", s->arg[2]);
+	code = check_not_proc(root, target, source_is_proc(mnt) ? "proc" : "bind");
+	if (code < 0)
+		return refuse_proc(code, s->arg[2], e);
 	code = set_attr(mnt, &w);
 	if (code == 0)
 		code = set_propagation(mnt, w.propagation ? w.propagation : MS_PRIVATE | MS_REC);
@@ -450,6 +552,119 @@ const struct step_ops step_bind_from = { .name = "bind-from",
 	.args = "root source target flags kind ns",
 	.run = bind_run,
 	.show = bind_from_show };
+
+/* --- mapped-source, bind-mapped: a mount with ids of its own --- */
+
+/* The ids of `source` through a map. Whoever makes the map must own the file system's namespace, so this is
+ * the executor's work; the child gets a copy of the descriptor. */
+static int mapped_source_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	unsigned slot = (unsigned)strtoul(s->arg[0], NULL, 10);
+	const char *const maps[] = { s->arg[3], s->arg[4], NULL };
+	const struct step userns = { .op = &step_userns, .n = 2, .arg = maps };
+	struct step_run with = { .userns_fd = -1 };
+	_cleanup_close_ int mnt = -1, ns = -1;
+	struct mount_attr a = { .attr_set = MOUNT_ATTR_IDMAP };
+	struct mount_words w;
+	char data[DATA_MAX];
+	int code = mount_words_parse(s->arg[2], &w, data, sizeof(data));
+
+	if (code < 0 || slot >= ELEMENTSOF(r->mapped_fd))
+		return code < 0 ? code : -E_LIMIT;
+	code = step_userns.run(&with, &userns, e);
+	ns = with.userns_fd;
+	if (code < 0)
+		return code;
+	mnt = copy_tree(AT_FDCWD, s->arg[1], w.recursive ? AT_RECURSIVE : 0);
+	if (mnt < 0)
+		return err_sys(e, mnt, "cannot bind '%s'", s->arg[1]);
+	a.userns_fd = (uint64_t)ns;
+	if (syscall(SYS_mount_setattr, mnt, "", AT_EMPTY_PATH | (s->arg[5][0] ? AT_RECURSIVE : 0), &a,
+		    sizeof(a)) < 0) {
+		code = err_sys(e, -errno, "cannot map the ids of '%s'", s->arg[1]);
+		err_mend(e, "its file system lacks id-mapped mounts, or this kernel does");
+		return code;
+	}
+	code = set_attr(mnt, &w);
+	if (code == 0)
+		code = set_propagation(mnt, w.propagation ? w.propagation : MS_PRIVATE | MS_REC);
+	if (code < 0)
+		return err_sys(e, code, "cannot set '%s' on the mount of '%s'", s->arg[2], s->arg[1]);
+	closep(&r->mapped_fd[slot]);
+	r->mapped_fd[slot] = TAKE_FD(mnt);
+	return 0;
+}
+
+static void mapped_source_show(const struct step *s, struct text *t)
+{
+	text_addf(t, "# '%s' with uids '%s' and gids '%s' mapped", s->arg[1], s->arg[3], s->arg[4]);
+}
+
+const struct step_ops step_mapped_source = { .name = "mapped-source",
+	.args = "slot source flags uid-map gid-map recursive",
+	.run = mapped_source_run,
+	.show = mapped_source_show };
+
+static int bind_mapped_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	unsigned slot = (unsigned)strtoul(s->arg[1], NULL, 10);
+	_cleanup_close_ int root = open_root(s->arg[0]), target = -1;
+	int mnt = slot < ELEMENTSOF(r->mapped_fd) ? r->mapped_fd[slot] : -1, code;
+
+	if (root < 0 || mnt < 0)
+		return root < 0 ? root : -EBADF;
+	target = bind_target(root, s, mnt);
+	if (target < 0)
+		return err_sys(
+			e, target, "cannot make the mount point '%s' in the guest", s->arg[2]);
+	code = check_not_proc(root, target, "bind");
+	if (code < 0)
+		return refuse_proc(code, s->arg[2], e);
+	return syscall(SYS_move_mount, mnt, "", target, "",
+		       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0
+		       ? -errno
+		       : 0;
+}
+
+static void bind_mapped_show(const struct step *s, struct text *t)
+{
+	text_addf(t, "# that of slot %s at %s%s", s->arg[1], s->arg[0], s->arg[2]);
+}
+
+const struct step_ops step_bind_mapped = { .name = "bind-mapped",
+	.args = "root slot target source kind",
+	.run = bind_mapped_run,
+	.show = bind_mapped_show };
+
+/* --- parent-private: the mount below a folder --- */
+
+static int parent_private_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	char path[PATH_MAX], *slash;
+
+	if (strlen(s->arg[0]) >= sizeof(path) || s->arg[0][0] != '/')
+		return -EINVAL;
+	memcpy(path, s->arg[0], strlen(s->arg[0]) + 1);
+	while (!is_mount_root(path)) {
+		slash = strrchr(path, '/');
+		slash[slash == path] = '\0';
+		if (slash == path && strcmp(path, "/") == 0)
+			break;
+	}
+	return RET_NERRNO(mount(NULL, path, NULL, MS_PRIVATE, NULL));
+}
+
+static void parent_private_show(const struct step *s, struct text *t)
+{
+	text_add(t, "mount --make-private $(findmnt -no TARGET -T ");
+	text_add_word(t, s->arg[0]);
+	text_add(t, ")");
+}
+
+const struct step_ops step_parent_private = { .name = "parent-private",
+	.args = "path",
+	.run = parent_private_run,
+	.show = parent_private_show };
 
 /* --- pivot --- */
 
@@ -608,8 +823,16 @@ static int device_run(struct step_run *r, const struct step *s, struct err *e)
 	dir = path_parent_in(root, s->arg[1], true, name);
 	if (dir < 0)
 		return err_sys(e, dir, "cannot make the device '%s'", s->arg[1]);
-	if (mknodat(dir, name, type | mode, dev) < 0)
-		return err_sys(e, -errno, "cannot make the device '%s'", s->arg[1]);
+	if (mknodat(dir, name, type | mode, dev) < 0) {
+		int code = -errno;
+		struct stat st;
+
+		/* the image's own, when it is that device */
+		if (code == -EEXIST && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			(st.st_mode & S_IFMT) == type && (type == S_IFIFO || st.st_rdev == dev))
+			return 0;
+		return err_sys(e, code, "cannot make the device '%s'", s->arg[1]);
+	}
 	if (fchmodat(dir, name, mode, 0) < 0) /* the umask took bits away */
 		return -errno;
 	if ((strcmp(s->arg[6], "0") != 0 || strcmp(s->arg[7], "0") != 0) &&
@@ -647,9 +870,13 @@ static int dev_links_run(struct step_run *r, const struct step *s, struct err *e
 	dev = path_open_in(root, "/dev", O_PATH | O_DIRECTORY, 0, 0);
 	if (dev < 0)
 		return dev;
-	for (unsigned i = 0; i < ELEMENTSOF(dev_link); i++)
+	for (unsigned i = 0; i < ELEMENTSOF(dev_link); i++) {
+		/* not every kernel has it, and a link to nothing helps nobody */
+		if (strcmp(dev_link[i][1], "core") == 0 && access("/proc/kcore", F_OK) < 0)
+			continue;
 		if (symlinkat(dev_link[i][0], dev, dev_link[i][1]) < 0 && errno != EEXIST)
 			return -errno;
+	}
 	return 0;
 }
 
@@ -724,6 +951,10 @@ static int console_run(struct step_run *r, const struct step *s, struct err *e)
 	target = path_touch_in(root, "/dev/console", 0600);
 	if (target < 0)
 		return target;
+	/* a link of the image's could lead the mount elsewhere (CVE-2025-52565) */
+	code = check_not_proc(root, target, "bind");
+	if (code < 0)
+		return refuse_proc(code, "/dev/console", e);
 	mnt = (int)syscall(
 		SYS_open_tree, slave, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 	if (mnt < 0)

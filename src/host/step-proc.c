@@ -139,9 +139,15 @@ const struct step_ops step_rlimit = {
 
 /* --- oom-score, scheduling --- */
 
+/* From outside (AT_PARENT) where the process has a user namespace: there it may not. */
 static int oom_score_run(struct step_run *r, const struct step *s, struct err *e)
 {
-	int code = proc_write("/proc/self/oom_score_adj", s->arg[0]);
+	char file[64] = "/proc/self/oom_score_adj";
+	int code;
+
+	if (s->at == AT_PARENT)
+		(void)snprintf(file, sizeof(file), "/proc/%d/oom_score_adj", (int)r->child);
+	code = proc_write(file, s->arg[0]);
 
 	if (code == -EACCES) {
 		err_set(e, code, "cannot lower the oom score to %s: no CAP_SYS_RESOURCE",
@@ -429,7 +435,8 @@ static int seccomp_flags(const char *words, unsigned *ret)
 {
 	static const struct word flags[] = { { "tsync", SECCOMP_FILTER_FLAG_TSYNC },
 		{ "log", SECCOMP_FILTER_FLAG_LOG },
-		{ "spec-allow", SECCOMP_FILTER_FLAG_SPEC_ALLOW } };
+		{ "spec-allow", SECCOMP_FILTER_FLAG_SPEC_ALLOW },
+		{ "notify", SECCOMP_FILTER_FLAG_NEW_LISTENER }, { "wait-killable", 1 << 5 } };
 
 	*ret = 0;
 	while (*words) {
@@ -458,6 +465,12 @@ static int seccomp_run(struct step_run *r, const struct step *s, struct err *e)
 		return err_set(e, -E_CORRUPT, "the seccomp filter '%s' isn't one", s->arg[2]);
 	prog = (struct sock_fprog){ (unsigned short)n, f };
 	code = RET_NERRNO((int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog));
+	if (code >= 0 && (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER)) {
+		int listener = code;
+
+		code = r->keep_fd(r, KEPT_SECCOMP, listener);
+		(void)close(listener);
+	}
 	if (code == -EINVAL || code == -ENOSYS) {
 		err_sys(e, code, "the kernel refuses the seccomp filter '%s'", s->arg[2]);
 		return err_mend(

@@ -53,6 +53,9 @@ extern const struct step_ops step_mount;     /* source target type flags data: o
 extern const struct step_ops step_bind;	     /* root source target flags kind("dir"|"file"|"auto"): target is made in root, resolved in root */
 extern const struct step_ops step_bind_from; /* as bind, and ns: source is a folder in another guest's mount namespace */
 extern const struct step_ops step_mount_in;  /* root source target type flags data: target is made in root, resolved in root */
+extern const struct step_ops step_mapped_source; /* slot source flags uid-map gid-map recursive("1" or ""): AT_HOST, for bind-mapped */
+extern const struct step_ops step_bind_mapped; /* root slot target source kind: AT_CHILD */
+extern const struct step_ops step_parent_private; /* path: the mount that holds it */
 extern const struct step_ops step_pivot;     /* root */
 extern const struct step_ops step_mask;	     /* path...: hides files and folders of the new root; absent ones are skipped */
 extern const struct step_ops step_readonly;  /* path...: makes them read-only; absent ones are skipped */
@@ -64,6 +67,7 @@ extern const struct step_ops step_console;   /* root bind("1" or ""): opens the 
 
 /* step-cgroup.c; cgroup.h says which hierarchies a path stands for */
 extern const struct step_ops step_cgroup_create; /* path controllers: cgroup_controllers_for(); undo kills what is in there and removes */
+extern const struct step_ops step_cgroup_extend; /* path controllers: of a running guest; its processes join them */
 extern const struct step_ops step_cgroup_set;	 /* path key value: one neutral key (see cgroup.h), converted for v1 or v2 */
 extern const struct step_ops step_cgroup_join;	 /* path: the child itself, v1 hierarchies (v2: at clone); before setid0 and pivot */
 extern const struct step_ops step_cgroup_devices; /* path rules...: "c 1:3 rwm", "-" before it denies; cgroup_device_default; v1 files or BPF on v2 */
@@ -107,6 +111,22 @@ extern const struct step_ops step_disk_snapshot; /* path what("create"|"apply"|"
 extern const struct step_ops step_listen;     /* fd path: AT_CHILD, a Unix socket that listens */
 extern const struct step_ops step_vnc_listen; /* address(":N" of 127.0.0.1, or a path): AT_HOST, leaves KEPT_VNC in the executor */
 extern const struct step_ops step_qmp;	      /* command fd("vnc" or ""): what the monitor says to QEMU once it answers, with KEPT_VNC */
+
+/* step-runtime.c: what an OCI runtime needs, whose container outlives its executor and is started by another
+ * process. @PID@ and @START@ in a text stand for the first process's id and its start time (proc(5), field 22). */
+extern const struct step_ops step_fifo;	      /* path mode: AT_HOST makes it; AT_CHILD opens it, before pivot-root */
+extern const struct step_ops step_wait_start; /* (none): AT_CHILD, until somebody reads from the fifo; see start.h */
+extern const struct step_ops step_first;      /* path text mode: AT_PARENT or AT_MEET, a file with @PID@ and @START@ filled in */
+extern const struct step_ops step_hook;	      /* label timeout state path words environment...: a program with the state on its standard input; words: how many of the rest are its argv; AT_MEET or AT_CHILD */
+extern const struct step_ops step_console_send; /* socket rows columns: AT_MEET, KEPT_CONSOLE goes there; no socket: stays here */
+extern const struct step_ops step_seccomp_send; /* socket state: AT_MEET, KEPT_SECCOMP and the state go there */
+extern const struct step_ops step_prlimit;    /* name soft hard: AT_PARENT */
+extern const struct step_ops step_ids;	      /* uid gid groups(by ','): numbers only, as they are */
+extern const struct step_ops step_keyring;    /* name: a session keyring of its own */
+extern const struct step_ops step_undumpable; /* (none): AT_CHILD, first: nobody in the guest may trace it or look through its descriptors */
+extern const struct step_ops step_close_from; /* first: as close-fds, from that number on */
+extern const struct step_ops step_find_exec;  /* command: AT_CHILD, whether step "exec" would find it */
+extern const struct step_ops step_chroot;     /* root: instead of pivot-root where the root is a ramdisk */
 
 /* step-net.c: netlink. IF names an interface; addresses are "10.88.0.2/16". A bridge and the elements of
  * its network belong to the network, not to a guest: they have no undo and stay until the network goes. */

@@ -64,6 +64,11 @@ static int filter_of(struct ctx *c, const struct spec *s, uint64_t caps, char **
 		r = seccomp_from_json(s->seccomp, strlen(s->seccomp), &doc, e);
 		if (r < 0)
 			return r;
+		if (doc->notifies) {
+			err_set(e, -E_UNSUPPORTED,
+				"seccomp profile: 'SCMP_ACT_NOTIFY' isn't supported");
+			return err_mend(e, "use SCMP_ACT_ERRNO");
+		}
 		(void)g_strlcpy(flags, doc->flags, size);
 		return compile(&doc->profile, &t, ret_hex, e);
 	}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#include "dialect/runc/link.h"
+
+#include <glib.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/ctx.h"
+
+#define STATUS_ABSENT 127
+
+int runc_link_main(int argc, char **argv)
+{
+	g_autofree char *program = NULL;
+	struct ctx c;
+
+	ctx_init(&c);
+	program = ctx_program(&c, "lodge-runc");
+	ctx_done(&c);
+	(void)execv(program, argv);
+	(void)fprintf(stderr, "lodge: cannot execute '%s': %s\n", program, strerror(errno));
+	return STATUS_ABSENT;
+}

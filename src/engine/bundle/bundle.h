@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef LODGE_BUNDLE_H
+#define LODGE_BUNDLE_H
+
+/*
+ * An OCI bundle as a plan. The specification's words become steps; nothing of the host is changed here. Nobody
+ * stays beside the container: its first process waits at a fifo until it is started, or executes its command at
+ * once where there is no fifo.
+ */
+
+#include "engine/bundle/config.h"
+#include "host/plan.h"
+
+struct bundle {
+	const struct config *config;
+	const char *id;
+	const char *dir;    /* of the bundle, absolute */
+	const char *rootfs; /* absolute, without links */
+	const char *state_dir;
+	const char *cgroup; /* "a/b"; NULL: none is made (rootless without delegation) */
+	bool all_controllers; /* somebody named the cgroup, who may look for it in every hierarchy */
+	const char *state;     /* the container's record, for step "first"; written to state_dir/state.json */
+	const char *fifo;      /* in state_dir; NULL: don't wait */
+	const char *pid_file;  /* or NULL */
+	const char *console_socket; /* "": the terminal's master stays with the executor */
+	const char *cache_dir; /* of compiled filters, or NULL */
+	bool no_pivot, no_keyring, rootless;
+	unsigned preserve_fds;
+};
+
+/* The steps of create, or of run when there is no fifo. Undone they leave nothing. */
+int bundle_plan_create(const struct bundle *b, struct plan *p, struct err *e);
+
+/* What `delete` undoes: the parts of the above that outlive the first process. */
+void bundle_plan_remains(const char *state_dir, const char *cgroup, struct plan *p);
+
+struct bundle_exec {
+	const struct config *config;	      /* of the container, for its filter */
+	const struct config_process *process; /* what to execute */
+	const char *cgroup, *sub_cgroup;      /* sub_cgroup: below it, or NULL */
+	const char *namespaces;		      /* "mnt,pid": those that aren't the caller's */
+	const char *pid_file, *console_socket, *cache_dir;
+	unsigned preserve_fds;
+	bool no_keyring;
+	const char *id, *dir;
+};
+
+/* A further process. run->guest_fd must be the pidfd of the first one. */
+int bundle_plan_exec(const struct bundle_exec *x, struct plan *p, struct err *e);
+
+/* limits.c: the resources as cgroup_set() takes them, in the order in which they must be set. The list is of
+ * struct config_pair; caller frees with g_ptr_array_unref. */
+GPtrArray *bundle_limits(const struct config_resources *r);
+/* Device rules for step "cgroup-devices": the resources' and those of every container. g_strfreev. */
+char **bundle_device_rules(const struct config *c);
+
+/* state.c: the state of runtime.md as JSON with @PID@ in it, for hooks and the filter's listener. g_free. */
+char *bundle_state(const struct config *c, const char *id, const char *dir, const char *status);
+
+/* hooks.c: appends a list's hooks with their state. */
+void bundle_plan_hooks(struct plan *p, enum step_at at, const GPtrArray *hooks, const char *label,
+	const char *state);
+
+#endif
