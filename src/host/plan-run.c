@@ -21,7 +21,7 @@ enum report_type {
 	REPORT_KEEP, /* child -> executor: a descriptor, for kept_fd[index] */
 	REPORT_EXEC, /* child -> executor: the next thing is execve; end of file now means success */
 	REPORT_FAILED, /* child -> executor: step index failed with e */
-	REPORT_MEET, /* child -> executor: run step index, I wait for REPORT_GO */
+	REPORT_MEET,   /* child -> executor: run step index, I wait for REPORT_GO */
 };
 
 struct report {
@@ -110,9 +110,7 @@ static int64_t now_ns(void)
 static void trace(
 	const struct step_run *r, const struct step *s, const char *what, int64_t ns, int code)
 {
-	static const char *const at[_AT_MAX] = {
-		"host", "clone", "parent", "child", "meet"
-	};
+	static const char *const at[_AT_MAX] = { "host", "clone", "parent", "child", "meet" };
 	char line[512], subject[200];
 	size_t k = 0;
 	int n;

@@ -38,7 +38,7 @@ enum step_at {
 	AT_CLONE,  /* the step that makes it: one in a plan at most (see step_clone) */
 	AT_PARENT, /* in the executor, while the first process waits; run->child is set */
 	AT_CHILD,  /* in the first process: undone by its end, so undo isn't called */
-	AT_MEET,   /* in the executor, when the first process has come that far: it waits meanwhile */
+	AT_MEET, /* in the executor, when the first process has come that far: it waits meanwhile */
 	_AT_MAX,
 };
 
@@ -148,13 +148,14 @@ struct step_run {
 	const char *const *env; /* by step "env" */
 	unsigned n_env;
 	bool keep_taps; /* the undo of "tap" leaves the devices to the executor's exit, which is near */
-	bool console;	/* by step "console": the streams are a terminal of the guest */
-	char home[256]; /* by steps "user" and "ids": for HOME, where the environment has none */
+	bool console;	   /* by step "console": the streams are a terminal of the guest */
+	char home[256];	   /* by steps "user" and "ids": for HOME, where the environment has none */
 	int mapped_fd[16]; /* by step "mapped-source": by slot; or -1 */
-	const char *found; /* by step "find-exec": where the command is; freed by nobody, the process goes */
-	int fifo_fd;	/* by step "fifo": O_PATH, what step "wait-start" opens; or -1 */
-	int fd_dir;	/* by step "fifo": this process's folder of descriptors in the host's /proc; or -1 */
-	int start_fd;	/* by step "wait-start": a failure after it is told here; or -1 */
+	const char *
+		found; /* by step "find-exec": where the command is; freed by nobody, the process goes */
+	int fifo_fd; /* by step "fifo": O_PATH, what step "wait-start" opens; or -1 */
+	int fd_dir; /* by step "fifo": this process's folder of descriptors in the host's /proc; or -1 */
+	int start_fd; /* by step "wait-start": a failure after it is told here; or -1 */
 };
 
 enum kept_fd {
@@ -166,7 +167,7 @@ enum kept_fd {
 	KEPT_VNC,     /* where QEMU shall listen for VNC: opened on the host */
 	KEPT_TAP,     /* its network cards, KEPT_TAPS of them: open descriptors keep the devices */
 	KEPT_TAPS = 8,
-	KEPT_ANSWER = KEPT_TAP + KEPT_TAPS, /* as many: see step "answer" */
+	KEPT_ANSWER = KEPT_TAP + KEPT_TAPS,	/* as many: see step "answer" */
 	KEPT_SECCOMP = KEPT_ANSWER + KEPT_TAPS, /* the listener of a filter that asks somebody */
 	_KEPT_MAX,
 };

@@ -82,10 +82,9 @@ static int extend_run(struct step_run *r, const struct step *s, struct err *e)
 	return cgroup_extend(s->arg[0], cgroup_controllers_parse(s->arg[1]), e);
 }
 
-const struct step_ops step_cgroup_extend = { .name = "cgroup-extend",
-	.args = "path controllers",
-	.run = extend_run,
-	.show = create_show };
+const struct step_ops step_cgroup_extend = {
+	.name = "cgroup-extend", .args = "path controllers", .run = extend_run, .show = create_show
+};
 
 /* --- cgroup-set: gone with the folder --- */
 

@@ -281,10 +281,12 @@ static int idmap_helper(pid_t child, const char *which, const char *map)
 
 static bool is_own_gid(const char *map)
 {
-	unsigned inside, outside, count;
+	char *end;
+	unsigned long outside;
 
-	return !strchr(map, ',') && sscanf(map, "%u %u %u", &inside, &outside, &count) == 3 &&
-	       count == 1 && outside == getegid();
+	(void)strtoul(map, &end, 10);
+	outside = strtoul(end, &end, 10);
+	return strcmp(end, " 1") == 0 && outside == getegid();
 }
 
 static int idmap_run(struct step_run *r, const struct step *s, struct err *e)
@@ -426,7 +428,8 @@ static int check_inside(const char *wanted, struct err *e)
 	char path[PATH_MAX];
 
 	if (syscall(SYS_getcwd, path, sizeof(path)) <= 0 || path[0] != '/') {
-		return err_set(e, -EPERM, "the working directory '%s' is outside of the guest", wanted);
+		return err_set(
+			e, -EPERM, "the working directory '%s' is outside of the guest", wanted);
 	}
 	return 0;
 }
@@ -517,8 +520,8 @@ static int not_executable(const char *argv0, int code, struct err *e)
 {
 	if (code == -ENOENT || code == -ENOTDIR) {
 		if (strchr(argv0, '/'))
-			return err_set(e, -E_COMMAND_NOTFOUND, "exec '%s': no such file or directory",
-				argv0);
+			return err_set(e, -E_COMMAND_NOTFOUND,
+				"exec '%s': no such file or directory", argv0);
 		return err_set(e, -E_COMMAND_NOTFOUND,
 			"exec '%s': executable file not found in $PATH", argv0);
 	}
@@ -555,7 +558,8 @@ int exec_lookup(const char *argv0, const char *path, char **ret, struct err *e)
 	}
 	for (path = path ? path : PATH_USUAL; *path;) {
 		size_t n = strcspn(path, ":");
-		int k = snprintf(file, sizeof(file), "%.*s/%s", n ? (int)n : 1, n ? path : ".", argv0);
+		int k = snprintf(
+			file, sizeof(file), "%.*s/%s", n ? (int)n : 1, n ? path : ".", argv0);
 
 		r = k > 0 && (size_t)k < sizeof(file) ? can_exec(file) : -ENOENT;
 		if (r == 0) {

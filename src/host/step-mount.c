@@ -267,7 +267,8 @@ const struct step_ops step_overlay = { .name = "overlay",
 static int check_not_proc(int root, int target, const char *type)
 {
 	static const char *const fine[] = { "cpuinfo", "diskstats", "loadavg", "meminfo", "stat",
-		"swaps", "uptime", "slabinfo", "sys/kernel/ns_last_pid", "sys/crypto/fips_enabled" };
+		"swaps", "uptime", "slabinfo", "sys/kernel/ns_last_pid",
+		"sys/crypto/fips_enabled" };
 	char path[32], name[PATH_MAX], top[PATH_MAX];
 	struct statfs fs;
 	ssize_t n, k;
@@ -397,8 +398,9 @@ static int mount_in_run(struct step_run *r, const struct step *s, struct err *e)
 		return err_sys(
 			e, -errno, "cannot mount %s at '%s' in the guest", s->arg[3], s->arg[2]);
 	code = finish_mount(root, s->arg[2], w.propagation, hidden);
-	return code < 0 ? err_sys(e, code, "cannot set up the mount at '%s' in the guest", s->arg[2])
-			: 0;
+	return code < 0
+		       ? err_sys(e, code, "cannot set up the mount at '%s' in the guest", s->arg[2])
+		       : 0;
 }
 
 static void mount_in_show(const struct step *s, struct text *t)
@@ -579,8 +581,8 @@ static int mapped_source_run(struct step_run *r, const struct step *s, struct er
 	if (mnt < 0)
 		return err_sys(e, mnt, "cannot bind '%s'", s->arg[1]);
 	a.userns_fd = (uint64_t)ns;
-	if (syscall(SYS_mount_setattr, mnt, "", AT_EMPTY_PATH | (s->arg[5][0] ? AT_RECURSIVE : 0), &a,
-		    sizeof(a)) < 0) {
+	if (syscall(SYS_mount_setattr, mnt, "", AT_EMPTY_PATH | (s->arg[5][0] ? AT_RECURSIVE : 0),
+		    &a, sizeof(a)) < 0) {
 		code = err_sys(e, -errno, "cannot map the ids of '%s'", s->arg[1]);
 		err_mend(e, "its file system lacks id-mapped mounts, or this kernel does");
 		return code;
@@ -589,7 +591,8 @@ static int mapped_source_run(struct step_run *r, const struct step *s, struct er
 	if (code == 0)
 		code = set_propagation(mnt, w.propagation ? w.propagation : MS_PRIVATE | MS_REC);
 	if (code < 0)
-		return err_sys(e, code, "cannot set '%s' on the mount of '%s'", s->arg[2], s->arg[1]);
+		return err_sys(
+			e, code, "cannot set '%s' on the mount of '%s'", s->arg[2], s->arg[1]);
 	closep(&r->mapped_fd[slot]);
 	r->mapped_fd[slot] = TAKE_FD(mnt);
 	return 0;

@@ -105,9 +105,11 @@ static void first_show(const struct step *s, struct text *t)
 	text_add(t, " # with @PID@ being $pid");
 }
 
-const struct step_ops step_first = {
-	.name = "first", .args = "path text mode", .run = first_run, .undo = first_undo, .show = first_show
-};
+const struct step_ops step_first = { .name = "first",
+	.args = "path text mode",
+	.run = first_run,
+	.undo = first_undo,
+	.show = first_show };
 
 /* --- waiting for the start --- */
 
@@ -270,7 +272,8 @@ static int hook_run(struct step_run *r, const struct step *s, struct err *e)
 
 	if (words > s->n - 5)
 		return -E_CORRUPT;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, in) < 0 || pipe2(out, O_CLOEXEC) < 0) {
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, in) < 0 ||
+		pipe2(out, O_CLOEXEC) < 0) {
 		code = -errno;
 		closep(&in[0]);
 		closep(&in[1]);
@@ -288,14 +291,16 @@ static int hook_run(struct step_run *r, const struct step *s, struct err *e)
 	closep(&in[0]);
 	closep(&out[0]);
 	if (code == -ETIMEDOUT)
-		return err_set(e, -ETIMEDOUT, "error running %s: hook ran past specified timeout of %s.0s",
-			s->arg[0], s->arg[1]);
+		return err_set(e, -ETIMEDOUT,
+			"error running %s: hook ran past specified timeout of %s.0s", s->arg[0],
+			s->arg[1]);
 	if (code < 0)
 		return err_sys(e, code, "error running %s", s->arg[0]);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-		return err_set(e, -ECHILD, "error running %s: '%s': %s", s->arg[0], s->arg[3], said);
+		return err_set(
+			e, -ECHILD, "error running %s: '%s': %s", s->arg[0], s->arg[3], said);
 	if (WIFSIGNALED(status))
 		return err_set(e, -ECHILD, "error running %s: signal: %s", s->arg[0],
 			strsignal(WTERMSIG(status)));
@@ -306,7 +311,8 @@ static int hook_run(struct step_run *r, const struct step *s, struct err *e)
 static void hook_show(const struct step *s, struct text *t)
 {
 	text_addf(t, "%s%s%s", s->arg[1][0] && strcmp(s->arg[1], "0") != 0 ? "timeout " : "",
-		strcmp(s->arg[1], "0") != 0 ? s->arg[1] : "", strcmp(s->arg[1], "0") != 0 ? " " : "");
+		strcmp(s->arg[1], "0") != 0 ? s->arg[1] : "",
+		strcmp(s->arg[1], "0") != 0 ? " " : "");
 	text_add_word(t, s->arg[3]);
 	text_addf(t, " <state # %s", s->arg[0]);
 }
@@ -345,9 +351,9 @@ static int send_fd(int sock, const char *text, size_t n, int fd)
 		.msg_control = &control,
 		.msg_controllen = sizeof(control) };
 
-	control.h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)),
-		.cmsg_level = SOL_SOCKET,
-		.cmsg_type = SCM_RIGHTS };
+	control.h = (struct cmsghdr){
+		.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS
+	};
 	memcpy(CMSG_DATA(&control.h), &fd, sizeof(fd));
 	return RET_NERRNO(sendmsg(sock, &m, MSG_NOSIGNAL)) < 0 ? -errno : 0;
 }
@@ -432,8 +438,8 @@ static int prlimit_run(struct step_run *r, const struct step *s, struct err *e)
 		return -EINVAL;
 	l = (struct rlimit64){ soft, hard };
 	if (prlimit64(r->child, (enum __rlimit_resource)number, &l, NULL) < 0)
-		return err_sys(e, -errno, "cannot set the limit '%s' to %s:%s", s->arg[0], s->arg[1],
-			s->arg[2]);
+		return err_sys(e, -errno, "cannot set the limit '%s' to %s:%s", s->arg[0],
+			s->arg[1], s->arg[2]);
 	return 0;
 }
 

@@ -55,15 +55,16 @@ struct start {
 static void start_done(struct start *s)
 {
 	config_free(s->config);
-	char *const own[] = { s->dir, s->rootfs, s->state_dir, s->cgroup, s->record, s->fifo, s->pid_file,
-		s->socket, s->cache };
+	char *const own[] = { s->dir, s->rootfs, s->state_dir, s->cgroup, s->record, s->fifo,
+		s->pid_file, s->socket, s->cache };
 
 	for (guint i = 0; i < G_N_ELEMENTS(own); i++)
 		g_free(own[i]);
 }
 
 /* linux.cgroupsPath: below the mounts whether it begins with '/' or not. */
-int cgroup_path_of(struct runc *r, const struct config *c, const char *id, char **ret, struct err *e)
+int cgroup_path_of(
+	struct runc *r, const struct config *c, const char *id, char **ret, struct err *e)
 {
 	const char *path = c->linux_.cgroups_path;
 	g_autofree char *clean = NULL;
@@ -72,16 +73,19 @@ int cgroup_path_of(struct runc *r, const struct config *c, const char *id, char 
 	if (r->systemd_cgroup) {
 		if (access("/run/systemd/system", F_OK) < 0)
 			return err_set(e, -E_UNSUPPORTED,
-				"systemd cgroup flag passed, but systemd support for managing cgroups is not available");
+				"systemd cgroup flag passed, but systemd support for managing "
+				"cgroups is not available");
 		return err_set(e, -E_UNSUPPORTED,
-			"--systemd-cgroup isn't supported: leave it out, cgroups are then made directly");
+			"--systemd-cgroup isn't supported: leave it out, cgroups are then made "
+			"directly");
 	}
 	if (cgroup_host()->mode == CGROUP_NONE ||
 		(r->cgroup_manager && strcmp(r->cgroup_manager, "disabled") == 0))
 		return 0;
 	clean = g_canonicalize_filename(path && *path ? path : id, "/");
 	if (!cgroup_path_ok(clean + 1))
-		return err_set(e, -E_INVALID, "'linux.cgroupsPath': bad path '%s'", path ? path : id);
+		return err_set(
+			e, -E_INVALID, "'linux.cgroupsPath': bad path '%s'", path ? path : id);
 	*ret = g_strdup(clean + 1);
 	return 0;
 }
@@ -95,9 +99,10 @@ static int find_bundle(struct start *s, struct err *e)
 	size_t n;
 	int code;
 
-	s->dir = realpath(dir, real) ? g_strdup(real) : NULL;
-	if (!s->dir)
-		return err_sys(e, -errno, "cannot open the bundle '%s'", dir);
+	code = RET_NERRNO(realpath(dir, real) ? 0 : -1);
+	if (code < 0)
+		return err_sys(e, code, "cannot open the bundle '%s'", dir);
+	s->dir = g_strdup(real);
 	file = g_strdup_printf("%s/config.json", s->dir);
 	if (access(file, F_OK) < 0)
 		return err_set(e, -E_NOTFOUND, "JSON specification file config.json not found");
@@ -112,13 +117,16 @@ static int find_bundle(struct start *s, struct err *e)
 	root = s->config->root->path[0] == '/'
 		       ? g_strdup(s->config->root->path)
 		       : g_strdup_printf("%s/%s", s->dir, s->config->root->path);
-	if (!realpath(root, real))
-		return err_sys(e, -errno, "'root.path': invalid rootfs '%s'", root);
+	code = RET_NERRNO(realpath(root, real) ? 0 : -1);
+	if (code < 0)
+		return err_sys(e, code, "'root.path': invalid rootfs '%s'", root);
 	s->rootfs = g_strdup(real);
 	if (stat(real, &st) < 0 || !S_ISDIR(st.st_mode))
-		return err_set(e, -E_INVALID, "'root.path': invalid rootfs '%s': not a directory", root);
+		return err_set(
+			e, -E_INVALID, "'root.path': invalid rootfs '%s': not a directory", root);
 	if (strcmp(real, "/") == 0)
-		return err_set(e, -E_INVALID, "'root.path': the host's own root can't be a container's");
+		return err_set(
+			e, -E_INVALID, "'root.path': the host's own root can't be a container's");
 	return 0;
 }
 
@@ -144,7 +152,7 @@ static char *absolute(const char *path)
 static unsigned add_listen_fds(struct config_process *p)
 {
 	const char *n = g_getenv("LISTEN_FDS");
-	guint count = n ? (guint)atoi(n) : 0, len = p->env ? g_strv_length(p->env) : 0;
+	guint count = n ? (guint)strtoul(n, NULL, 10) : 0, len = p->env ? g_strv_length(p->env) : 0;
 
 	if (!count || count > 1024)
 		return 0;
@@ -175,7 +183,8 @@ static int fill(struct start *s, const char *id, bool wait, struct err *e)
 		.rootfs = s->rootfs,
 		.state_dir = s->state_dir,
 		.cgroup = s->cgroup,
-		.all_controllers = s->config->linux_.cgroups_path && *s->config->linux_.cgroups_path,
+		.all_controllers =
+			s->config->linux_.cgroups_path && *s->config->linux_.cgroups_path,
 		.fifo = s->fifo,
 		.pid_file = s->pid_file,
 		.console_socket = s->socket ? s->socket : "",
@@ -183,7 +192,8 @@ static int fill(struct start *s, const char *id, bool wait, struct err *e)
 		.no_pivot = s->args->no_pivot,
 		.no_keyring = s->args->no_new_keyring,
 		.rootless = r->is_rootless,
-		.preserve_fds = (unsigned)s->args->preserve_fds + add_listen_fds(s->config->process) };
+		.preserve_fds =
+			(unsigned)s->args->preserve_fds + add_listen_fds(s->config->process) };
 	s->record = container_record(&s->bundle, r);
 	s->bundle.state = s->record;
 	return 0;
@@ -196,8 +206,9 @@ static int make(struct start *s, struct step_run *run, struct plan *p, struct er
 
 	if (code < 0)
 		return code;
-	if (g_mkdir_with_parents(s->r->root, 0700) < 0)
-		return err_sys(e, -errno, "cannot make '%s'", s->r->root);
+	code = RET_NERRNO(g_mkdir_with_parents(s->r->root, 0700));
+	if (code < 0)
+		return err_sys(e, code, "cannot make '%s'", s->r->root);
 	if (access(s->state_dir, F_OK) == 0)
 		return err_set(e, -E_EXISTS, "container with given ID already exists");
 	step_run_init(run, p);
@@ -248,8 +259,8 @@ const struct cmd runc_create = {
 /* --- hooks after the start --- */
 
 /* They must go well, or the container ends. */
-static int poststart(struct runc *r, const struct config *c, const char *id, const char *dir, pid_t pid,
-	struct err *e)
+static int poststart(struct runc *r, const struct config *c, const char *id, const char *dir,
+	pid_t pid, struct err *e)
 {
 	_cleanup_(plan_freep) struct plan *p = plan_new();
 	g_autofree char *state = NULL;
@@ -284,8 +295,7 @@ static int run_foreground(struct start *s, const char *id, struct step_run *run,
 
 	if (code < 0)
 		(void)kill(run->child, SIGKILL);
-	status = follow_process(
-		run->child, run->kept_fd[KEPT_CONSOLE], code < 0 ? NULL : e);
+	status = follow_process(run->child, run->kept_fd[KEPT_CONSOLE], code < 0 ? NULL : e);
 	run->child = 0;
 	if (s->args->keep && code >= 0)
 		return status;
@@ -356,23 +366,25 @@ static bool readable(struct container *c, int fd)
 static int let_go(struct container *c, struct err *e)
 {
 	g_autofree char *fifo = g_strdup_printf("%s/exec.fifo", c->dir);
-	_cleanup_close_ int fd = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_close_ int fd =
+		RET_NERRNO(open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
 	char text[ERR_TEXT_MAX];
 	size_t n = 0;
 	ssize_t k;
 
 	if (fd < 0)
-		return err_sys(e, -errno, "cannot start the container");
+		return err_sys(e, fd, "cannot start the container");
 	if (!readable(c, fd))
 		return err_set(e, -E_STATE, "cannot start a container that has stopped");
 	if (read(fd, text, 1) != 1)
 		return err_set(e, -E_STATE, "cannot start an already running container");
 	(void)unlink(fifo);
 	(void)fcntl(fd, F_SETFL, 0);
-	while (n < sizeof(text) - 1 && (k = read(fd, text + n, sizeof(text) - 1 - n)) != 0)
+	while (n < sizeof(text) - 1 &&
+		(k = RET_NERRNO(read(fd, text + n, sizeof(text) - 1 - n))) != 0)
 		if (k > 0)
 			n += (size_t)k;
-		else if (errno != EINTR)
+		else if (k != -EINTR)
 			break;
 	text[n] = '\0';
 	return n ? err_set(e, -E_STATE, "%s", text) : 0;

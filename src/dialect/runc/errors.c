@@ -37,7 +37,8 @@ void runc_log(struct runc *r, const char *level, const char *text)
 		return;
 	(void)strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
 	if (r->log_format && strcmp(r->log_format, "json") == 0) {
-		json_auto_t *o = json_pack("{s:s, s:s, s:s}", "level", level, "msg", text, "time", stamp);
+		json_auto_t *o =
+			json_pack("{s:s, s:s, s:s}", "level", level, "msg", text, "time", stamp);
 
 		if (o)
 			(void)json_dumpf(o, f, JSON_COMPACT);
@@ -95,5 +96,5 @@ int runc_failed(struct runc *r, int code, struct err *e)
 	if (r->log && *r->log && strcmp(r->log, "/dev/stderr") != 0)
 		(void)fprintf(stderr, "%s\n", whole);
 	return r->command && strcmp(r->command, "exec") == 0 && code != -E_USAGE ? STATUS_EXEC
-										  : STATUS_FAILED;
+										 : STATUS_FAILED;
 }

@@ -18,11 +18,9 @@ static void defaults(void *args)
 	((struct events_args *)args)->interval = INT64_C(5000000000);
 }
 
-static const struct opt events_opts[] = {
-	OPT_TIME(0, "interval", struct events_args, interval, "TIME", "time between two lines (default: 5s)"),
-	OPT_FLAG(0, "stats", struct events_args, stats, "one line, then end"),
-	OPT_END
-};
+static const struct opt events_opts[] = { OPT_TIME(0, "interval", struct events_args, interval,
+						  "TIME", "time between two lines (default: 5s)"),
+	OPT_FLAG(0, "stats", struct events_args, stats, "one line, then end"), OPT_END };
 
 /* "none" is what Go makes of the biggest number. */
 static json_t *number(uint64_t n)
@@ -34,8 +32,8 @@ static json_t *io_entries(uint64_t in, uint64_t out)
 {
 	if (!in && !out)
 		return NULL;
-	return json_pack("[{s:s, s:o}, {s:s, s:o}]", "op", "Read", "value", number(in), "op", "Write",
-		"value", number(out));
+	return json_pack("[{s:s, s:o}, {s:s, s:o}]", "op", "Read", "value", number(in), "op",
+		"Write", "value", number(out));
 }
 
 static json_t *blkio(const struct cgroup_stats *s)
@@ -55,14 +53,16 @@ static json_t *data_of(const struct cgroup_stats *s)
 	json_t *o = json_object();
 
 	json_object_set_new(o, "cpu",
-		json_pack("{s:{s:o, s:o, s:o}, s:{s:o, s:o, s:o}}", "usage", "total", number(s->cpu_ns),
-			"kernel", number(s->cpu_system_ns), "user", number(s->cpu_user_ns), "throttling",
-			"periods", number(s->periods), "throttledPeriods", number(s->throttled),
-			"throttledTime", number(s->throttled_ns)));
+		json_pack("{s:{s:o, s:o, s:o}, s:{s:o, s:o, s:o}}", "usage", "total",
+			number(s->cpu_ns), "kernel", number(s->cpu_system_ns), "user",
+			number(s->cpu_user_ns), "throttling", "periods", number(s->periods),
+			"throttledPeriods", number(s->throttled), "throttledTime",
+			number(s->throttled_ns)));
 	json_object_set_new(o, "memory",
-		json_pack("{s:o, s:{s:o, s:o, s:o, s:i}, s:{s:o}}", "cache", number(s->memory_cache),
-			"usage", "limit", number(s->memory_limit), "usage", number(s->memory), "max",
-			number(s->memory_max), "failcnt", 0, "swap", "usage", number(s->memory_swap)));
+		json_pack("{s:o, s:{s:o, s:o, s:o, s:i}, s:{s:o}}", "cache",
+			number(s->memory_cache), "usage", "limit", number(s->memory_limit), "usage",
+			number(s->memory), "max", number(s->memory_max), "failcnt", 0, "swap",
+			"usage", number(s->memory_swap)));
 	json_object_set_new(o, "pids", json_pack("{s:o}", "current", number(s->pids)));
 	if (s->pids_limit != UINT64_MAX && s->pids_limit)
 		json_object_set_new(json_object_get(o, "pids"), "limit", number(s->pids_limit));

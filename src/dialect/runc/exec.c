@@ -79,7 +79,8 @@ static int set_user(struct config_process *p, const char *user, struct err *e)
 	return 0;
 }
 
-static int apply_options(struct config_process *p, const struct exec_args *a, char **argv, struct err *e)
+static int apply_options(
+	struct config_process *p, const struct exec_args *a, char **argv, struct err *e)
 {
 	int r = 0;
 
@@ -176,8 +177,8 @@ static int sub_cgroup(char **words, const char **ret, struct err *e)
 	if (!words || !words[0])
 		return 0;
 	if (words[1] || strchr(words[0], ':'))
-		return err_set(e, -E_UNSUPPORTED,
-			"--cgroup takes one path, the same for all controllers");
+		return err_set(
+			e, -E_UNSUPPORTED, "--cgroup takes one path, the same for all controllers");
 	*ret = words[0] + strspn(words[0], "/");
 	if (!**ret)
 		*ret = NULL;
@@ -186,7 +187,8 @@ static int sub_cgroup(char **words, const char **ret, struct err *e)
 
 /* --- all of it --- */
 
-static int run_exec(struct cmd_call *call, const struct container *c, struct bundle_exec *x, struct err *e)
+static int run_exec(
+	struct cmd_call *call, const struct container *c, struct bundle_exec *x, struct err *e)
 {
 	const struct exec_args *a = call->args;
 	_cleanup_(plan_freep) struct plan *p = plan_new();

@@ -42,9 +42,9 @@ static json_t *words(const char *text)
 
 static json_t *architectures(void)
 {
-	static const char *const all[] = { "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM", "SCMP_ARCH_PPC64LE",
-		"SCMP_ARCH_RISCV64", "SCMP_ARCH_S390", "SCMP_ARCH_S390X", "SCMP_ARCH_X32",
-		"SCMP_ARCH_X86", "SCMP_ARCH_X86_64" };
+	static const char *const all[] = { "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM",
+		"SCMP_ARCH_PPC64LE", "SCMP_ARCH_RISCV64", "SCMP_ARCH_S390", "SCMP_ARCH_S390X",
+		"SCMP_ARCH_X32", "SCMP_ARCH_X86", "SCMP_ARCH_X86_64" };
 	json_t *list = json_array();
 
 	for (guint i = 0; i < G_N_ELEMENTS(all); i++)
@@ -60,13 +60,16 @@ static json_t *seccomp_features(void)
 	json_object_set_new(o, "enabled", json_true());
 	json_object_set_new(o, "actions",
 		words("SCMP_ACT_ALLOW SCMP_ACT_ERRNO SCMP_ACT_KILL SCMP_ACT_KILL_PROCESS "
-		      "SCMP_ACT_KILL_THREAD SCMP_ACT_LOG SCMP_ACT_NOTIFY SCMP_ACT_TRACE SCMP_ACT_TRAP"));
+		      "SCMP_ACT_KILL_THREAD SCMP_ACT_LOG SCMP_ACT_NOTIFY SCMP_ACT_TRACE "
+		      "SCMP_ACT_TRAP"));
 	json_object_set_new(o, "operators",
-		words("SCMP_CMP_EQ SCMP_CMP_GE SCMP_CMP_GT SCMP_CMP_LE SCMP_CMP_LT SCMP_CMP_MASKED_EQ "
+		words("SCMP_CMP_EQ SCMP_CMP_GE SCMP_CMP_GT SCMP_CMP_LE SCMP_CMP_LT "
+		      "SCMP_CMP_MASKED_EQ "
 		      "SCMP_CMP_NE"));
 	json_object_set_new(o, "archs", architectures());
 	json_object_set_new(o, "knownFlags",
-		words("SECCOMP_FILTER_FLAG_TSYNC SECCOMP_FILTER_FLAG_LOG SECCOMP_FILTER_FLAG_SPEC_ALLOW "
+		words("SECCOMP_FILTER_FLAG_TSYNC SECCOMP_FILTER_FLAG_LOG "
+		      "SECCOMP_FILTER_FLAG_SPEC_ALLOW "
 		      "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"));
 	json_object_set_new(o, "supportedFlags",
 		words("SECCOMP_FILTER_FLAG_TSYNC SECCOMP_FILTER_FLAG_LOG "
@@ -83,14 +86,13 @@ static int features(struct cmd_call *call, struct err *e)
 	json_object_set_new(l, "namespaces", words("cgroup ipc mount network pid time user uts"));
 	json_object_set(l, "capabilities", caps);
 	json_object_set_new(l, "cgroup",
-		json_pack("{s:b, s:b, s:b, s:b, s:b}", "v1", 1, "v2", 1, "systemd", 0, "systemdUser", 0,
-			"rdma", 1));
+		json_pack("{s:b, s:b, s:b, s:b, s:b}", "v1", 1, "v2", 1, "systemd", 0,
+			"systemdUser", 0, "rdma", 1));
 	json_object_set_new(l, "seccomp", seccomp_features());
 	json_object_set_new(l, "apparmor", json_pack("{s:b}", "enabled", 1));
 	json_object_set_new(l, "selinux", json_pack("{s:b}", "enabled", 1));
 	json_object_set_new(l, "intelRdt", json_pack("{s:b}", "enabled", 0));
-	json_object_set_new(
-		l, "mountExtensions", json_pack("{s:{s:b}}", "idmap", "enabled", 1));
+	json_object_set_new(l, "mountExtensions", json_pack("{s:{s:b}}", "idmap", "enabled", 1));
 	json_object_set_new(o, "ociVersionMin", json_string("1.0.0"));
 	json_object_set_new(o, "ociVersionMax", json_string("1.2.0"));
 	json_object_set_new(o, "hooks",
@@ -100,8 +102,7 @@ static int features(struct cmd_call *call, struct err *e)
 	json_object_set_new(o, "annotations",
 		json_pack("{s:s, s:s}", "org.opencontainers.runc.checkpoint.enabled", "false",
 			"org.lodge.version", LODGE_VERSION));
-	json_object_set_new(
-		o, "potentiallyUnsafeConfigAnnotations", json_array());
+	json_object_set_new(o, "potentiallyUnsafeConfigAnnotations", json_array());
 	(void)json_dumpf(o, stdout, JSON_INDENT(4));
 	(void)fputc('\n', stdout);
 	return 0;

@@ -18,8 +18,7 @@ struct kill_args {
 };
 
 static const struct opt kill_opts[] = {
-	OPT_FLAG('a', "all", struct kill_args, all, "all processes of the container"),
-	OPT_END
+	OPT_FLAG('a', "all", struct kill_args, all, "all processes of the container"), OPT_END
 };
 
 /* "TERM", "SIGTERM", "15" */
@@ -106,8 +105,7 @@ struct delete_args {
 };
 
 static const struct opt delete_opts[] = {
-	OPT_FLAG('f', "force", struct delete_args, force, "kill it first if it runs"),
-	OPT_END
+	OPT_FLAG('f', "force", struct delete_args, force, "kill it first if it runs"), OPT_END
 };
 
 /* A folder without a record: the creation died in the middle. Nothing else names what it made but its id. */
@@ -122,7 +120,7 @@ static int remove_halfmade(struct runc *r, const char *id, struct err *e)
 	return path_remove_tree(AT_FDCWD, dir);
 }
 
-static int delete(struct cmd_call *call, struct err *e)
+static int delete (struct cmd_call *call, struct err *e)
 {
 	const struct delete_args *a = call->args;
 	_cleanup_(container_freep) struct container *c = NULL;
@@ -136,8 +134,8 @@ static int delete(struct cmd_call *call, struct err *e)
 	if (code < 0)
 		return code;
 	if (c->status != STATUS_STOPPED && c->status != STATUS_CREATED && !a->force)
-		return err_set(e, -E_STATE, "cannot delete container %s that is not stopped: %s", c->id,
-			status_name(c->status));
+		return err_set(e, -E_STATE, "cannot delete container %s that is not stopped: %s",
+			c->id, status_name(c->status));
 	return container_remove(r, c, e);
 }
 
@@ -163,7 +161,8 @@ static int freeze(struct cmd_call *call, bool on, struct err *e)
 	if (code < 0)
 		return code;
 	if (on && c->status != STATUS_RUNNING && c->status != STATUS_CREATED)
-		return err_set(e, -E_STATE, "container not running or created: %s", status_name(c->status));
+		return err_set(e, -E_STATE, "container not running or created: %s",
+			status_name(c->status));
 	if (!on && c->status != STATUS_PAUSED)
 		return err_set(e, -E_STATE, "container not paused");
 	if (!c->cgroup)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/ctx.h"
+#include "base/err.h"
 
 #define STATUS_ABSENT 127
 
@@ -14,11 +15,12 @@ int runc_link_main(int argc, char **argv)
 {
 	g_autofree char *program = NULL;
 	struct ctx c;
+	int r;
 
 	ctx_init(&c);
 	program = ctx_program(&c, "lodge-runc");
 	ctx_done(&c);
-	(void)execv(program, argv);
-	(void)fprintf(stderr, "lodge: cannot execute '%s': %s\n", program, strerror(errno));
+	r = RET_NERRNO(execv(program, argv));
+	(void)fprintf(stderr, "lodge: cannot execute '%s': %s\n", program, err_words(r));
 	return STATUS_ABSENT;
 }

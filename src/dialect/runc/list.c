@@ -63,11 +63,9 @@ struct list_args {
 	bool quiet;
 };
 
-static const struct opt list_opts[] = {
-	OPT_STRING('f', "format", struct list_args, format, "FORMAT", complete_none, "table or json"),
-	OPT_FLAG('q', "quiet", struct list_args, quiet, "only ids"),
-	OPT_END
-};
+static const struct opt list_opts[] = { OPT_STRING('f', "format", struct list_args, format,
+						"FORMAT", complete_none, "table or json"),
+	OPT_FLAG('q', "quiet", struct list_args, quiet, "only ids"), OPT_END };
 
 /* By /etc/passwd alone: no library of the system's is loaded into this program. */
 static char *user_name(uid_t uid)
@@ -170,10 +168,9 @@ struct ps_args {
 	char *format;
 };
 
-static const struct opt ps_opts[] = {
-	OPT_STRING('f', "format", struct ps_args, format, "FORMAT", complete_none, "table or json"),
-	OPT_END
-};
+static const struct opt ps_opts[] = { OPT_STRING('f', "format", struct ps_args, format, "FORMAT",
+					      complete_none, "table or json"),
+	OPT_END };
 
 static bool has_pid(const pid_t *pids, size_t n, long pid)
 {
@@ -187,7 +184,8 @@ static bool has_pid(const pid_t *pids, size_t n, long pid)
 static int print_ps(struct cmd_call *call, const pid_t *pids, size_t n, struct err *e)
 {
 	static const char *const usual[] = { "-ef", NULL };
-	const char *const *options = call->n_operands > 1 ? (const char *const *)call->operands + 1 : usual;
+	const char *const *options =
+		call->n_operands > 1 ? (const char *const *)call->operands + 1 : usual;
 	g_autoptr(GPtrArray) argv = g_ptr_array_new();
 	g_autofree char *out = g_malloc(4 << 20);
 	g_auto(GStrv) lines = NULL;
@@ -199,7 +197,8 @@ static int print_ps(struct cmd_call *call, const pid_t *pids, size_t n, struct e
 	g_ptr_array_add(argv, NULL);
 	code = program_run((const char *const *)argv->pdata, NULL, out, 4 << 20, 30000);
 	if (code != 0)
-		return code < 0 ? err_sys(e, code, "cannot run ps") : err_set(e, -E_INVALID, "ps: %s", out);
+		return code < 0 ? err_sys(e, code, "cannot run ps")
+				: err_set(e, -E_INVALID, "ps: %s", out);
 	lines = g_strsplit(g_strchomp(out), "\n", -1);
 	for (char **l = lines; *l; l++) {
 		g_auto(GStrv) word = g_strsplit_set(*l, " \t", -1);
@@ -233,7 +232,8 @@ static int ps(struct cmd_call *call, struct err *e)
 
 	if (code < 0)
 		return code;
-	if (a->format && *a->format && strcmp(a->format, "json") != 0 && strcmp(a->format, "table") != 0)
+	if (a->format && *a->format && strcmp(a->format, "json") != 0 &&
+		strcmp(a->format, "table") != 0)
 		return err_set(e, -E_INVALID, "invalid format option");
 	if (!c->cgroup || cgroup_procs(c->cgroup, &pids, &n) < 0)
 		n = 0;

@@ -100,7 +100,8 @@ static int settle(struct runc *r, struct err *e)
 				 : !r->ctx.is_root;
 	if (!r->root || !*r->root) {
 		g_free(r->root);
-		r->root = r->ctx.is_root || !dir ? g_strdup("/run/runc") : g_strdup_printf("%s/runc", dir);
+		r->root = r->ctx.is_root || !dir ? g_strdup("/run/runc")
+						 : g_strdup_printf("%s/runc", dir);
 	} else if (r->root[0] != '/') {
 		char *whole = g_canonicalize_filename(r->root, NULL);
 

@@ -58,7 +58,8 @@ enum container_status {
 struct container {
 	char *id, *dir;
 	json_t *doc; /* of state.json */
-	const char *created, *version, *bundle, *rootfs, *cgroup; /* cgroup: NULL when there is none */
+	const char *created, *version, *bundle, *rootfs,
+		*cgroup; /* cgroup: NULL when there is none */
 	pid_t pid;
 	uint64_t start;
 	uid_t owner;
@@ -98,7 +99,8 @@ int follow_process(pid_t pid, int master, struct err *e);
 void block_signals(void);
 
 /* --- cgroup paths: create.c --- */
-int cgroup_path_of(struct runc *r, const struct config *c, const char *id, char **ret, struct err *e);
+int cgroup_path_of(
+	struct runc *r, const struct config *c, const char *id, char **ret, struct err *e);
 
 /* --- commands --- */
 

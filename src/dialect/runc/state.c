@@ -29,7 +29,8 @@ const char *status_name(enum container_status s)
 
 int check_id(const char *id, struct err *e)
 {
-	static const char known[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.";
+	static const char known[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.";
 
 	if (!*id)
 		return err_set(e, -E_INVALID, "container id cannot be empty");
@@ -42,25 +43,27 @@ int check_id(const char *id, struct err *e)
 int read_text_file(const char *path, char **ret, size_t *ret_n, struct err *e)
 {
 	bool in = strcmp(path, "-") == 0;
-	_cleanup_close_ int fd = in ? dup(0) : open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = RET_NERRNO(in ? dup(0) : open(path, O_RDONLY | O_CLOEXEC));
 	g_autoptr(GString) text = g_string_sized_new(8192);
 	char buf[16384];
 	struct stat st;
 	ssize_t n;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_sys(e, -errno, "open %s", path);
+	n = fd < 0 ? fd : RET_NERRNO(fstat(fd, &st));
+	if (n < 0)
+		return err_sys(e, (int)n, "open %s", path);
 	if (S_ISDIR(st.st_mode))
 		return err_sys(e, -EISDIR, "read %s", path);
 	if (st.st_size > CONFIG_TEXT_MAX)
 		return err_set(e, -E_LIMIT, "'%s' has more than %d bytes", path, CONFIG_TEXT_MAX);
-	while ((n = read(fd, buf, sizeof(buf))) > 0) {
+	while ((n = RET_NERRNO(read(fd, buf, sizeof(buf)))) > 0) {
 		g_string_append_len(text, buf, n);
 		if (text->len > CONFIG_TEXT_MAX)
-			return err_set(e, -E_LIMIT, "'%s' has more than %d bytes", path, CONFIG_TEXT_MAX);
+			return err_set(
+				e, -E_LIMIT, "'%s' has more than %d bytes", path, CONFIG_TEXT_MAX);
 	}
 	if (n < 0)
-		return err_sys(e, -errno, "read %s", path);
+		return err_sys(e, (int)n, "read %s", path);
 	*ret_n = text->len;
 	*ret = g_string_free(g_steal_pointer(&text), FALSE);
 	return 0;
@@ -148,7 +151,8 @@ static const char *foreign_cgroup(const json_t *doc)
 	const char *path = text_of(json_object_get(doc, "cgroup_paths"), "");
 	size_t n = strlen(h->v2);
 
-	return n && strncmp(path, h->v2, n) == 0 && path[n] == '/' && path[n + 1] ? path + n + 1 : NULL;
+	return n && strncmp(path, h->v2, n) == 0 && path[n] == '/' && path[n + 1] ? path + n + 1
+										  : NULL;
 }
 
 int container_load(struct runc *r, const char *id, struct container **ret, struct err *e)
@@ -165,10 +169,11 @@ int container_load(struct runc *r, const char *id, struct container **ret, struc
 	c->id = g_strdup(id);
 	c->dir = g_strdup_printf("%s/%s", r->root, id);
 	file = g_strdup_printf("%s/state.json", c->dir);
-	if (stat(file, &st) < 0)
-		return errno == ENOENT || errno == ENOTDIR
-			       ? err_set(e, -E_NOTFOUND, "container does not exist")
-			       : err_sys(e, -errno, "cannot read '%s'", file);
+	code = RET_NERRNO(stat(file, &st));
+	if (code == -ENOENT || code == -ENOTDIR)
+		return err_set(e, -E_NOTFOUND, "container does not exist");
+	if (code < 0)
+		return err_sys(e, code, "cannot read '%s'", file);
 	code = read_text_file(file, &text, &n, e);
 	if (code >= 0)
 		code = json_read(text, n, &c->doc, e);
@@ -185,7 +190,8 @@ int container_load(struct runc *r, const char *id, struct container **ret, struc
 	if (!c->bundle)
 		c->bundle = "";
 	c->no_pivot = json_is_true(json_object_get(config, "no_pivot_root"));
-	c->cgroup = own ? json_string_value(json_object_get(own, "cgroup")) : foreign_cgroup(c->doc);
+	c->cgroup =
+		own ? json_string_value(json_object_get(own, "cgroup")) : foreign_cgroup(c->doc);
 	c->owner = st.st_uid;
 	container_refresh(c);
 	*ret = TAKE_PTR(c);
@@ -216,7 +222,8 @@ GPtrArray *container_list(struct runc *r)
 		if (code >= 0)
 			g_ptr_array_add(list, c);
 		else if (code != -E_NOTFOUND) {
-			g_autofree char *text = g_strdup_printf("load container %s: %s", de->d_name, e.text);
+			g_autofree char *text =
+				g_strdup_printf("load container %s: %s", de->d_name, e.text);
 
 			runc_log(r, "error", text);
 		}
@@ -293,26 +300,27 @@ static char *time_stamp(void)
 static json_t *namespaces_of(const struct config *c)
 {
 	static const char *const kind[][2] = { { "pid", "NEWPID" }, { "network", "NEWNET" },
-		{ "ipc", "NEWIPC" }, { "uts", "NEWUTS" }, { "mount", "NEWNS" }, { "user", "NEWUSER" },
-		{ "cgroup", "NEWCGROUP" } };
+		{ "ipc", "NEWIPC" }, { "uts", "NEWUTS" }, { "mount", "NEWNS" },
+		{ "user", "NEWUSER" }, { "cgroup", "NEWCGROUP" } };
 	json_t *list = json_array();
 
 	for (guint i = 0; i < G_N_ELEMENTS(kind); i++) {
 		const struct config_namespace *n = config_namespace(c, kind[i][0]);
 
 		if (n)
-			json_array_append_new(list,
-				json_pack("{s:s, s:s}", "type", kind[i][1], "path", n->path ? n->path : ""));
+			json_array_append_new(list, json_pack("{s:s, s:s}", "type", kind[i][1],
+							    "path", n->path ? n->path : ""));
 	}
 	return list;
 }
 
 char *container_record(const struct bundle *b, const struct runc *r)
 {
-	static const char ns[] = "\"namespace_paths\":{\"NEWCGROUP\":\"/proc/@PID@/ns/cgroup\","
-				 "\"NEWIPC\":\"/proc/@PID@/ns/ipc\",\"NEWNET\":\"/proc/@PID@/ns/net\","
-				 "\"NEWNS\":\"/proc/@PID@/ns/mnt\",\"NEWPID\":\"/proc/@PID@/ns/pid\","
-				 "\"NEWUSER\":\"/proc/@PID@/ns/user\",\"NEWUTS\":\"/proc/@PID@/ns/uts\"}";
+	static const char ns[] =
+		"\"namespace_paths\":{\"NEWCGROUP\":\"/proc/@PID@/ns/cgroup\","
+		"\"NEWIPC\":\"/proc/@PID@/ns/ipc\",\"NEWNET\":\"/proc/@PID@/ns/net\","
+		"\"NEWNS\":\"/proc/@PID@/ns/mnt\",\"NEWPID\":\"/proc/@PID@/ns/pid\","
+		"\"NEWUSER\":\"/proc/@PID@/ns/user\",\"NEWUTS\":\"/proc/@PID@/ns/uts\"}";
 	g_autofree char *created = time_stamp(), *hidden = NULL;
 	g_auto(GStrv) parts = NULL;
 	json_auto_t *o = json_object(), *config = json_object(), *own = json_object();
@@ -324,8 +332,8 @@ char *container_record(const struct bundle *b, const struct runc *r)
 	json_object_set_new(config, "no_pivot_root", json_boolean(b->no_pivot));
 	json_object_set_new(config, "namespaces", namespaces_of(b->config));
 	json_object_set_new(config, "cgroups",
-		json_pack("{s:s, s:b, s:b}", "path", b->cgroup ? b->cgroup : "", "Systemd", 0, "Rootless",
-			(int)b->rootless));
+		json_pack("{s:s, s:b, s:b}", "path", b->cgroup ? b->cgroup : "", "Systemd", 0,
+			"Rootless", (int)b->rootless));
 	if (b->cgroup)
 		json_object_set_new(own, "cgroup", json_string(b->cgroup));
 	json_object_set_new(o, "id", json_string(b->id));
@@ -338,8 +346,8 @@ char *container_record(const struct bundle *b, const struct runc *r)
 	parts = g_strsplit(text, "@", -1); /* only ours stand for something */
 	hidden = g_strjoinv("\\u0040", parts);
 	free(text);
-	return g_strdup_printf("{\"init_process_pid\":@PID@,\"init_process_start\":@START@,%s,%s", ns,
-		hidden + 1);
+	return g_strdup_printf(
+		"{\"init_process_pid\":@PID@,\"init_process_start\":@START@,%s,%s", ns, hidden + 1);
 }
 
 /* --- the end --- */

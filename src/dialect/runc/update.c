@@ -9,9 +9,9 @@
 #include "host/steps.h"
 
 struct update_args {
-	char *resources, *blkio_weight, *cpu_period, *cpu_quota, *cpu_burst, *rt_period, *rt_runtime,
-		*cpu_share, *cpu_idle, *cpus, *mems, *memory, *reservation, *swap, *pids, *l3, *bandwidth,
-		*kernel, *kernel_tcp;
+	char *resources, *blkio_weight, *cpu_period, *cpu_quota, *cpu_burst, *rt_period,
+		*rt_runtime, *cpu_share, *cpu_idle, *cpus, *mems, *memory, *reservation, *swap,
+		*pids, *l3, *bandwidth, *kernel, *kernel_tcp;
 };
 
 /* clang-format off */
@@ -82,8 +82,8 @@ static int by_options(const struct update_args *a, GPtrArray **ret, struct err *
 	} plain[] = { { "blkio-weight", a->blkio_weight }, { "cpu-period", a->cpu_period },
 		{ "cpu-quota", a->cpu_quota }, { "cpu-burst", a->cpu_burst },
 		{ "cpu-rt-period", a->rt_period }, { "cpu-rt-runtime", a->rt_runtime },
-		{ "cpu-shares", a->cpu_share }, { "cpu-idle", a->cpu_idle }, { "cpuset-cpus", a->cpus },
-		{ "cpuset-mems", a->mems }, { "pids", a->pids } };
+		{ "cpu-shares", a->cpu_share }, { "cpu-idle", a->cpu_idle },
+		{ "cpuset-cpus", a->cpus }, { "cpuset-mems", a->mems }, { "pids", a->pids } };
 	int r = add_size(limits, "memory", a->memory, e);
 
 	if (r >= 0)
@@ -154,7 +154,8 @@ static int update(struct cmd_call *call, struct err *e)
 	if (a->l3 || a->bandwidth)
 		return err_set(e, -E_UNSUPPORTED, "Intel RDT is not supported");
 	if (a->kernel || a->kernel_tcp)
-		return err_set(e, -E_UNSUPPORTED, "limits of kernel memory are not supported: the kernel has none any more");
+		return err_set(e, -E_UNSUPPORTED,
+			"limits of kernel memory are not supported: the kernel has none any more");
 	if (c->status == STATUS_STOPPED || !c->cgroup)
 		return err_set(e, -E_STATE, "container not running");
 	code = a->resources ? by_file(a->resources, &limits, e) : by_options(a, &limits, e);
@@ -163,7 +164,8 @@ static int update(struct cmd_call *call, struct err *e)
 
 		code = cgroup_check(cgroup_host(), l->key, l->value, e);
 		if (code >= 0 && is_missing(c, l->key))
-			plan_add(p, AT_HOST, &step_cgroup_extend, c->cgroup, controller_name(l->key));
+			plan_add(p, AT_HOST, &step_cgroup_extend, c->cgroup,
+				controller_name(l->key));
 		if (code >= 0)
 			plan_add(p, AT_HOST, &step_cgroup_set, c->cgroup, l->key, l->value);
 	}

@@ -72,19 +72,19 @@ static bool take_signals(int fd, pid_t pid, int master, int *ret_status)
 static bool pass(int from, int to)
 {
 	char buf[16384];
-	ssize_t n = read(from, buf, sizeof(buf));
+	ssize_t n = RET_NERRNO(read(from, buf, sizeof(buf)));
 
 	for (ssize_t done = 0; done < n;) {
-		ssize_t w = write(to, buf + done, (size_t)(n - done));
+		ssize_t w = RET_NERRNO(write(to, buf + done, (size_t)(n - done)));
 
-		if (w < 0 && errno == EAGAIN)
+		if (w == -EAGAIN)
 			(void)poll(&(struct pollfd){ to, POLLOUT, 0 }, 1, -1);
-		else if (w < 0 && errno != EINTR)
+		else if (w < 0 && w != -EINTR)
 			return false;
 		else
 			done += w > 0 ? w : 0;
 	}
-	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+	return n > 0 || n == -EAGAIN || n == -EINTR;
 }
 
 static void loop(int fd, pid_t pid, int master, int *ret_status)
@@ -95,7 +95,9 @@ static void loop(int fd, pid_t pid, int master, int *ret_status)
 		struct pollfd p[3] = { { fd, POLLIN, 0 }, { in ? 0 : -1, POLLIN, 0 },
 			{ out ? master : -1, POLLIN, 0 } };
 
-		if (poll(p, 3, -1) < 0 && errno != EINTR)
+		int code = RET_NERRNO(poll(p, 3, -1));
+
+		if (code < 0 && code != -EINTR)
 			return;
 		if (p[2].revents)
 			out = pass(master, 1);
@@ -112,13 +114,13 @@ static void loop(int fd, pid_t pid, int master, int *ret_status)
 int follow_process(pid_t pid, int master, struct err *e)
 {
 	sigset_t set = all_signals();
-	_cleanup_close_ int fd = signalfd(-1, &set, SFD_CLOEXEC);
+	_cleanup_close_ int fd = RET_NERRNO(signalfd(-1, &set, SFD_CLOEXEC));
 	struct termios old, raw;
 	bool terminal = master >= 0 && tcgetattr(0, &old) == 0;
 	int status = 0;
 
 	if (fd < 0)
-		return err_sys(e, -errno, "cannot wait for signals");
+		return err_sys(e, fd, "cannot wait for signals");
 	if (terminal) {
 		raw = old;
 		cfmakeraw(&raw);

@@ -13,8 +13,8 @@ struct bundle_process {
 	const char *cache_dir, *id, *dir;
 	unsigned preserve_fds;
 	bool no_keyring;
-	bool user_ns; /* the process is in one of the container's */
-	bool exec;    /* one more in a container that runs */
+	bool user_ns;	  /* the process is in one of the container's */
+	bool exec;	  /* one more in a container that runs */
 	uint64_t caps[5]; /* bounding effective inheritable permitted ambient: filled by _check */
 	const char *filter, *filter_flags;
 	bool filter_notifies;

@@ -17,13 +17,14 @@ struct bundle {
 	const char *dir;    /* of the bundle, absolute */
 	const char *rootfs; /* absolute, without links */
 	const char *state_dir;
-	const char *cgroup; /* "a/b"; NULL: none is made (rootless without delegation) */
+	const char *cgroup;   /* "a/b"; NULL: none is made (rootless without delegation) */
 	bool all_controllers; /* somebody named the cgroup, who may look for it in every hierarchy */
-	const char *state;     /* the container's record, for step "first"; written to state_dir/state.json */
-	const char *fifo;      /* in state_dir; NULL: don't wait */
-	const char *pid_file;  /* or NULL */
+	const char *
+		state; /* the container's record, for step "first"; written to state_dir/state.json */
+	const char *fifo;	    /* in state_dir; NULL: don't wait */
+	const char *pid_file;	    /* or NULL */
 	const char *console_socket; /* "": the terminal's master stays with the executor */
-	const char *cache_dir; /* of compiled filters, or NULL */
+	const char *cache_dir;	    /* of compiled filters, or NULL */
 	bool no_pivot, no_keyring, rootless;
 	unsigned preserve_fds;
 };

@@ -7,16 +7,17 @@
 #include "codec/json.h"
 
 /* A type of elements: its table and the function that frees one. */
-#define ELEMENT(name)                                                              \
-	static void name##_free(gpointer p);                                       \
-	static const struct json_struct name##_struct = { sizeof(struct name),     \
-		name##_fields, name##_free };                                      \
-	static void name##_free(gpointer p)                                        \
-	{                                                                          \
-		json_struct_free(&name##_struct, p);                               \
+#define ELEMENT(name)                                                                         \
+	static void name##_free(gpointer p);                                                  \
+	static const struct json_struct name##_struct = { sizeof(struct name), name##_fields, \
+		name##_free };                                                                \
+	static void name##_free(gpointer p)                                                   \
+	{                                                                                     \
+		json_struct_free(&name##_struct, p);                                          \
 	}
-#define PART(name) \
-	static const struct json_struct name##_struct = { sizeof(struct name), name##_fields, NULL };
+#define PART(name)                                                                            \
+	static const struct json_struct name##_struct = { sizeof(struct name), name##_fields, \
+		NULL };
 
 /* clang-format off */
 static const struct json_field config_rlimit_fields[] = {
@@ -393,7 +394,8 @@ static int read_rdma(const json_t *o, GPtrArray *pairs, struct err *e)
 
 static int read_groups(const json_t *process, struct config_user *u, struct err *e)
 {
-	const json_t *list = json_object_get(json_object_get(process, "user"), "additionalGids"), *v;
+	const json_t *list = json_object_get(json_object_get(process, "user"), "additionalGids"),
+		     *v;
 	size_t i;
 
 	u->groups = g_array_new(FALSE, FALSE, sizeof(uint32_t));
@@ -450,7 +452,8 @@ static int read_seccomp(const json_t *o, struct config_linux *l, struct err *e)
 	if (!json_is_object(o))
 		return err_set(e, -E_INVALID, "'linux.seccomp' is not an object");
 	if ((path && !json_is_string(path)) || (metadata && !json_is_string(metadata)))
-		return err_set(e, -E_INVALID, "'linux.seccomp.listenerPath' or its metadata is not a string");
+		return err_set(e, -E_INVALID,
+			"'linux.seccomp.listenerPath' or its metadata is not a string");
 	l->listener_path = g_strdup(json_string_value(path));
 	l->listener_metadata = g_strdup(json_string_value(metadata));
 	text = json_dumps(o, JSON_COMPACT);
@@ -540,7 +543,8 @@ static int read_more(const json_t *j, struct config *c, struct err *e)
 	if (code >= 0 && c->process)
 		code = read_groups(json_object_get(j, "process"), &c->process->user, e);
 	if (code >= 0)
-		code = read_pairs(json_object_get(j, "annotations"), "annotations", c->annotations, e);
+		code = read_pairs(
+			json_object_get(j, "annotations"), "annotations", c->annotations, e);
 	if (code >= 0)
 		code = read_pairs(
 			json_object_get(linux_, "sysctl"), "linux.sysctl", c->linux_.sysctls, e);
@@ -705,7 +709,8 @@ int config_process_check(const struct config_process *p, struct err *e)
 
 			if (strcmp(a->type, b->type) == 0)
 				return err_set(e, -E_INVALID,
-					"'process.rlimits[%u].type' is '%s' a second time", i, a->type);
+					"'process.rlimits[%u].type' is '%s' a second time", i,
+					a->type);
 		}
 		if (a->soft > a->hard)
 			return err_set(e, -E_INVALID,
@@ -720,8 +725,8 @@ int config_process_check(const struct config_process *p, struct err *e)
 
 static int check_namespaces(const struct config *c, struct err *e)
 {
-	static const char *const known[] = { "pid", "network", "mount", "ipc", "uts", "user", "cgroup",
-		"time", NULL };
+	static const char *const known[] = { "pid", "network", "mount", "ipc", "uts", "user",
+		"cgroup", "time", NULL };
 	const GPtrArray *list = c->linux_.namespaces;
 
 	for (guint i = 0; i < list->len; i++) {
@@ -729,7 +734,8 @@ static int check_namespaces(const struct config *c, struct err *e)
 
 		if (!g_strv_contains(known, n->type))
 			return err_set(e, -E_INVALID,
-				"'linux.namespaces[%u].type' is '%s', which is no namespace", i, n->type);
+				"'linux.namespaces[%u].type' is '%s', which is no namespace", i,
+				n->type);
 		if (config_namespace(c, n->type) != n)
 			return err_set(e, -E_INVALID,
 				"'linux.namespaces[%u].type' is '%s' a second time", i, n->type);
@@ -756,7 +762,8 @@ static int check_devices(const struct config *c, struct err *e)
 				"'linux.devices[%u].path' is not an absolute path", i);
 	}
 	for (guint i = 0; i < c->linux_.resources.devices->len; i++) {
-		const struct config_device_rule *d = g_ptr_array_index(c->linux_.resources.devices, i);
+		const struct config_device_rule *d =
+			g_ptr_array_index(c->linux_.resources.devices, i);
 
 		if (d->type && d->type[0] && (strlen(d->type) != 1 || !strchr("abc", d->type[0])))
 			return err_set(e, -E_INVALID,
@@ -764,8 +771,8 @@ static int check_devices(const struct config *c, struct err *e)
 				d->type);
 		if (d->access && strspn(d->access, "rwm") != strlen(d->access))
 			return err_set(e, -E_INVALID,
-				"'linux.resources.devices[%u].access' is '%s', not of r, w and m", i,
-				d->access);
+				"'linux.resources.devices[%u].access' is '%s', not of r, w and m",
+				i, d->access);
 	}
 	return 0;
 }
@@ -806,9 +813,11 @@ static int check_user_namespace(const struct config *c, struct err *e)
 	const struct config_namespace *user = config_namespace(c, "user");
 	bool maps = c->linux_.uid_map->len || c->linux_.gid_map->len;
 
-	if (user && !(user->path && *user->path) && !(c->linux_.uid_map->len && c->linux_.gid_map->len))
+	if (user && !(user->path && *user->path) &&
+		!(c->linux_.uid_map->len && c->linux_.gid_map->len))
 		return err_set(e, -E_INVALID,
-			"'linux.uidMappings' and 'linux.gidMappings' must be there with a new user namespace");
+			"'linux.uidMappings' and 'linux.gidMappings' must be there with a new user "
+			"namespace");
 	if (!user && maps)
 		return err_set(e, -E_INVALID,
 			"'linux.uidMappings' needs a user namespace in 'linux.namespaces'");
@@ -832,8 +841,10 @@ static int check(const struct config *c, struct err *e)
 	if (r >= 0)
 		r = check_devices(c, e);
 	if (r >= 0 && c->hostname && !config_namespace(c, "uts"))
-		r = err_set(e, -E_INVALID, "unable to set hostname without a private UTS namespace");
+		r = err_set(
+			e, -E_INVALID, "unable to set hostname without a private UTS namespace");
 	if (r >= 0 && c->domainname && !config_namespace(c, "uts"))
-		r = err_set(e, -E_INVALID, "unable to set domainname without a private UTS namespace");
+		r = err_set(
+			e, -E_INVALID, "unable to set domainname without a private UTS namespace");
 	return r < 0 ? r : check_all_hooks(&c->hooks, e);
 }

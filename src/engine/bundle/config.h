@@ -99,7 +99,8 @@ struct config_hook {
 };
 
 struct config_hooks {
-	GPtrArray *prestart, *create_runtime, *create_container, *start_container, *poststart, *poststop;
+	GPtrArray *prestart, *create_runtime, *create_container, *start_container, *poststart,
+		*poststop;
 };
 
 struct config_namespace {
@@ -141,7 +142,7 @@ struct config_throttle {
 
 struct config_block_io {
 	int64_t weight, leaf_weight;
-	GPtrArray *weight_devices; /* config_weight_device */
+	GPtrArray *weight_devices;				  /* config_weight_device */
 	GPtrArray *read_bps, *write_bps, *read_iops, *write_iops; /* config_throttle */
 };
 

@@ -36,7 +36,8 @@ int bundle_plan_exec(const struct bundle_exec *x, struct plan *p, struct err *e)
 	plan_add(p, AT_CLONE, &step_clone, "");
 	bundle_process_parent(&process, p);
 	if (x->process->affinity && x->process->affinity->initial && *x->process->affinity->initial)
-		plan_add(p, AT_CHILD, &step_scheduling, "cpu-affinity", x->process->affinity->initial);
+		plan_add(p, AT_CHILD, &step_scheduling, "cpu-affinity",
+			x->process->affinity->initial);
 	plan_add(p, AT_CHILD, &step_undumpable);
 	if (cgroup)
 		plan_add(p, AT_CHILD, &step_cgroup_join, cgroup);

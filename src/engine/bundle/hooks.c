@@ -47,7 +47,8 @@ void bundle_plan_hooks(struct plan *p, enum step_at at, const GPtrArray *hooks, 
 		g_autofree const char **argv = g_new0(const char *, words + env + 6);
 
 		argv[0] = plan_str(p, "%s hook #%u", label, i);
-		argv[1] = plan_str(p, "%" G_GINT64_FORMAT, h->timeout == CONFIG_NONE ? 0 : h->timeout);
+		argv[1] = plan_str(
+			p, "%" G_GINT64_FORMAT, h->timeout == CONFIG_NONE ? 0 : h->timeout);
 		argv[2] = state;
 		argv[3] = h->path;
 		argv[4] = plan_str(p, "%u", words);

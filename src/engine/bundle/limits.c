@@ -72,7 +72,8 @@ static void throttle(GPtrArray *list, const char *key, const GPtrArray *devices)
 		const struct config_throttle *t = g_ptr_array_index(devices, i);
 
 		add_text(list, key,
-			g_strdup_printf("%" G_GINT64_FORMAT ":%" G_GINT64_FORMAT ":%" G_GUINT64_FORMAT,
+			g_strdup_printf("%" G_GINT64_FORMAT ":%" G_GINT64_FORMAT
+					":%" G_GUINT64_FORMAT,
 				t->major, t->minor, t->rate));
 	}
 }
@@ -108,7 +109,8 @@ static void network(GPtrArray *list, const struct config_network *n)
 	for (guint i = 0; i < n->priorities->len; i++) {
 		const struct config_interface *f = g_ptr_array_index(n->priorities, i);
 
-		add_text(list, "net-prio", g_strdup_printf("%s:%" G_GINT64_FORMAT, f->name, f->priority));
+		add_text(list, "net-prio",
+			g_strdup_printf("%s:%" G_GINT64_FORMAT, f->name, f->priority));
 	}
 }
 
@@ -127,7 +129,8 @@ GPtrArray *bundle_limits(const struct config_resources *r)
 	for (guint i = 0; i < r->hugepages->len; i++) {
 		const struct config_hugepage *h = g_ptr_array_index(r->hugepages, i);
 
-		add_text(list, "hugetlb", g_strdup_printf("%s:%" G_GUINT64_FORMAT, h->size, h->limit));
+		add_text(list, "hugetlb",
+			g_strdup_printf("%s:%" G_GUINT64_FORMAT, h->size, h->limit));
 	}
 	if (r->network)
 		network(list, r->network);
@@ -162,9 +165,9 @@ char **bundle_device_rules(const struct config *c)
 			g_snprintf(minor, sizeof(minor), "%" G_GINT64_FORMAT, d->minor);
 		if (i == 0 && !d->allow && *type == 'a' && d->major < 0 && d->minor < 0)
 			continue; /* that is where all begin */
-		g_ptr_array_add(rules,
-			g_strdup_printf("%s%s %s:%s %s", d->allow ? "" : "-", type, major, minor,
-				d->access && *d->access ? d->access : "rwm"));
+		g_ptr_array_add(
+			rules, g_strdup_printf("%s%s %s:%s %s", d->allow ? "" : "-", type, major,
+				       minor, d->access && *d->access ? d->access : "rwm"));
 	}
 	for (const char *const *d = cgroup_device_default; *d; d++)
 		g_ptr_array_add(rules, g_strdup(*d));

@@ -65,7 +65,6 @@ static void split(char **options, GString *flags, GString *data)
 	}
 }
 
-
 static int maps_of(const struct mounts *x, const struct config_mount *m, const char *where,
 	const char **ret_uid, const char **ret_gid)
 {
@@ -82,7 +81,8 @@ static int maps_of(const struct mounts *x, const struct config_mount *m, const c
 		*ret_gid = bundle_map_text(x->p, l->gid_map);
 	} else
 		return err_set(x->e, -E_INVALID,
-			"'%s.options' has 'idmap', but neither the mount nor the container has mappings",
+			"'%s.options' has 'idmap', but neither the mount nor the container has "
+			"mappings",
 			where);
 	return 0;
 }
@@ -108,27 +108,29 @@ static int plan_source(struct mounts *x, const struct config_mount *m, const cha
 	if (x->b->rootless)
 		return err_set(x->e, -E_UNSUPPORTED, "'%s': id-mapped mounts need root", where);
 	if (!m->source || !*m->source)
-		return err_set(x->e, -E_INVALID, "'%s.source' must be there for a bind mount", where);
+		return err_set(
+			x->e, -E_INVALID, "'%s.source' must be there for a bind mount", where);
 	r = maps_of(x, m, where, &uid, &gid);
 	if (r < 0)
 		return r;
 	split(m->options, flags, data);
-	plan_add(x->p, AT_HOST, &step_mapped_source, plan_str(x->p, "%u", x->slots++), source_of(x, m),
-		flags->str, uid, gid, has_word(m->options, "ridmap") ? "1" : "");
+	plan_add(x->p, AT_HOST, &step_mapped_source, plan_str(x->p, "%u", x->slots++),
+		source_of(x, m), flags->str, uid, gid, has_word(m->options, "ridmap") ? "1" : "");
 	return 0;
 }
 
-static int plan_bind(struct mounts *x, const struct config_mount *m, const char *where,
-	const char *flags)
+static int plan_bind(
+	struct mounts *x, const struct config_mount *m, const char *where, const char *flags)
 {
 	if (!m->source || !*m->source)
-		return err_set(x->e, -E_INVALID, "'%s.source' must be there for a bind mount", where);
+		return err_set(
+			x->e, -E_INVALID, "'%s.source' must be there for a bind mount", where);
 	if (is_mapped(m))
 		plan_add(x->p, AT_CHILD, &step_bind_mapped, x->root,
 			plan_str(x->p, "%u", x->slots++), m->destination, source_of(x, m), "auto");
 	else
-		plan_add(x->p, AT_CHILD, &step_bind, x->root, source_of(x, m), m->destination, flags,
-			"auto");
+		plan_add(x->p, AT_CHILD, &step_bind, x->root, source_of(x, m), m->destination,
+			flags, "auto");
 	return 0;
 }
 
@@ -173,7 +175,8 @@ static void plan_cgroup(struct mounts *x, const char *flags, const char *target,
 	if (h->mode != CGROUP_V2)
 		cgroup_v1(x, flags, target, ro);
 	else if (x->cgroup_ns)
-		plan_add(x->p, AT_CHILD, &step_mount_in, x->root, "cgroup", target, "cgroup2", flags, "");
+		plan_add(x->p, AT_CHILD, &step_mount_in, x->root, "cgroup", target, "cgroup2",
+			flags, "");
 	else
 		plan_add(x->p, AT_CHILD, &step_bind, x->root,
 			plan_str(x->p, "%s/%s", h->v2, x->b->cgroup), target,
@@ -202,8 +205,8 @@ static int plan_one(struct mounts *x, const struct config_mount *m, guint i)
 	}
 	if (label && *label && strcmp(type, "proc") != 0 && strcmp(type, "sysfs") != 0)
 		g_string_append_printf(data, "%scontext=\"%s\"", data->len ? "," : "", label);
-	plan_add(x->p, AT_CHILD, &step_mount_in, x->root, m->source ? m->source : type, target, type,
-		flags->str, data->str);
+	plan_add(x->p, AT_CHILD, &step_mount_in, x->root, m->source ? m->source : type, target,
+		type, flags->str, data->str);
 	return 0;
 }
 
@@ -216,7 +219,8 @@ static void add_device(struct mounts *x, const char *path, const char *type, con
 	if (x->user_ns)
 		plan_add(x->p, AT_CHILD, &step_bind, x->root, path, path, "bind,rprivate", "file");
 	else
-		plan_add(x->p, AT_CHILD, &step_device, x->root, path, type, major, minor, mode, uid, gid);
+		plan_add(x->p, AT_CHILD, &step_device, x->root, path, type, major, minor, mode, uid,
+			gid);
 }
 
 static bool is_given(const struct config *c, const char *path)
@@ -246,7 +250,8 @@ static void plan_devices(struct mounts *x)
 		add_device(x, d->path, d->type[0] == 'u' ? "c" : d->type,
 			plan_str(x->p, "%" G_GINT64_FORMAT, d->major),
 			plan_str(x->p, "%" G_GINT64_FORMAT, d->minor),
-			plan_str(x->p, "%o", d->mode == CONFIG_NONE ? 0666 : (unsigned)d->mode & 07777),
+			plan_str(x->p, "%o",
+				d->mode == CONFIG_NONE ? 0666 : (unsigned)d->mode & 07777),
 			plan_str(x->p, "%" G_GINT64_FORMAT, d->uid == CONFIG_NONE ? 0 : d->uid),
 			plan_str(x->p, "%" G_GINT64_FORMAT, d->gid == CONFIG_NONE ? 0 : d->gid));
 	}
@@ -300,7 +305,8 @@ int bundle_plan_mounts(
 
 	if (c->linux_.mount_label && *c->linux_.mount_label && !(lsm_enabled() & LSM_SELINUX))
 		return err_set(e, -E_UNSUPPORTED,
-			"'linux.mountLabel': selinux label is specified in config, but selinux is disabled or not supported");
+			"'linux.mountLabel': selinux label is specified in config, but selinux is "
+			"disabled or not supported");
 	for (guint i = 0; i < c->mounts->len; i++) {
 		int r = plan_one(&x, g_ptr_array_index(c->mounts, i), i);
 

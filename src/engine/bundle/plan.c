@@ -60,8 +60,8 @@ static void all_controllers(char list[CGROUP_PATH_MAX])
 		CGROUP_PATH_MAX);
 }
 
-static int plan_cgroup(const struct bundle *b, char list[CGROUP_PATH_MAX], struct plan *p,
-	struct err *e)
+static int plan_cgroup(
+	const struct bundle *b, char list[CGROUP_PATH_MAX], struct plan *p, struct err *e)
 {
 	g_autoptr(GPtrArray) limits = bundle_limits(&b->config->linux_.resources);
 	g_autofree const char **keys = g_new0(const char *, limits->len + 1);
@@ -129,7 +129,8 @@ static void plan_join(const struct bundle *b, struct plan *p)
 
 	plan_add(p, AT_CHILD, &step_undumpable);
 	if (b->cgroup)
-		plan_addf(p, AT_CHILD, b->rootless ? STEP_IGNORE : 0, &step_cgroup_join, b->cgroup, NULL);
+		plan_addf(p, AT_CHILD, b->rootless ? STEP_IGNORE : 0, &step_cgroup_join, b->cgroup,
+			NULL);
 	/* the owner of the others first, then these with its rights */
 	if (path_of(c, "user"))
 		plan_add(p, AT_CHILD, &step_join, "user", path_of(c, "user"));
@@ -200,7 +201,8 @@ static void plan_console(const struct bundle *b, struct plan *p)
 
 	plan_add(p, AT_CHILD, &step_console, b->rootfs, "1");
 	plan_add(p, AT_MEET, &step_console_send, b->console_socket ? b->console_socket : "",
-		plan_str(p, "%u", size ? size->height : 0), plan_str(p, "%u", size ? size->width : 0));
+		plan_str(p, "%u", size ? size->height : 0),
+		plan_str(p, "%u", size ? size->width : 0));
 }
 
 /* Before the root is changed: the runtime's hooks on the host, the container's in its namespaces. */
@@ -219,7 +221,8 @@ static void plan_create_hooks(const struct bundle *b, struct plan *p)
 	bundle_plan_hooks(p, AT_CHILD, h->create_container, "createContainer", kept);
 }
 
-static int plan_inside(const struct bundle *b, const char *controllers, struct plan *p, struct err *e)
+static int plan_inside(
+	const struct bundle *b, const char *controllers, struct plan *p, struct err *e)
 {
 	const struct config *c = b->config;
 	const char *propagation;
@@ -269,7 +272,8 @@ static void plan_device_rules(const struct bundle *b, struct plan *p)
 /* What others read about the container, when all but the command is there. */
 static void plan_records(const struct bundle *b, struct plan *p)
 {
-	plan_add(p, AT_MEET, &step_first, plan_str(p, "%s/state.json", b->state_dir), b->state, "600");
+	plan_add(p, AT_MEET, &step_first, plan_str(p, "%s/state.json", b->state_dir), b->state,
+		"600");
 	if (b->pid_file)
 		plan_addf(p, AT_MEET, STEP_STAY, &step_first, b->pid_file, "@PID@", "644", NULL);
 }

@@ -20,7 +20,8 @@ static int caps_of(char **names, const char *set, uint64_t *ret, struct err *e)
 		 * name that nobody knows is a mistake in the file */
 		if (strncmp(*n, "CAP_", 4) != 0 || caps_parse(*n, &one, NULL) < 0)
 			return err_set(e, -E_INVALID,
-				"'process.capabilities.%s' has the unknown capability '%s'", set, *n);
+				"'process.capabilities.%s' has the unknown capability '%s'", set,
+				*n);
 		mask |= one;
 	}
 	*ret = mask;
@@ -39,7 +40,8 @@ static int check_caps(struct bundle_process *b, struct err *e)
 	if (!c)
 		return 0;
 	for (guint i = 0; r >= 0 && i < 5; i++) {
-		char **list[] = { c->bounding, c->effective, c->inheritable, c->permitted, c->ambient };
+		char **list[] = { c->bounding, c->effective, c->inheritable, c->permitted,
+			c->ambient };
 
 		r = caps_of(list[i], set[i], &b->caps[i], e);
 		b->caps[i] &= have; /* nobody can give more than that */
@@ -113,7 +115,8 @@ static int check_rlimits(const struct config_process *process, struct err *e)
 
 		if (!g_str_has_prefix(l->type, "RLIMIT_") || rlimit_number(l->type, NULL) < 0)
 			return err_set(e, -E_INVALID,
-				"'process.rlimits[%u].type' is '%s', which is no limit", i, l->type);
+				"'process.rlimits[%u].type' is '%s', which is no limit", i,
+				l->type);
 	}
 	return 0;
 }
@@ -127,11 +130,13 @@ int bundle_process_check(struct bundle_process *b, struct plan *p, struct err *e
 		r = check_rlimits(process, e);
 	if (r >= 0 && process->selinux && *process->selinux && !(lsm_enabled() & LSM_SELINUX))
 		r = err_set(e, -E_UNSUPPORTED,
-			"'process.selinuxLabel': selinux label is specified in config, but selinux is disabled or not supported");
+			"'process.selinuxLabel': selinux label is specified in config, but selinux "
+			"is disabled or not supported");
 	if (r >= 0 && process->apparmor && *process->apparmor &&
 		strcmp(process->apparmor, "unconfined") != 0 && !(lsm_enabled() & LSM_APPARMOR))
 		r = err_set(e, -E_UNSUPPORTED,
-			"'process.apparmorProfile': apparmor profile '%s' is specified, but this kernel has no AppArmor",
+			"'process.apparmorProfile': apparmor profile '%s' is specified, but this "
+			"kernel has no AppArmor",
 			process->apparmor);
 	if (r >= 0 && b->config && b->config->linux_.seccomp)
 		r = make_filter(b, p, e);
@@ -175,7 +180,8 @@ static void scheduling(const struct bundle_process *b, struct plan *p)
 
 	if (s) {
 		for (guint i = 0; i < G_N_ELEMENTS(flags); i++)
-			if (s->flags && g_strv_contains((const char *const *)s->flags, flags[i].name))
+			if (s->flags &&
+				g_strv_contains((const char *const *)s->flags, flags[i].name))
 				bits |= flags[i].bit;
 		plan_add(p, AT_CHILD, &step_scheduling, "scheduler",
 			plan_str(p,
@@ -200,14 +206,15 @@ static void add_filter(const struct bundle_process *b, struct plan *p)
 	if (b->filter)
 		plan_add(p, AT_CHILD, &step_seccomp, b->filter, b->filter_flags, "config.json");
 	if (b->filter_notifies && b->config->linux_.listener_path) {
-		g_autofree char *state = bundle_state(
-			b->config, b->id, b->dir, b->exec ? "running" : "creating");
+		g_autofree char *state =
+			bundle_state(b->config, b->id, b->dir, b->exec ? "running" : "creating");
 		json_auto_t *o = json_object();
 		char *quoted;
 
-		json_object_set_new(o, "m", json_string(b->config->linux_.listener_metadata
-								? b->config->linux_.listener_metadata
-								: ""));
+		json_object_set_new(o, "m",
+			json_string(b->config->linux_.listener_metadata
+					    ? b->config->linux_.listener_metadata
+					    : ""));
 		quoted = json_dumps(json_object_get(o, "m"), JSON_ENCODE_ANY);
 		plan_add(p, AT_MEET, &step_seccomp_send, b->config->linux_.listener_path,
 			plan_str(p,
