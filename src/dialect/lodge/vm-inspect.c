@@ -19,30 +19,37 @@ static json_t *disk_of(const struct guest *g, const char *dir, const struct spec
 		const struct spec_backing *b = d->backing->pdata[i];
 		g_autofree char *file = vm_disk_path(dir, b->path);
 
-		json_array_append_new(below, json_pack("{s:s, s:s}", "Path", file, "Format", b->format));
+		json_array_append_new(
+			below, json_pack("{s:s, s:s}", "Path", file, "Format", b->format));
 	}
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:b, s:b, s:s, s:i, s:o}", "Id", d->id, "Device",
-		spec_disk_devices[d->device], "Bus", spec_disk_buses[d->bus], "Path", text(path), "Format",
-		text(d->format), "Serial", text(d->serial), "ReadOnly", d->read_only, "Volatile", d->snapshot, "Cache",
-		spec_disk_caches[d->cache], "Boot", d->boot, "Backing", below);
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:b, s:b, s:s, s:i, s:o}", "Id", d->id,
+		"Device", spec_disk_devices[d->device], "Bus", spec_disk_buses[d->bus], "Path",
+		text(path), "Format", text(d->format), "Serial", text(d->serial), "ReadOnly",
+		d->read_only, "Volatile", d->snapshot, "Cache", spec_disk_caches[d->cache], "Boot",
+		d->boot, "Backing", below);
 }
 
 json_t *vm_inspect(struct ctx *c, struct guest *g)
 {
-	const struct spec_vm *vm = g->spec->vm;
 	g_autofree char *dir = store_path(c, "guests/%s", g->rec->id);
 	json_t *disks = json_array(), *boot = NULL;
-	int64_t memory = g->spec->limits.memory ?: VM_FULL_MEMORY;
+	const struct spec_vm *vm;
+	int64_t memory;
 
+	/* first: it reads the guest's record anew */
+	if (g->spec->vm->boot_report)
+		(void)machine_boot_result(c, g, 0, &boot, NULL);
+	vm = g->spec->vm;
+	memory = g->spec->limits.memory ?: VM_FULL_MEMORY;
 	for (guint i = 0; i < vm->disks->len; i++)
 		json_array_append_new(disks, disk_of(g, dir, vm->disks->pdata[i]));
-	if (vm->boot_report)
-		(void)machine_boot_result(c, g, 0, &boot, NULL);
-	return json_pack("{s:s, s:s, s:s, s:o, s:i, s:i, s:I, s:I, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o}", "Type",
-		spec_vm_machines[vm->machine], "Accelerator", spec_vm_accels[vm->accel], "Firmware",
-		spec_vm_firmwares[vm->firmware], "Cpu", text(vm->cpu), "Processors", MAX(vm->vcpus, 1), "ProcessorsMax",
-		MAX(vm->vcpus_max, MAX(vm->vcpus, 1)), "Memory", (json_int_t)memory, "MemoryNow",
-		(json_int_t)(vm->balloon ?: memory), "Kernel", text(vm->kernel), "Initrd", text(vm->initrd),
-		"CommandLine", text(vm->cmdline), "Vga", spec_vm_vgas[vm->vga], "Vnc", text(vm->vnc), "Uuid",
-		text(vm->uuid), "Disks", disks, "Boot", boot ?: json_null());
+	return json_pack(
+		"{s:s, s:s, s:s, s:o, s:i, s:i, s:I, s:I, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o}",
+		"Type", spec_vm_machines[vm->machine], "Accelerator", spec_vm_accels[vm->accel],
+		"Firmware", spec_vm_firmwares[vm->firmware], "Cpu", text(vm->cpu), "Processors",
+		MAX(vm->vcpus, 1), "ProcessorsMax", MAX(vm->vcpus_max, MAX(vm->vcpus, 1)), "Memory",
+		(json_int_t)memory, "MemoryNow", (json_int_t)(vm->balloon ?: memory), "Kernel",
+		text(vm->kernel), "Initrd", text(vm->initrd), "CommandLine", text(vm->cmdline),
+		"Vga", spec_vm_vgas[vm->vga], "Vnc", text(vm->vnc), "Uuid", text(vm->uuid), "Disks",
+		disks, "Boot", boot ?: json_null());
 }
