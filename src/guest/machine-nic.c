@@ -174,6 +174,8 @@ static int plan_card(struct ctx *c, struct guest *g, const struct spec_attach *a
 	struct spec_attach *copy = spec_add_network(alone, a->network);
 	int r;
 
+	alone->vm = spec_vm_new();
+	alone->vm->full = true;
 	copy->address = g_strdup(a->address);
 	copy->address6 = g_strdup(a->address6);
 	copy->mac = g_strdup(a->mac);

@@ -197,6 +197,8 @@ static int plan_attach(struct build *b, guint k, struct err *e)
 	_cleanup_(network_record_freep) struct network_record *n = NULL;
 	struct net_given *given = g_new0(struct net_given, 1);
 	g_autofree char *leases = NULL;
+	/* a system of its own sets up what DHCP tells it; a name must not lead to an address that nobody has */
+	bool v6 = !(b->s->vm && b->s->vm->full) || at->address6;
 	struct addr a4, a6;
 	int r;
 
@@ -206,7 +208,8 @@ static int plan_attach(struct build *b, guint k, struct err *e)
 		r = lease_pick(b->c, n, b->id, at->address, &a4, e);
 	if (r >= 0 && at->address6 && !n->subnet6)
 		r = err_set(e, -E_INVALID, "network '%s' has no IPv6 subnet", n->name);
-	if (r >= 0 && n->subnet6)
+	v6 = v6 && r >= 0 && n->subnet6;
+	if (v6)
 		r = lease_pick6(b->c, n, b->id, &a4, at->address6, &a6, e);
 	if (r >= 0 && at->mac)
 		r = check_mac(at->mac, e);
@@ -214,7 +217,7 @@ static int plan_attach(struct build *b, guint k, struct err *e)
 		return r;
 	given->network = g_strdup(n->name);
 	given->address = addr_text(&a4, false);
-	given->address6 = n->subnet6 ? addr_text(&a6, false) : NULL;
+	given->address6 = v6 ? addr_text(&a6, false) : NULL;
 	given->gateway = g_strdup(n->gateway);
 	given->gateway6 = g_strdup(n->gateway6);
 	given->mac = at->mac ? g_strdup(at->mac) : subnet_mac(&a4);
@@ -231,7 +234,7 @@ static int plan_attach(struct build *b, guint k, struct err *e)
 	if (net_is_bridge(n))
 		plan_bridge(b, n);
 	plan_link(b, n, k, given);
-	plan_inside(b, n, &a4, n->subnet6 ? &a6 : NULL, given);
+	plan_inside(b, n, &a4, v6 ? &a6 : NULL, given);
 	if (!n->internal && !b->out) {
 		b->out = true;
 		b->gateway = g_strdup(given->gateway);

@@ -40,13 +40,13 @@ setup() {
 	printf '\x55\xaa' >>mbr.img
 	truncate -s 1M mbr.img
 	lodge vm run -d --name disk --network none -m 64M --disk mbr.img,format=raw >/dev/null
-	within 30 has_log disk 'booted from the disk'
+	within 120 has_log disk 'booted from the disk'
 	lodge rm -f disk >/dev/null
 	lodge vm run -d --name disk --network none -m 64M --machine pc --disk raw.img,format=raw,bus=ide,boot=2 \
 		--disk mbr.img,format=raw,readonly,bus=scsi,boot=1 >/dev/null
-	within 30 has_log disk 'booted from the disk'
+	within 120 has_log disk 'booted from the disk'
 	lodge vm run -d --name uefi --network none -m 128M --firmware uefi --cdrom one.iso >/dev/null
-	within 60 has_log uefi 'BdsDxe'
+	within 120 has_log uefi 'BdsDxe'
 	[ -s "$LODGE_ROOT/guests/$(lodge ls -q --no-trunc --filter name=uefi)/vars.fd" ]
 }
 
@@ -87,10 +87,10 @@ setup() {
 	vm_up box
 	run -0 lodge vm attach-disk box raw.img,format=raw,serial=extra
 	equal disk0 "$output"
-	within 10 inside_says box 'cat /sys/block/vda/serial; head -c 20 /dev/vda' 'extramarker of a raw disk'
+	within 40 inside_says box 'cat /sys/block/vda/serial; head -c 20 /dev/vda' 'extramarker of a raw disk'
 	fails 125 "in use by the machine 'box'" lodge vm run --name second --network none --disk raw.img,format=raw
 	lodge vm attach-disk box size=16M,bus=scsi,id=own
-	within 10 inside_says box 'ls /sys/block' sda
+	within 40 inside_says box 'ls /sys/block' sda
 	vm_stop box
 	vm_start box
 	inside_says box 'cat /sys/block/vda/serial; ls /sys/block' extra
@@ -106,26 +106,26 @@ setup() {
 	vm_up box --cdrom file=one.iso,bus=scsi
 	inside_says box 'head -c 8 /dev/sr0' 'first cd'
 	lodge vm insert box two.iso
-	within 10 inside_says box 'head -c 8 /dev/sr0' 'other cd'
+	within 40 inside_says box 'head -c 8 /dev/sr0' 'other cd'
 	lodge vm eject box
 	! inside box 'head -c 8 /dev/sr0'
 	lodge vm insert box one.iso
-	within 10 inside_says box 'head -c 8 /dev/sr0' 'first cd'
+	within 40 inside_says box 'head -c 8 /dev/sr0' 'first cd'
 	fails 1 "has no drive 'cd7'" lodge vm eject --drive cd7 box
 }
 
 @test "memory and processors" {
 	vm_up box --cpus-max 3 -m 256M
 	lodge vm set-memory box 128M
-	within 20 sh -c "'$LODGE' vm qmp box query-balloon | grep -q 134217728"
+	within 60 sh -c "'$LODGE' vm qmp box query-balloon | grep -q 134217728"
 	lodge vm set-vcpus box 2
-	within 10 inside_says box 'ls -d /sys/devices/system/cpu/cpu[0-9]' cpu1
+	within 40 inside_says box 'ls -d /sys/devices/system/cpu/cpu[0-9]' cpu1
 	fails 1 'can have 1 to 3 processors' lodge vm set-vcpus box 4
 	fails 1 'can have 16 to 256 MiB of memory' lodge vm set-memory box 1G
 	vm_stop box
 	vm_start box
 	has_log box 'up with 2 processors'
-	within 20 sh -c "'$LODGE' vm qmp box query-balloon | grep -q 134217728"
+	within 60 sh -c "'$LODGE' vm qmp box query-balloon | grep -q 134217728"
 }
 
 @test "network cards come and go" {
@@ -133,10 +133,10 @@ setup() {
 	vm_up box
 	run -0 lodge vm attach-nic box back --ip 10.77.0.9
 	mac=$output
-	within 10 inside_says box 'cat /sys/class/net/*/address' "$mac"
+	within 40 inside_says box 'cat /sys/class/net/*/address' "$mac"
 	inside box 'ip address add 10.77.0.9/24 dev eth0; ip link set eth0 up'
 	lodge run -d --name peer --network back bb sleep 100 >/dev/null
-	within 10 lodge exec peer ping -c 1 -W 1 10.77.0.9 >/dev/null
+	within 40 lodge exec peer ping -c 1 -W 1 10.77.0.9 >/dev/null
 	fails 125 "address '10.77.0.9'" lodge run --rm --network back --ip 10.77.0.9 bb true
 	lodge vm detach-nic box back
 	! inside_says box 'cat /sys/class/net/*/address' "$mac"
@@ -145,6 +145,44 @@ setup() {
 	lodge vm attach-nic box back
 	vm_stop box
 	lodge run --rm --network back --ip 10.77.0.3 bb true
+}
+
+@test "its address, names and a published port" {
+	vm_make box --network bridge -p 8088:80 >/dev/null
+	vm_start box
+	lodge run -d --name peer bb sleep 100 >/dev/null
+	address=$(lodge inspect --format '{{.NetworkSettings.IPAddress}}' box)
+	inside_says box 'ip -4 address show eth0' "$address/16"
+	lodge exec peer ping -c 1 -W 2 box >/dev/null
+	inside_says box 'ping -c 1 -W 2 peer' '1 packets received'
+	inside box 'echo from the machine | nc -l -p 80 >/dev/null 2>&1 &'
+	within 40 sh -c 'nc -N 127.0.0.1 8088 </dev/null | grep -q "from the machine"'
+}
+
+@test "a seed: what the guest tells of its boot" {
+	printf '#cloud-config\nhostname: told\n' >user
+	vm_make box --user-data user >/dev/null
+	vm_start box
+	# as cloud-init in there would
+	inside_says box 'grep -a hostname: /dev/vda' 'hostname: told'
+	fails 1 'told nothing of its boot in 1 s' lodge vm wait-boot -t 1 box
+	equal null "$(lodge inspect --format '{{json .Machine.Boot}}' box)"
+	tell() {
+		inside box "for p in /sys/class/virtio-ports/*; do grep -q lodge.boot \$p/name && echo '$1' >/dev/\${p##*/}; done; true"
+	}
+	tell 'not what is expected'
+	fails 1 'told nothing' lodge vm wait-boot -t 1 box
+	tell '{"lodge":1,"boot":"b","instance":"i","result":{"v1":{"datasource":"D","errors":[]}},"keys":[],"addresses":["10.0.0.7"]}'
+	equal 'done 10.0.0.7' "$(lodge vm wait-boot -t 10 -f '{{.Status}} {{index .Addresses 0}}' box)"
+	equal done "$(lodge inspect --format '{{.Machine.Boot.Status}}' box)"
+	tell '{"lodge":1,"boot":"b","instance":"i","result":{"v1":{"datasource":"D","errors":["no"]}},"keys":[],"addresses":[]}'
+	run -1 lodge vm wait-boot -t 10 -f '{{.Status}}' box
+	equal error "$output"
+	# of this boot, not of the last one
+	vm_stop box
+	vm_start box
+	fails 1 'told nothing' lodge vm wait-boot -t 1 box
+	fails 1 'without a seed' lodge vm wait-boot "$(vm_make other)"
 }
 
 @test "VNC at a Unix socket and at 127.0.0.1" {
@@ -208,7 +246,7 @@ setup() {
 	lodge vm restore box "$TEST_DIR/state"
 	inside_says box 'cat /file' here
 	lodge vm reset box
-	within 30 vm_booted box 2
+	within 60 vm_booted box 2
 	! inside_says box 'cat /file' here
 	vm_stop box
 	echo 'not a state' >bad
@@ -220,7 +258,7 @@ setup() {
 
 @test "the guest agent" {
 	vm_up box
-	within 20 lodge vm agent box ping
+	within 60 lodge vm agent box ping
 	run -3 lodge vm agent box exec sh -c 'echo out; echo err >&2; exit 3'
 	[[ $output == *out* ]] && [[ $output == *err* ]]
 	lodge vm agent box interfaces | jq -e '.[] | select(.name == "lo")' >/dev/null
@@ -239,7 +277,7 @@ setup() {
 @test "QEMU is killed" {
 	vm_up box
 	kill -9 "$(guest_pid box)"
-	within 5 is_state box exited
+	within 20 is_state box exited
 	equal 137 "$(lodge inspect --format '{{.State.ExitCode}}' box)"
 	fails 1 'is not running' lodge vm qmp box query-status
 }

@@ -31,15 +31,18 @@ static json_t *disk_of(const struct guest *g, const char *dir, const struct spec
 
 json_t *vm_inspect(struct ctx *c, struct guest *g)
 {
-	const struct spec_vm *vm = g->spec->vm;
 	g_autofree char *dir = store_path(c, "guests/%s", g->rec->id);
 	json_t *disks = json_array(), *boot = NULL;
-	int64_t memory = g->spec->limits.memory ?: VM_FULL_MEMORY;
+	const struct spec_vm *vm;
+	int64_t memory;
 
+	/* first: it reads the guest's record anew */
+	if (g->spec->vm->boot_report)
+		(void)machine_boot_result(c, g, 0, &boot, NULL);
+	vm = g->spec->vm;
+	memory = g->spec->limits.memory ?: VM_FULL_MEMORY;
 	for (guint i = 0; i < vm->disks->len; i++)
 		json_array_append_new(disks, disk_of(g, dir, vm->disks->pdata[i]));
-	if (vm->boot_report)
-		(void)machine_boot_result(c, g, 0, &boot, NULL);
 	return json_pack(
 		"{s:s, s:s, s:s, s:o, s:i, s:i, s:I, s:I, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o}",
 		"Type", spec_vm_machines[vm->machine], "Accelerator", spec_vm_accels[vm->accel],

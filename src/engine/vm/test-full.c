@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/ctx.h"
+#include "engine/vm/disks.h"
 #include "engine/vm/firmware.h"
 #include "engine/vm/full.h"
 #include "host/steps.h"
@@ -317,6 +318,56 @@ static void test_places(void)
 	spec_free(s);
 }
 
+/* --- what qemu-img says of a disk -------------------------------------------------------------------------- */
+
+static void info(const char *text, bool given, int code, const char *want)
+{
+	const char *format = NULL, *below_format = NULL;
+	g_autofree char *below = NULL;
+	struct err e = { 0 };
+	json_t *j = json_loads(text, 0, NULL);
+
+	g_assert_cmpint(
+		vm_disk_info("/d/x", j, given, &format, &below, &below_format, &e), ==, code);
+	g_assert_cmpstr(code < 0 ? e.text : below ?: format, ==, want);
+	json_decref(j);
+}
+
+static void test_info(void)
+{
+	info("{\"format\":\"qcow2\"}", false, 0, "qcow2");
+	info("{\"format\":\"raw\"}", true, 0, "raw");
+	info("{\"format\":\"raw\"}", false, -E_INVALID, "the format of '/d/x' isn't known");
+	info("{\"format\":\"qcow2\",\"backing-filename\":\"b\",\"backing-filename-format\":"
+	     "\"raw\"}",
+		true, 0, "/d/b");
+	info("{\"format\":\"qcow2\",\"backing-filename\":\"b\",\"full-backing-filename\":\"/e/b\","
+	     "\"backing-filename-format\":\"raw\"}",
+		true, 0, "/e/b");
+	info("{\"format\":\"qcow2\",\"backing-filename\":\"/etc/"
+	     "shadow\",\"backing-filename-format\":\"raw\"}",
+		false, -E_INVALID, "'/d/x' has the file '/etc/shadow' below it");
+	info("{\"format\":\"qcow2\",\"backing-filename\":\"b\"}", true, -E_INVALID,
+		"'/d/x' doesn't say the format of 'b' below it");
+	info("{\"format\":\"qcow2\",\"backing-filename\":\"nbd://h/"
+	     "\",\"backing-filename-format\":\"raw\"}",
+		true, -E_UNSUPPORTED, "'/d/x' has 'nbd://h/' below it, which is not a file");
+	info("{\"format\":\"qcow2\",\"encrypted\":true}", true, -E_UNSUPPORTED,
+		"'/d/x' is encrypted");
+	info("{\"format\":\"qcow2\",\"format-specific\":{\"data\":{\"data-file\":\"/etc/"
+	     "passwd\"}}}",
+		true, -E_UNSUPPORTED, "the disk '/d/x' consists of several files");
+	info("{\"format\":\"vmdk\",\"format-specific\":{\"data\":{\"extents\":[{\"filename\":\"/d/"
+	     "x-flat\"}]}}}",
+		true, -E_UNSUPPORTED, "the disk '/d/x' consists of several files");
+	info("{\"format\":\"vmdk\",\"format-specific\":{\"data\":{\"extents\":[{\"filename\":\"/d/"
+	     "x\"}]}}}",
+		true, 0, "vmdk");
+	info("{\"format\":\"luks\"}", true, -E_UNSUPPORTED,
+		"'/d/x' is in the format 'luks', which machines can't have");
+	info("{}", true, -E_UNSUPPORTED, "'/d/x' is in the format '?', which machines can't have");
+}
+
 /* --- firmware -------------------------------------------------------------------------------------------------- */
 
 static bool suits(const char *text, const char *machine)
@@ -412,6 +463,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/full/refused", test_refused);
 	g_test_add_func("/full/refused-disks", test_refused_disks);
 	g_test_add_func("/full/places", test_places);
+	g_test_add_func("/full/info", test_info);
 	g_test_add_func("/full/firmware", test_firmware);
 	g_test_add_func("/full/firmware-order", test_firmware_order);
 	return g_test_run();
