@@ -54,7 +54,7 @@ teardown() {
 		bundle '.linux.mountLabel = "a:b:c"' true
 		refuses 1 "'linux.mountLabel'" runtime run -b "$BUNDLE" "$(new_id)"
 	fi
-	if ! grep -qs apparmor /sys/kernel/security/lsm; then
+	if ! grep -qs Y /sys/module/apparmor/parameters/enabled; then
 		bundle '.process.apparmorProfile = "p"' true
 		refuses 1 "'process.apparmorProfile'" runtime run -b "$BUNDLE" "$(new_id)"
 	fi
