@@ -38,14 +38,17 @@ teardown_file() {
 # both COMMAND...: the command, a shell script with $g for the guest, does the same with either: what it prints, what
 # it leaves in the folder that it runs in, and the words of its failures.
 both() {
-	local g
+	local g began
+	began=$(date +%s)
 	for g in box mach; do
 		mkdir -p "$TEST_DIR/both/$g"
 		(
 			set +e # refusals are a part of it
 			cd "$TEST_DIR/both/$g"
 			eval "$*"
-			find . -printf '%P %M %U %G %n %l ' \( -type f -printf '%s %Ts' -o -printf - \) -printf '\n' | sort
+			# what was made meanwhile has the time of its turn
+			find . -printf '%P %M %U %G %n %l ' \( -type f -printf '%s %Ts' -o -printf - \) -printf '\n' | sort |
+				awk -v began="$began" '$NF ~ /^[0-9]+$/ && $NF >= began { $NF = "now" } { print }'
 			find . -type f -print0 | sort -z | xargs -0r md5sum
 		) 2>&1 | sed "s/'$g'/GUEST/g" >"$TEST_DIR/said.$g"
 	done
