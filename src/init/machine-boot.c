@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
@@ -62,6 +63,42 @@ static void streams(void)
 	closep(&fd);
 }
 
+/* --- what is told of the boot --- */
+
+static int trace_fd = -1; /* see machine_life() */
+
+static int64_t now_us(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * INT64_C(1000000) + t.tv_nsec / 1000;
+}
+
+/* Lines as those of the steps; us: what it took. */
+static void trace(const char *what, const char *subject, int64_t us)
+{
+	if (trace_fd >= 0)
+		dprintf(trace_fd,
+			"{\"event\":\"boot\",\"at\":\"machine\",\"step\":\"%s\",\"subject\":\"%s\","
+			"\"us\":%lld,"
+			"\"code\":\"\"}\n",
+			what, subject, (long long)us);
+}
+
+static void trace_open(int64_t began)
+{
+	char cmdline[SMALL_MAX];
+
+	if (small_read("/proc/cmdline", cmdline, sizeof(cmdline)) < 0 ||
+		!strstr(cmdline, MACHINE_WORD_TRACE))
+		return;
+	trace_fd = memfd_create("trace", MFD_CLOEXEC);
+	if (trace_fd >= 0)
+		(void)fcntl(trace_fd, F_SETFL, O_APPEND);
+	trace("kernel", "", began);
+}
+
 /* --- modules --- */
 
 static bool has_entries(const char *path)
@@ -90,12 +127,14 @@ static void load_modules(void)
 	if (small_read("/proc/cmdline", cmdline, sizeof(cmdline)) < 0)
 		cmdline[0] = '\0';
 	while (order_next(&p, &line)) {
+		int64_t began = now_us();
 		int r = 0;
 
 		if (line.on == ORDER_ALWAYS || (line.on == ORDER_PCI) == pci)
 			r = module_load(line.file, cmdline);
 		if (r < 0)
 			complain("cannot load the module '%s': %s", line.file, strerror(-r));
+		trace("module", line.file, now_us() - began);
 	}
 }
 
@@ -160,6 +199,7 @@ static int wait_for_port(void)
 
 _Noreturn void machine_main(void)
 {
+	int64_t began = now_us();
 	int port;
 
 	(void)umask(022);
@@ -168,11 +208,14 @@ _Noreturn void machine_main(void)
 	if (mount("dev", "/dev", "devtmpfs", MS_NOSUID, "mode=755") < 0 && errno != EBUSY)
 		complain("cannot mount devtmpfs at '/dev': %s", strerror(errno));
 	streams();
+	trace_open(began);
 	load_modules();
+	began = now_us();
 	port = wait_for_port();
+	trace("port", MACHINE_PORT, now_us() - began);
 	if (port < 0)
 		complain("nobody is at the port '%s'", MACHINE_PORT);
 	else
-		machine_life(port);
+		machine_life(port, trace_fd);
 	switch_off();
 }

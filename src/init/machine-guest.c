@@ -107,6 +107,7 @@ static int start(struct machine *m, struct session *s, struct plan **ret_plan, s
 		return err_set(e, r, "the machine doesn't understand the plan");
 	step_run_init(run, *ret_plan);
 	run->guest_fd = m->run.child_fd;
+	run->trace_fd = m->trace_fd;
 	run->in_child = streams_in_child;
 	run->data = &theirs;
 	if (s->id == 0)
@@ -142,6 +143,7 @@ void guest_plan(struct machine *m, const struct machine_frame *f)
 	struct session *s = session_find(m, 0);
 	struct err e = { 0 };
 	bool lost = false;
+	int r;
 
 	if (!s)
 		s = session_new(m, 0);
@@ -154,7 +156,9 @@ void guest_plan(struct machine *m, const struct machine_frame *f)
 		return;
 	}
 	m->started = true;
-	if (start(m, s, &m->plan, &m->run, !(f->flags & MACHINE_NO_INPUT), &e) < 0) {
+	r = start(m, s, &m->plan, &m->run, !(f->flags & MACHINE_NO_INPUT), &e);
+	trace_send(m);
+	if (r < 0) {
 		send_error(m, 0, &e);
 		session_free(m, s);
 		m->finished = true;
@@ -268,6 +272,7 @@ static void undo(struct machine *m)
 	if (!m->plan)
 		return;
 	(void)plan_undo(&m->run, UNDO_ENDED, &e);
+	trace_send(m);
 	step_run_done(&m->run);
 	plan_free(TAKE_PTR(m->plan));
 	m->run.plan = NULL;

@@ -302,6 +302,19 @@ static int setup(struct machine *m, int port)
 	return 0;
 }
 
+void trace_send(struct machine *m)
+{
+	ssize_t n;
+
+	if (m->trace_fd < 0)
+		return;
+	for (off_t at = 0;
+		(n = pread(m->trace_fd, m->out + MACHINE_HEADER, MACHINE_DATA_MAX, at)) > 0;
+		at += n)
+		port_send_out(m, MACHINE_TRACE, 0, 0, (size_t)n);
+	(void)!ftruncate(m->trace_fd, 0);
+}
+
 /* Its end will come by the cable: nobody can tell us then to write what there is. */
 static void write_now_and_then(int64_t *last)
 {
@@ -324,7 +337,7 @@ static void leave_port(struct machine *m)
 	guest_alone(m);
 }
 
-void machine_life(int port)
+void machine_life(int port, int trace_fd)
 {
 	struct machine *m = calloc(1, sizeof(*m));
 	int64_t written = 0;
@@ -333,6 +346,7 @@ void machine_life(int port)
 		free(m);
 		return;
 	}
+	m->trace_fd = trace_fd;
 	say_hello(m);
 	while (!m->lost && (!m->alone || guest_running(m))) {
 		struct epoll_event ev; /* one: a source may take away another one */

@@ -55,6 +55,7 @@ struct session {
 
 struct machine {
 	int epoll;
+	int trace_fd; /* a file without a name that steps write to; -1: nobody wants to know */
 	struct source port, signals, dns;
 	bool alone;	/* nobody is at the port any more */
 	bool lost;	/* what comes isn't our protocol, or memory is out: all is ended */
@@ -78,9 +79,12 @@ _Noreturn void machine_main(void);
  * machine-loop.c: all of a machine's life over the port, a descriptor that doesn't block; until the port is
  * lost. A command that runs then isn't disturbed: its monitor was killed, as a container's may be; what it
  * writes to its streams is dropped. When this returns nothing of the guest runs any more, and its file systems are
- * written. The tests call it with a socket. SIGCHLD and SIGPIPE are taken care of here.
+ * written. The tests call it with a socket. SIGCHLD and SIGPIPE are taken care of here. trace_fd: as in struct
+ * machine; the caller's.
  */
-void machine_life(int port);
+void machine_life(int port, int trace_fd);
+/* Sends what was written to trace_fd. */
+void trace_send(struct machine *m);
 
 /* machine-loop.c: a frame. What the port doesn't take now is kept. */
 void port_send(struct machine *m, enum machine_type type, unsigned flags, uint32_t session,

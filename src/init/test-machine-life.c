@@ -185,7 +185,7 @@ static struct peer *peer_new(void)
 			if (mount("proc", "/proc", "proc", 0, NULL) < 0)
 				_exit(98);
 			(void)fcntl(sv[1], F_SETFL, O_NONBLOCK);
-			machine_life(sv[1]);
+			machine_life(sv[1], -1);
 			_exit(42);
 		}
 		(void)close(sv[1]);

@@ -318,6 +318,21 @@ static void take_credit(struct monitor *m, struct session *s, const struct machi
 	session_room(m, s);
 }
 
+/* The machine's own lines, to whoever asked for them: text, and nothing that a terminal obeys. */
+static void traced(struct monitor *m, const struct machine_frame *f)
+{
+	char text[MACHINE_DATA_MAX];
+
+	if (m->step_run.trace_fd < 0)
+		return;
+	for (unsigned i = 0; i < f->size; i++) {
+		char c = (char)f->data[i];
+
+		text[i] = c == '\n' || (c >= ' ' && c <= '~') ? c : '?';
+	}
+	(void)!write(m->step_run.trace_fd, text, f->size);
+}
+
 static void handle(struct monitor *m, const struct machine_frame *f)
 {
 	struct session *s = session_of(m, f->session);
@@ -349,6 +364,9 @@ static void handle(struct monitor *m, const struct machine_frame *f)
 		break;
 	case MACHINE_EXIT:
 		ended(m, s, f);
+		break;
+	case MACHINE_TRACE:
+		traced(m, f);
 		break;
 	default:
 		break; /* it isn't for it to say */

@@ -57,7 +57,7 @@ static bool is_known(unsigned type)
 {
 	return (type >= MACHINE_PLAN && type <= MACHINE_FORGET) ||
 	       (type >= MACHINE_INPUT && type <= MACHINE_DNS) ||
-	       (type >= MACHINE_HELLO && type <= MACHINE_EXIT);
+	       (type >= MACHINE_HELLO && type <= MACHINE_TRACE);
 }
 
 int machine_next(struct machine_reader *r, struct machine_frame *f)

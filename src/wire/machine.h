@@ -27,12 +27,13 @@
 #include <stdbool.h>
 #include "base/macros.h"
 
-#define MACHINE_PORT	 "org.lodge.init"
-#define MACHINE_VERSION	 1
-#define MACHINE_HEADER	 8
-#define MACHINE_DATA_MAX 32768
-#define MACHINE_WINDOW	 (256 * 1024) /* bytes */
-#define MACHINE_PLAN_MAX (4 * 1024 * 1024)
+#define MACHINE_PORT	   "org.lodge.init"
+#define MACHINE_VERSION	   1
+#define MACHINE_WORD_TRACE "lodge.trace" /* the machine's own steps are told by MACHINE_TRACE */
+#define MACHINE_HEADER	   8
+#define MACHINE_DATA_MAX   32768
+#define MACHINE_WINDOW	   (256 * 1024) /* bytes */
+#define MACHINE_PLAN_MAX   (4 * 1024 * 1024)
 
 enum machine_type {
 	/* to the guest */
@@ -53,6 +54,7 @@ enum machine_type {
 	MACHINE_STARTED,    /* of the session: its command runs */
 	MACHINE_ERROR,	    /* of the session: i32 code (struct err), "text\0mend": it never ran */
 	MACHINE_EXIT, /* of the session: u32 exit code (128+n for a signal); flags MACHINE_OOM */
+	MACHINE_TRACE, /* lines of LODGE_TRACE=json, when MACHINE_WORD_TRACE is on the kernel's command line */
 };
 
 enum {

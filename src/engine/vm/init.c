@@ -85,6 +85,8 @@ static const char *kernel_words(struct vm_build *b)
 	GString *w = g_string_new("console=ttyS0 " VM_KERNEL_CMDLINE);
 	const char *kept;
 
+	if (b->c->trace_fd >= 0)
+		g_string_append(w, " " MACHINE_WORD_TRACE);
 	if (!b->kvm) {
 		/* with a busy host the kernel's calibration of the clock may never come to an end */
 		g_autofree char *info = NULL;
