@@ -65,7 +65,7 @@ plain() {
 	local first=$DIR/plain
 	rm -rf "$first"
 	mkdir -p "$first"/{bin,root,proc,dev,sys}
-	(cd "$first" && cpio -id --quiet <"$(echo "$LODGE_ROOT"/kernels/*/initrd)")
+	(cd "$first" && cpio -id --quiet <"$(echo "$LODGE_ROOT"/kernels/*/modules.cpio)")
 	cp "$DIR/first/bin/busybox" "$first/bin/busybox"
 	rm -f "$first/init"
 	cat >"$first/init" <<-INIT
@@ -76,9 +76,9 @@ plain() {
 		\$b mount -t ext4 -o noatime /dev/vda /root
 		export PATH=/bin work='$2'
 		exec 2>/dev/null
-		\$b mount --bind /proc /root/proc
+		\$b mount --bind /proc /root/proc; \$b mount --bind /dev /root/dev
 		\$b chroot /root /bin/sh -c '$vm_work'
-		\$b umount /root/proc /root
+		\$b umount /root/dev /root/proc /root
 		\$b poweroff -f
 	INIT
 	chmod +x "$first/init"

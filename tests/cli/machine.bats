@@ -28,6 +28,17 @@ started() {
 	equal oops "$stderr"
 }
 
+@test "LODGE_TRACE=json tells how the machine's own time went: kernel, modules, steps, in order" {
+	LODGE_TRACE=json lodge run --rm --vm --network none bb true 2>"$TEST_DIR/trace"
+	run jq -rn '[inputs | select(.at == "machine" or (.step == "link-up" and .subject == "lo")) | .step] |
+		map(select(IN("hello", "kernel", "port", "link-up", "started", "exit", "end"))) | join(" ")' "$TEST_DIR/trace"
+	equal "hello kernel port link-up started exit end" "$output"
+	jq -en '[inputs | select(.step == "module" and .us > 0)] | length > 3' "$TEST_DIR/trace"
+	# nothing is told that wasn't asked for
+	run lodge run --rm --vm --network none bb cat /proc/cmdline
+	[[ $output != *lodge.trace* ]]
+}
+
 @test "the command is process 1 and sees no other" {
 	run machine bb sh -c 'echo $$; ls /proc | grep -c "^[0-9]"'
 	[ "${lines[0]}" = 1 ]
