@@ -281,10 +281,13 @@ is_stopped() {
 	for p in "${pids[@]}"; do wait "$p"; done
 }
 
-@test "checkpoint says what is missing" {
+@test "checkpoint and restore without criu" {
 	sleeper
-	refuses_in 1 "criu" runtime --criu /nope/criu checkpoint "$ID"
-	refuses_in 1 "criu isn't installed" runtime --criu /nope/criu restore "x$ID"
+	refuses_in 1 "'/nope/criu' isn't installed" runtime --criu /nope/criu checkpoint --image-path "$TEST_DIR/img" "$ID"
+	[ ! -e "$TEST_DIR/img" ]
+	refuses_in 1 "'/nope/criu' isn't installed" runtime --criu /nope/criu restore --image-path "$TEST_DIR" -b "$BUNDLE" "x$ID"
+	[ ! -e "$TEST_DIR/state/x$ID" ]
+	equal running "$(state_of "$ID")"
 }
 
 @test "--systemd-cgroup without systemd" {

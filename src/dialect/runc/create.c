@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* create, run, start: a bundle becomes a container. */
-#include "dialect/runc/runc.h"
+#include "dialect/runc/start.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -13,14 +13,6 @@
 #include "host/cgroup.h"
 #include "host/spawn.h"
 #include "host/steps.h"
-
-struct create_args {
-	char *bundle, *console_socket, *pid_file;
-	bool no_pivot, no_new_keyring;
-	int64_t preserve_fds;
-	/* run only */
-	bool detach, keep, no_subreaper;
-};
 
 /* clang-format off */
 #define CREATE_OPTIONS \
@@ -44,15 +36,7 @@ static const struct opt run_opts[] = {
 
 /* --- what there is to start --- */
 
-struct start {
-	struct runc *r;
-	struct create_args *args;
-	struct config *config;
-	struct bundle bundle;
-	char *dir, *rootfs, *state_dir, *cgroup, *record, *fifo, *pid_file, *socket, *cache;
-};
-
-static void start_done(struct start *s)
+void start_done(struct start *s)
 {
 	config_free(s->config);
 	char *const own[] = { s->dir, s->rootfs, s->state_dir, s->cgroup, s->record, s->fifo,
@@ -199,14 +183,10 @@ static int fill(struct start *s, const char *id, bool wait, struct err *e)
 	return 0;
 }
 
-/* Builds the plan and runs it. *ret: its child and what it kept. */
-static int make(struct start *s, struct step_run *run, struct plan *p, struct err *e)
+int start_run(struct start *s, struct step_run *run, struct plan *p, struct err *e)
 {
-	int code = bundle_plan_create(&s->bundle, p, e);
+	int code = RET_NERRNO(g_mkdir_with_parents(s->r->root, 0700));
 
-	if (code < 0)
-		return code;
-	code = RET_NERRNO(g_mkdir_with_parents(s->r->root, 0700));
 	if (code < 0)
 		return err_sys(e, code, "cannot make '%s'", s->r->root);
 	if (access(s->state_dir, F_OK) == 0)
@@ -216,21 +196,36 @@ static int make(struct start *s, struct step_run *run, struct plan *p, struct er
 	return plan_run(run, e);
 }
 
+/* Builds the plan and runs it. *ret: its child and what it kept. */
+static int make(struct start *s, struct step_run *run, struct plan *p, struct err *e)
+{
+	int code = bundle_plan_create(&s->bundle, p, e);
+
+	return code < 0 ? code : start_run(s, run, p, e);
+}
+
+int start_prepare(struct start *s, struct cmd_call *call, struct create_args *args, bool detach,
+	bool wait, struct err *e)
+{
+	int code;
+
+	s->r = runc_of(call);
+	s->args = args;
+	code = find_bundle(s, e);
+	if (code >= 0)
+		code = check_console(s, detach, e);
+	return code < 0 ? code : fill(s, call->operands[0], wait, e);
+}
+
 /* --- create --- */
 
 static int prepare(struct start *s, struct cmd_call *call, bool detach, bool wait, struct err *e)
 {
 	int code = check_id(call->operands[0], e);
 
-	s->r = runc_of(call);
-	s->args = call->args;
 	if (code >= 0)
-		code = exec_protected(s->r->argv, e);
-	if (code >= 0)
-		code = find_bundle(s, e);
-	if (code >= 0)
-		code = check_console(s, detach, e);
-	return code < 0 ? code : fill(s, call->operands[0], wait, e);
+		code = exec_protected(runc_of(call)->argv, e);
+	return code < 0 ? code : start_prepare(s, call, call->args, detach, wait, e);
 }
 
 static int create(struct cmd_call *call, struct err *e)
@@ -288,7 +283,7 @@ static int run_end(struct start *s, const char *id, struct err *e)
 	return code < 0 ? code : container_remove(s->r, c, e);
 }
 
-static int run_foreground(struct start *s, const char *id, struct step_run *run, struct err *e)
+static int follow(struct start *s, const char *id, struct step_run *run, struct err *e)
 {
 	struct err end = { 0 };
 	int code = poststart(s->r, s->config, id, s->dir, run->child, e), status;
@@ -304,6 +299,27 @@ static int run_foreground(struct start *s, const char *id, struct step_run *run,
 	return code < 0 ? code : status;
 }
 
+int start_follow(struct start *s, const char *id, struct step_run *run, struct err *e)
+{
+	int code;
+
+	if (!s->args->detach)
+		return follow(s, id, run, e);
+	code = poststart(s->r, s->config, id, s->dir, run->child, e);
+	if (code < 0)
+		(void)run_end(s, id, NULL);
+	return code;
+}
+
+void start_foreground(const struct create_args *args)
+{
+	if (args->detach)
+		return;
+	block_signals();
+	if (!args->no_subreaper)
+		(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+}
+
 static int run(struct cmd_call *call, struct err *e)
 {
 	_cleanup_(start_done) struct start s = { 0 };
@@ -316,20 +332,9 @@ static int run(struct cmd_call *call, struct err *e)
 	code = prepare(&s, call, args->detach, false, e);
 	if (code < 0)
 		return code;
-	if (!args->detach) {
-		block_signals();
-		if (!args->no_subreaper)
-			(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-	}
+	start_foreground(args);
 	code = make(&s, &run, p, e);
-	if (code < 0)
-		return code;
-	if (!args->detach)
-		return run_foreground(&s, call->operands[0], &run, e);
-	code = poststart(s.r, s.config, call->operands[0], s.dir, run.child, e);
-	if (code < 0)
-		(void)run_end(&s, call->operands[0], NULL);
-	return code;
+	return code < 0 ? code : start_follow(&s, call->operands[0], &run, e);
 }
 
 const struct cmd runc_run = {

@@ -49,6 +49,32 @@ struct bundle_exec {
 /* A further process. run->guest_fd must be the pidfd of the first one. */
 int bundle_plan_exec(const struct bundle_exec *x, struct plan *p, struct err *e);
 
+/* --- criu.c: checkpoint and restore --- */
+
+struct bundle_criu {
+	const struct config *config;
+	const char *program;	   /* criu: a path, or a name to look for */
+	const char *images, *work; /* folders, absolute */
+	const char *rootfs, *dir;  /* as in struct bundle */
+	const char *cgroup;	   /* or NULL */
+	const char *cgroup_mode;   /* of criu's --manage-cgroups; NULL: "soft" */
+	pid_t pid;		   /* checkpoint: of the container's first process */
+	const char *parent;  /* checkpoint: images of a pre-dump, relative to `images`; or NULL */
+	const char *streams; /* checkpoint: text of descriptors.json, or NULL */
+	const char *page_server, *lsm_profile, *lsm_mount_context; /* or NULL */
+	/* checkpoint: files of the host that it has open, as criu's --external has them; restore: what stands
+	 * for them, as --inherit-fd has it. NULL-terminated, or NULL */
+	char **externals;
+	int status_fd; /* or -1 */
+	bool tcp_established, skip_in_flight, link_remap, ext_unix_sk, shell_job, file_locks,
+		auto_dedup, lazy_pages, leave_running, pre_dump, empty_net;
+};
+
+int bundle_plan_checkpoint(const struct bundle_criu *x, struct plan *p, struct err *e);
+/* The steps of a container whose processes are criu's images. Undone they leave nothing. */
+int bundle_plan_restore(
+	const struct bundle *b, const struct bundle_criu *x, struct plan *p, struct err *e);
+
 /* limits.c: the resources as cgroup_set() takes them, in the order in which they must be set. The list is of
  * struct config_pair; caller frees with g_ptr_array_unref. */
 GPtrArray *bundle_limits(const struct config_resources *r);

@@ -51,7 +51,8 @@ int bundle_plan_exec(const struct bundle_exec *x, struct plan *p, struct err *e)
 		plan_add(p, AT_MEET, &step_console_send, x->console_socket ? x->console_socket : "",
 			plan_str(p, "%u", size ? size->height : 0),
 			plan_str(p, "%u", size ? size->width : 0));
-	}
+	} else
+		plan_add(p, AT_CHILD, &step_own_null);
 	bundle_process_first(&process, p);
 	if (x->pid_file)
 		plan_add(p, AT_MEET, &step_first, x->pid_file, "@PID@", "644");

@@ -60,8 +60,7 @@ static void all_controllers(char list[CGROUP_PATH_MAX])
 		CGROUP_PATH_MAX);
 }
 
-static int plan_cgroup(
-	const struct bundle *b, char list[CGROUP_PATH_MAX], struct plan *p, struct err *e)
+int bundle_plan_cgroup(const struct bundle *b, char list[], struct plan *p, struct err *e)
 {
 	g_autoptr(GPtrArray) limits = bundle_limits(&b->config->linux_.resources);
 	g_autofree const char **keys = g_new0(const char *, limits->len + 1);
@@ -254,11 +253,13 @@ static int plan_inside(
 	plan_paths(c, p);
 	if (c->root->readonly)
 		plan_add(p, AT_CHILD, &step_remount_ro, "/");
+	if (!c->process->terminal)
+		plan_add(p, AT_CHILD, &step_own_null);
 	return 0;
 }
 
 /* When the container's devices are made: a rule may forbid even that. */
-static void plan_device_rules(const struct bundle *b, struct plan *p)
+void bundle_plan_device_rules(const struct bundle *b, enum step_at at, struct plan *p)
 {
 	g_auto(GStrv) rules = bundle_device_rules(b->config);
 	guint n = g_strv_length(rules);
@@ -266,16 +267,15 @@ static void plan_device_rules(const struct bundle *b, struct plan *p)
 
 	argv[0] = b->cgroup;
 	memcpy(argv + 1, rules, n * sizeof(*argv));
-	plan_addv(p, AT_MEET, b->rootless ? STEP_IGNORE : 0, &step_cgroup_devices, argv, n + 1);
+	plan_addv(p, at, b->rootless ? STEP_IGNORE : 0, &step_cgroup_devices, argv, n + 1);
 }
 
 /* What others read about the container, when all but the command is there. */
-static void plan_records(const struct bundle *b, struct plan *p)
+void bundle_plan_records(const struct bundle *b, enum step_at at, struct plan *p)
 {
-	plan_add(p, AT_MEET, &step_first, plan_str(p, "%s/state.json", b->state_dir), b->state,
-		"600");
+	plan_add(p, at, &step_first, plan_str(p, "%s/state.json", b->state_dir), b->state, "600");
 	if (b->pid_file)
-		plan_addf(p, AT_MEET, STEP_STAY, &step_first, b->pid_file, "@PID@", "644", NULL);
+		plan_addf(p, at, STEP_STAY, &step_first, b->pid_file, "@PID@", "644", NULL);
 }
 
 int bundle_plan_create(const struct bundle *b, struct plan *p, struct err *e)
@@ -296,7 +296,7 @@ int bundle_plan_create(const struct bundle *b, struct plan *p, struct err *e)
 	plan_add(p, AT_HOST, &step_tree, b->state_dir, "711");
 	if (b->fifo)
 		plan_add(p, AT_HOST, &step_fifo, b->fifo, "622");
-	r = b->cgroup ? plan_cgroup(b, controllers, p, e) : 0;
+	r = b->cgroup ? bundle_plan_cgroup(b, controllers, p, e) : 0;
 	if (r >= 0)
 		r = bundle_plan_sources(b, p, e);
 	if (r < 0)
@@ -308,8 +308,8 @@ int bundle_plan_create(const struct bundle *b, struct plan *p, struct err *e)
 		return r;
 	bundle_process_first(&process, p);
 	if (b->cgroup)
-		plan_device_rules(b, p);
-	plan_records(b, p);
+		bundle_plan_device_rules(b, AT_MEET, p);
+	bundle_plan_records(b, AT_MEET, p);
 	if (b->fifo)
 		plan_add(p, AT_CHILD, &step_wait_start);
 	if (b->config->hooks.start_container->len) {
