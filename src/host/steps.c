@@ -21,7 +21,7 @@ step_table host_steps = {
 	&step_copy, &step_disk_create, &step_disk_snapshot, &step_listen, &step_vnc_listen, &step_qmp,
 	&step_fifo, &step_wait_start, &step_first, &step_hook, &step_console_send, &step_seccomp_send, &step_prlimit,
 	&step_ids, &step_keyring, &step_undumpable, &step_close_from, &step_find_exec, &step_chroot, &step_own_null,
-	&step_criu_dump, &step_criu_restore,
+	&step_criu_dump, &step_criu_restore, &step_systemd_scope, &step_systemd_set,
 	&step_module, &step_nic, &step_disk_mount, &step_switch_root,
 	NULL,
 };

@@ -134,6 +134,10 @@ extern const struct step_ops step_chroot;     /* root: instead of pivot-root whe
 extern const struct step_ops step_criu_dump;  /* program command("dump"|"pre-dump") words... */
 extern const struct step_ops step_criu_restore; /* program cgroup words...: AT_HOST; criu joins the cgroup if it isn't empty */
 
+/* step-systemd.c; manager: "system" or "user"; properties as dbus_put_property() has them */
+extern const struct step_ops step_systemd_scope; /* manager unit path properties...: AT_PARENT, a transient unit with the child in it; undo stops it and removes the cgroup `path` */
+extern const struct step_ops step_systemd_set; /* manager unit properties...: of one that is there */
+
 /* step-net.c: netlink. IF names an interface; addresses are "10.88.0.2/16". A bridge and the elements of
  * its network belong to the network, not to a guest: they have no undo and stay until the network goes. */
 extern const struct step_ops step_bridge;     /* IF addresses(by ',') mtu: made when not there */

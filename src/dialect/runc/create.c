@@ -39,39 +39,13 @@ static const struct opt run_opts[] = {
 void start_done(struct start *s)
 {
 	config_free(s->config);
-	char *const own[] = { s->dir, s->rootfs, s->state_dir, s->cgroup, s->record, s->fifo,
-		s->pid_file, s->socket, s->cache };
+	char *const own[] = { s->dir, s->rootfs, s->state_dir, s->record, s->fifo, s->pid_file,
+		s->socket, s->cache };
+
+	cgroup_place_done(&s->cgroup);
 
 	for (guint i = 0; i < G_N_ELEMENTS(own); i++)
 		g_free(own[i]);
-}
-
-/* linux.cgroupsPath: below the mounts whether it begins with '/' or not. */
-int cgroup_path_of(
-	struct runc *r, const struct config *c, const char *id, char **ret, struct err *e)
-{
-	const char *path = c->linux_.cgroups_path;
-	g_autofree char *clean = NULL;
-
-	*ret = NULL;
-	if (r->systemd_cgroup) {
-		if (access("/run/systemd/system", F_OK) < 0)
-			return err_set(e, -E_UNSUPPORTED,
-				"systemd cgroup flag passed, but systemd support for managing "
-				"cgroups is not available");
-		return err_set(e, -E_UNSUPPORTED,
-			"--systemd-cgroup isn't supported: leave it out, cgroups are then made "
-			"directly");
-	}
-	if (cgroup_host()->mode == CGROUP_NONE ||
-		(r->cgroup_manager && strcmp(r->cgroup_manager, "disabled") == 0))
-		return 0;
-	clean = g_canonicalize_filename(path && *path ? path : id, "/");
-	if (!cgroup_path_ok(clean + 1))
-		return err_set(
-			e, -E_INVALID, "'linux.cgroupsPath': bad path '%s'", path ? path : id);
-	*ret = g_strdup(clean + 1);
-	return 0;
 }
 
 static int find_bundle(struct start *s, struct err *e)
@@ -150,7 +124,7 @@ static unsigned add_listen_fds(struct config_process *p)
 static int fill(struct start *s, const char *id, bool wait, struct err *e)
 {
 	struct runc *r = s->r;
-	int code = cgroup_path_of(r, s->config, id, &s->cgroup, e);
+	int code = cgroup_place_of(r, s->config, id, &s->cgroup, e);
 
 	if (code < 0)
 		return code;
@@ -161,12 +135,17 @@ static int fill(struct start *s, const char *id, bool wait, struct err *e)
 	s->pid_file = absolute(s->args->pid_file);
 	s->socket = absolute(s->args->console_socket);
 	s->cache = g_strdup_printf("%s/seccomp", r->ctx.run);
+	s->unit = (struct bundle_unit){ .manager = s->cgroup.manager,
+		.name = s->cgroup.unit,
+		.slice = s->cgroup.slice,
+		.version = s->cgroup.version };
 	s->bundle = (struct bundle){ .config = s->config,
 		.id = id,
 		.dir = s->dir,
 		.rootfs = s->rootfs,
 		.state_dir = s->state_dir,
-		.cgroup = s->cgroup,
+		.cgroup = s->cgroup.path,
+		.unit = s->unit.name ? &s->unit : NULL,
 		.all_controllers =
 			s->config->linux_.cgroups_path && *s->config->linux_.cgroups_path,
 		.fifo = s->fifo,

@@ -19,7 +19,9 @@ struct start {
 	struct create_args *args;
 	struct config *config;
 	struct bundle bundle;
-	char *dir, *rootfs, *state_dir, *cgroup, *record, *fifo, *pid_file, *socket, *cache;
+	struct cgroup_place cgroup;
+	struct bundle_unit unit;
+	char *dir, *rootfs, *state_dir, *record, *fifo, *pid_file, *socket, *cache;
 };
 
 /* detach: nobody is there for a terminal but a socket. wait: the first process waits for `start`. */

@@ -159,6 +159,9 @@ static int update(struct cmd_call *call, struct err *e)
 	if (c->status == STATUS_STOPPED || !c->cgroup)
 		return err_set(e, -E_STATE, "container not running");
 	code = a->resources ? by_file(a->resources, &limits, e) : by_options(a, &limits, e);
+	/* so that systemd doesn't set the old ones again */
+	if (code >= 0 && c->unit.name)
+		bundle_plan_unit_set(&c->unit, limits, p);
 	for (guint i = 0; code >= 0 && i < limits->len; i++) {
 		const struct config_pair *l = g_ptr_array_index(limits, i);
 

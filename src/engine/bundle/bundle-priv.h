@@ -45,6 +45,10 @@ void bundle_plan_device_rules(const struct bundle *b, enum step_at at, struct pl
 /* what others read about the container */
 void bundle_plan_records(const struct bundle *b, enum step_at at, struct plan *p);
 
+/* systemd.c: the scope, with the limits that systemd knows, AT_PARENT. */
+int bundle_plan_unit(
+	const struct bundle *b, const GPtrArray *limits, struct plan *p, struct err *e);
+
 /* "0 1000 1,1 100000 65536" */
 const char *bundle_map_text(struct plan *p, const GArray *map);
 

@@ -11,13 +11,21 @@
 #include "engine/bundle/config.h"
 #include "host/plan.h"
 
+/* A scope of systemd's. The cgroup is where it will be. */
+struct bundle_unit {
+	const char *manager; /* "system" or "user" */
+	const char *name, *slice;
+	unsigned version; /* systemd's */
+};
+
 struct bundle {
 	const struct config *config;
 	const char *id;
 	const char *dir;    /* of the bundle, absolute */
 	const char *rootfs; /* absolute, without links */
 	const char *state_dir;
-	const char *cgroup;   /* "a/b"; NULL: none is made (rootless without delegation) */
+	const char *cgroup; /* "a/b"; NULL: none is made (rootless without delegation) */
+	const struct bundle_unit *unit; /* systemd makes the cgroup; NULL: this program does */
 	bool all_controllers; /* somebody named the cgroup, who may look for it in every hierarchy */
 	const char *
 		state; /* the container's record, for step "first"; written to state_dir/state.json */
@@ -33,7 +41,8 @@ struct bundle {
 int bundle_plan_create(const struct bundle *b, struct plan *p, struct err *e);
 
 /* What `delete` undoes: the parts of the above that outlive the first process. */
-void bundle_plan_remains(const char *state_dir, const char *cgroup, struct plan *p);
+void bundle_plan_remains(
+	const char *state_dir, const char *cgroup, const struct bundle_unit *unit, struct plan *p);
 
 struct bundle_exec {
 	const struct config *config;	      /* of the container, for its filter */
@@ -48,6 +57,10 @@ struct bundle_exec {
 
 /* A further process. run->guest_fd must be the pidfd of the first one. */
 int bundle_plan_exec(const struct bundle_exec *x, struct plan *p, struct err *e);
+
+/* systemd.c: limits, as bundle_limits() has them, as properties of a unit of that version: AT_HOST, for update. What
+ * systemd has no property for is passed over, since the files of the cgroup are written too. */
+void bundle_plan_unit_set(const struct bundle_unit *u, const GPtrArray *limits, struct plan *p);
 
 /* --- criu.c: checkpoint and restore --- */
 

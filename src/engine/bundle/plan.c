@@ -65,6 +65,7 @@ int bundle_plan_cgroup(const struct bundle *b, char list[], struct plan *p, stru
 	g_autoptr(GPtrArray) limits = bundle_limits(&b->config->linux_.resources);
 	g_autofree const char **keys = g_new0(const char *, limits->len + 1);
 	unsigned flags = b->rootless ? STEP_IGNORE : 0;
+	enum step_at at = b->unit ? AT_PARENT : AT_HOST;
 
 	for (guint i = 0; i < limits->len; i++) {
 		const struct config_pair *l = g_ptr_array_index(limits, i);
@@ -77,11 +78,20 @@ int bundle_plan_cgroup(const struct bundle *b, char list[], struct plan *p, stru
 	cgroup_controllers_for(cgroup_host(), keys, limits->len, list);
 	if (b->all_controllers)
 		all_controllers(list);
-	plan_addf(p, AT_HOST, flags, &step_cgroup_create, b->cgroup, list, NULL);
+	if (b->unit) {
+		/* systemd wants a process for it, so it is made when there is one */
+		int r = bundle_plan_unit(b, limits, p, e);
+
+		if (r < 0)
+			return r;
+		if (cgroup_host()->mode != CGROUP_V2)
+			plan_addf(p, at, flags, &step_cgroup_extend, b->cgroup, list, NULL);
+	} else
+		plan_addf(p, at, flags, &step_cgroup_create, b->cgroup, list, NULL);
 	for (guint i = 0; i < limits->len; i++) {
 		const struct config_pair *l = g_ptr_array_index(limits, i);
 
-		plan_addf(p, AT_HOST, flags, &step_cgroup_set, b->cgroup, l->key, l->value, NULL);
+		plan_addf(p, at, flags, &step_cgroup_set, b->cgroup, l->key, l->value, NULL);
 	}
 	return 0;
 }
@@ -127,7 +137,7 @@ static void plan_join(const struct bundle *b, struct plan *p)
 	const struct config *c = b->config;
 
 	plan_add(p, AT_CHILD, &step_undumpable);
-	if (b->cgroup)
+	if (b->cgroup && !b->unit)
 		plan_addf(p, AT_CHILD, b->rootless ? STEP_IGNORE : 0, &step_cgroup_join, b->cgroup,
 			NULL);
 	/* the owner of the others first, then these with its rights */
@@ -296,12 +306,16 @@ int bundle_plan_create(const struct bundle *b, struct plan *p, struct err *e)
 	plan_add(p, AT_HOST, &step_tree, b->state_dir, "711");
 	if (b->fifo)
 		plan_add(p, AT_HOST, &step_fifo, b->fifo, "622");
-	r = b->cgroup ? bundle_plan_cgroup(b, controllers, p, e) : 0;
+	r = b->cgroup && !b->unit ? bundle_plan_cgroup(b, controllers, p, e) : 0;
 	if (r >= 0)
 		r = bundle_plan_sources(b, p, e);
 	if (r < 0)
 		return r;
 	plan_clone(b->config, p);
+	if (b->cgroup && b->unit)
+		r = bundle_plan_cgroup(b, controllers, p, e);
+	if (r < 0)
+		return r;
 	bundle_process_parent(&process, p);
 	r = plan_inside(b, controllers, p, e);
 	if (r < 0)
@@ -322,9 +336,12 @@ int bundle_plan_create(const struct bundle *b, struct plan *p, struct err *e)
 	return 0;
 }
 
-void bundle_plan_remains(const char *state_dir, const char *cgroup, struct plan *p)
+void bundle_plan_remains(
+	const char *state_dir, const char *cgroup, const struct bundle_unit *unit, struct plan *p)
 {
 	plan_add(p, AT_HOST, &step_tree, state_dir, "711");
-	if (cgroup)
+	if (cgroup && unit)
+		plan_add(p, AT_HOST, &step_systemd_scope, unit->manager, unit->name, cgroup);
+	else if (cgroup)
 		plan_add(p, AT_HOST, &step_cgroup_create, cgroup, "");
 }
