@@ -9,7 +9,7 @@ step_table host_steps = {
 	&step_mapped_source, &step_bind_mapped, &step_parent_private,
 	&step_pivot, &step_mask, &step_readonly, &step_remount_ro, &step_device, &step_dev_links, &step_link_in,
 	&step_console, &step_userns, &step_own_mounts, &step_idmapped, &step_mapped_overlay,
-	&step_cgroup_create, &step_cgroup_extend, &step_cgroup_set, &step_cgroup_join, &step_cgroup_devices, &step_cgroup_ns,
+	&step_cgroup_create, &step_cgroup_extend, &step_cgroup_set, &step_cgroup_join, &step_cgroup_join_below, &step_cgroup_devices, &step_cgroup_ns,
 	&step_freeze, &step_thaw,
 	&step_hostname, &step_domainname, &step_sysctl, &step_rlimit, &step_oom_score, &step_scheduling,
 	&step_caps_bounding, &step_caps, &step_no_new_privs, &step_seccomp, &step_apparmor,

@@ -70,6 +70,7 @@ extern const struct step_ops step_cgroup_create; /* path controllers: cgroup_con
 extern const struct step_ops step_cgroup_extend; /* path controllers: of a running guest; its processes join them */
 extern const struct step_ops step_cgroup_set;	 /* path key value: one neutral key (see cgroup.h), converted for v1 or v2 */
 extern const struct step_ops step_cgroup_join;	 /* path: the child itself, v1 hierarchies (v2: at clone); before setid0 and pivot */
+extern const struct step_ops step_cgroup_join_below; /* path controllers(by ',', or "": all where it is): as cgroup-join, of a part of a guest's cgroup */
 extern const struct step_ops step_cgroup_devices; /* path rules...: "c 1:3 rwm", "-" before it denies; cgroup_device_default; v1 files or BPF on v2 */
 extern const struct step_ops step_freeze;	 /* path: undo thaws */
 extern const struct step_ops step_thaw;		 /* path */

@@ -88,6 +88,17 @@ static int find_bundle(struct start *s, struct err *e)
 	return 0;
 }
 
+/* What is read, and has no effect on a kernel of today. */
+static void warn(const struct start *s)
+{
+	const struct config_memory *m = s->config->linux_.resources.memory;
+
+	if (m && (m->kernel > 0 || m->kernel_tcp > 0))
+		runc_log(s->r, "warning",
+			"Kernel memory settings are ignored: the kernel has no such limit any "
+			"more");
+}
+
 static int check_console(const struct start *s, bool detach, struct err *e)
 {
 	bool socket = s->args->console_socket && *s->args->console_socket;
@@ -193,6 +204,8 @@ int start_prepare(struct start *s, struct cmd_call *call, struct create_args *ar
 	code = find_bundle(s, e);
 	if (code >= 0)
 		code = check_console(s, detach, e);
+	if (code >= 0)
+		warn(s);
 	return code < 0 ? code : fill(s, call->operands[0], wait, e);
 }
 

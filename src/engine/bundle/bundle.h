@@ -47,8 +47,10 @@ void bundle_plan_remains(
 struct bundle_exec {
 	const struct config *config;	      /* of the container, for its filter */
 	const struct config_process *process; /* what to execute */
-	const char *cgroup, *sub_cgroup;      /* sub_cgroup: below it, or NULL */
-	const char *namespaces;		      /* "mnt,pid": those that aren't the caller's */
+	const char *cgroup;
+	const char *v2_cgroup; /* what it is cloned into: `cgroup`, or a part of it */
+	char **parts; /* of v1: "CONTROLLERS:PATH" with a whole path, "" for all controllers; or NULL */
+	const char *namespaces; /* "mnt,pid": those that aren't the caller's */
 	const char *pid_file, *console_socket, *cache_dir;
 	unsigned preserve_fds;
 	bool no_keyring;
