@@ -64,3 +64,35 @@ runtime_clean() {
 state_of() {
 	runtime state "$1" | jq -r "${2:-.status}"
 }
+
+# console SOCKET FILE: takes a terminal's master from the runtime and copies what it says to FILE; in $CONSOLE its
+# process. A line written to FILE.in goes to the terminal.
+console() {
+	rm -f "$1" "$2.in"
+	mkfifo "$2.in"
+	python3 - "$1" "$2" <<-'PY' &
+		import array, os, select, socket, sys
+		s = socket.socket(socket.AF_UNIX)
+		s.bind(sys.argv[1])
+		s.listen(1)
+		c = s.accept()[0]
+		data, control, _, _ = c.recvmsg(4096, socket.CMSG_SPACE(4))
+		master = array.array("i", control[0][2])[0]
+		out = open(sys.argv[2], "wb", buffering=0)
+		given = os.open(sys.argv[2] + ".in", os.O_RDWR | os.O_NONBLOCK)
+		while True:
+		    for fd in select.select([master, given], [], [])[0]:
+		        try:
+		            b = os.read(fd, 4096)
+		        except OSError:
+		            sys.exit()
+		        if not b:
+		            sys.exit()
+		        if fd == master:
+		            out.write(b)
+		        else:
+		            os.write(master, b)
+	PY
+	CONSOLE=$!
+	within 20 test -S "$1"
+}

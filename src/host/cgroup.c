@@ -559,6 +559,29 @@ int cgroup_join(const char *path, bool and_v2, struct err *e)
 	return 0;
 }
 
+int cgroup_join_below(const char *path, unsigned controllers, struct err *e)
+{
+	const struct cgroup_host *h = cgroup_host();
+	char file[CGROUP_DIR_MAX + 16];
+	int joined = 0;
+
+	if (!cgroup_path_ok(path))
+		return err_set(e, -E_INVALID, "bad cgroup path '%s'", path);
+	for (unsigned i = 0; i < h->n_v1; i++) {
+		int r;
+
+		if (!(h->v1[i].controllers & controllers))
+			continue;
+		(void)snprintf(file, sizeof(file), "%s/%s/tasks", h->v1[i].mount, path);
+		r = small_write(file, "0");
+		if (r < 0 && (r != -ENOENT || controllers != ~0U))
+			return err_sys(
+				e, r, "cannot join the cgroup '%s/%s'", h->v1[i].mount, path);
+		joined += r >= 0;
+	}
+	return joined ? 0 : err_sys(e, -ENOENT, "cannot join the cgroup '%s'", path);
+}
+
 /* --- processes ------------------------------------------------------------------------------------- */
 
 struct pids {

@@ -120,6 +120,10 @@ int cgroup_open(const char *path);
  * period unless it is the process' only thread). To be called before the user namespace's ids are taken on. */
 int cgroup_join(const char *path, bool and_v2, struct err *e);
 
+/* The calling thread joins path in the v1 hierarchies that have one of the controllers (all bits: in each where it
+ * is). -ENOENT when it is in none of them. */
+int cgroup_join_below(const char *path, unsigned controllers, struct err *e);
+
 int cgroup_freeze(const char *path, bool freeze, struct err *e); /* returns when all are frozen */
 bool cgroup_frozen(const char *path);
 bool cgroup_exists(const char *path);

@@ -134,6 +134,26 @@ const struct step_ops step_cgroup_join = {
 	.name = "cgroup-join", .args = "path", .run = join_run, .show = join_show
 };
 
+/* --- cgroup-join-below --- */
+
+static int below_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	return cgroup_join_below(
+		s->arg[0], s->arg[1][0] ? cgroup_controllers_parse(s->arg[1]) : ~0U, e);
+}
+
+static void below_show(const struct step *s, struct text *t)
+{
+	text_addf(t, "cgexec --sticky -g %s:", s->arg[1][0] ? s->arg[1] : "'*'");
+	text_add_word(t, s->arg[0]);
+	text_add(t, " ...");
+}
+
+const struct step_ops step_cgroup_join_below = { .name = "cgroup-join-below",
+	.args = "path controllers",
+	.run = below_run,
+	.show = below_show };
+
 /* --- cgroup-devices: gone with the folder --- */
 
 static int devices_run(struct step_run *r, const struct step *s, struct err *e)

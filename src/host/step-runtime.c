@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -580,6 +581,35 @@ static void find_exec_show(const struct step *s, struct text *t)
 
 const struct step_ops step_find_exec = {
 	.name = "find-exec", .args = "command", .run = find_exec_run, .show = find_exec_show
+};
+
+/* The host's /dev/null stays a file of a mount that the container hasn't: it can neither be opened by its path in
+ * there nor be restored from a checkpoint. */
+static int own_null_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	struct stat st;
+
+	for (int fd = 0; fd < 3; fd++) {
+		_cleanup_close_ int own = -1;
+
+		if (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+			continue;
+		own = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+		/* a container without a /dev of its own keeps the host's */
+		if (own >= 0 && fstat(own, &st) == 0 && S_ISCHR(st.st_mode) &&
+			st.st_rdev == makedev(1, 3) && dup2(own, fd) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static void own_null_show(const struct step *s, struct text *t)
+{
+	text_add(t, "# streams that are /dev/null: exec N<>/dev/null");
+}
+
+const struct step_ops step_own_null = {
+	.name = "own-null", .args = "", .run = own_null_run, .show = own_null_show
 };
 
 /* Less than pivot_root(2): the old root stays below. Before it all that the guest needn't see is unmounted, so

@@ -9,7 +9,7 @@ step_table host_steps = {
 	&step_mapped_source, &step_bind_mapped, &step_parent_private,
 	&step_pivot, &step_mask, &step_readonly, &step_remount_ro, &step_device, &step_dev_links, &step_link_in,
 	&step_console, &step_userns, &step_own_mounts, &step_idmapped, &step_mapped_overlay,
-	&step_cgroup_create, &step_cgroup_extend, &step_cgroup_set, &step_cgroup_join, &step_cgroup_devices, &step_cgroup_ns,
+	&step_cgroup_create, &step_cgroup_extend, &step_cgroup_set, &step_cgroup_join, &step_cgroup_join_below, &step_cgroup_devices, &step_cgroup_ns,
 	&step_freeze, &step_thaw,
 	&step_hostname, &step_domainname, &step_sysctl, &step_rlimit, &step_oom_score, &step_scheduling,
 	&step_caps_bounding, &step_caps, &step_no_new_privs, &step_seccomp, &step_apparmor,
@@ -20,7 +20,8 @@ step_table host_steps = {
 	&step_channel, &step_open, &step_connect, &step_tap, &step_answer, &step_tap_open, &step_blank_disk, &step_helper,
 	&step_copy, &step_disk_create, &step_disk_snapshot, &step_listen, &step_vnc_listen, &step_qmp,
 	&step_fifo, &step_wait_start, &step_first, &step_hook, &step_console_send, &step_seccomp_send, &step_prlimit,
-	&step_ids, &step_keyring, &step_undumpable, &step_close_from, &step_find_exec, &step_chroot,
+	&step_ids, &step_keyring, &step_undumpable, &step_close_from, &step_find_exec, &step_chroot, &step_own_null,
+	&step_criu_dump, &step_criu_restore, &step_systemd_scope, &step_systemd_set,
 	&step_module, &step_nic, &step_disk_mount, &step_switch_root,
 	NULL,
 };

@@ -70,6 +70,7 @@ extern const struct step_ops step_cgroup_create; /* path controllers: cgroup_con
 extern const struct step_ops step_cgroup_extend; /* path controllers: of a running guest; its processes join them */
 extern const struct step_ops step_cgroup_set;	 /* path key value: one neutral key (see cgroup.h), converted for v1 or v2 */
 extern const struct step_ops step_cgroup_join;	 /* path: the child itself, v1 hierarchies (v2: at clone); before setid0 and pivot */
+extern const struct step_ops step_cgroup_join_below; /* path controllers(by ',', or "": all where it is): as cgroup-join, of a part of a guest's cgroup */
 extern const struct step_ops step_cgroup_devices; /* path rules...: "c 1:3 rwm", "-" before it denies; cgroup_device_default; v1 files or BPF on v2 */
 extern const struct step_ops step_freeze;	 /* path: undo thaws */
 extern const struct step_ops step_thaw;		 /* path */
@@ -126,7 +127,17 @@ extern const struct step_ops step_keyring;    /* name: a session keyring of its 
 extern const struct step_ops step_undumpable; /* (none): AT_CHILD, first: nobody in the guest may trace it or look through its descriptors */
 extern const struct step_ops step_close_from; /* first: as close-fds, from that number on */
 extern const struct step_ops step_find_exec;  /* command: AT_CHILD, whether step "exec" would find it */
+extern const struct step_ops step_own_null;   /* (none): AT_CHILD, streams that are the host's null device become the container's */
 extern const struct step_ops step_chroot;     /* root: instead of pivot-root where the root is a ramdisk */
+
+/* step-criu.c: words are those of criu's command line, see criu.h. restore runs the plan's AT_MEET steps when the
+ * namespaces are there and its AT_PARENT steps while the processes wait to go on; run->child is the first of them. */
+extern const struct step_ops step_criu_dump;  /* program command("dump"|"pre-dump") words... */
+extern const struct step_ops step_criu_restore; /* program cgroup words...: AT_HOST; criu joins the cgroup if it isn't empty */
+
+/* step-systemd.c; manager: "system" or "user"; properties as dbus_put_property() has them */
+extern const struct step_ops step_systemd_scope; /* manager unit path properties...: AT_PARENT, a transient unit with the child in it; undo stops it and removes the cgroup `path` */
+extern const struct step_ops step_systemd_set; /* manager unit properties...: of one that is there */
 
 /* step-net.c: netlink. IF names an interface; addresses are "10.88.0.2/16". A bridge and the elements of
  * its network belong to the network, not to a guest: they have no undo and stay until the network goes. */

@@ -281,10 +281,48 @@ is_stopped() {
 	for p in "${pids[@]}"; do wait "$p"; done
 }
 
-@test "checkpoint says what is missing" {
+@test "exec --cgroup: a part of the container's, on v1 of one controller" {
+	sleeper '.linux.resources.memory.limit = 67108864 | .linux.resources.pids.limit = 50'
+	if cgroup_v2; then
+		mkdir "/sys/fs/cgroup/$ID/part"
+		runtime exec -d --cgroup part "$ID" sleep 55
+		[ -s "/sys/fs/cgroup/$ID/part/cgroup.procs" ]
+		refuses_in 255 "cgroup v2 has one tree" runtime exec --cgroup memory:part "$ID" true
+		refuses_in 255 "no cgroup" runtime exec --cgroup nope "$ID" true
+		refuses_in 255 "bad path" runtime exec --cgroup ../.. "$ID" true
+		return
+	fi
+	mkdir "/sys/fs/cgroup/memory/$ID/part"
+	runtime exec -d --cgroup memory:part --pid-file "$TEST_DIR/pid2" "$ID" sleep 55
+	grep -q "memory:/$ID/part$" "/proc/$(<"$TEST_DIR/pid2")/cgroup"
+	grep -q "pids:/$ID$" "/proc/$(<"$TEST_DIR/pid2")/cgroup"
+	runtime exec -d --cgroup part --pid-file "$TEST_DIR/pid2" "$ID" sleep 55
+	grep -q "memory:/$ID/part$" "/proc/$(<"$TEST_DIR/pid2")/cgroup"
+	# where there is no such part it is in the container's, never outside
+	grep -q "pids:/$ID$" "/proc/$(<"$TEST_DIR/pid2")/cgroup"
+	refuses_in 255 "cannot join the cgroup" runtime exec --cgroup nope "$ID" true
+	refuses_in 255 "cannot join the cgroup" runtime exec --cgroup pids:part "$ID" true
+	refuses_in 255 "unknown controller" runtime exec --cgroup bla:part "$ID" true
+	refuses_in 255 "bad path" runtime exec --cgroup ../.. "$ID" true
+}
+
+@test "limits of kernel memory are ignored with a warning" {
+	bundle '.linux.resources.memory.kernel = 1000000' echo ran
+	output=$(runtime --log "$TEST_DIR/log2" run -b "$BUNDLE" "$(new_id)")
+	equal ran "$output"
+	grep -q 'level=warning msg="Kernel memory settings are ignored' "$TEST_DIR/log2"
 	sleeper
-	refuses_in 1 "criu" runtime --criu /nope/criu checkpoint "$ID"
-	refuses_in 1 "criu isn't installed" runtime --criu /nope/criu restore "x$ID"
+	runtime --log "$TEST_DIR/log3" update --kernel-memory 1m "$ID"
+	grep -q 'level=warning msg="Kernel memory' "$TEST_DIR/log3"
+}
+
+@test "checkpoint and restore without criu" {
+	sleeper
+	refuses_in 1 "'/nope/criu' isn't installed" runtime --criu /nope/criu checkpoint --image-path "$TEST_DIR/img" "$ID"
+	[ ! -e "$TEST_DIR/img" ]
+	refuses_in 1 "'/nope/criu' isn't installed" runtime --criu /nope/criu restore --image-path "$TEST_DIR" -b "$BUNDLE" "x$ID"
+	[ ! -e "$TEST_DIR/state/x$ID" ]
+	equal running "$(state_of "$ID")"
 }
 
 @test "--systemd-cgroup without systemd" {

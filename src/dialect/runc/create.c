@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* create, run, start: a bundle becomes a container. */
-#include "dialect/runc/runc.h"
+#include "dialect/runc/start.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -13,14 +13,6 @@
 #include "host/cgroup.h"
 #include "host/spawn.h"
 #include "host/steps.h"
-
-struct create_args {
-	char *bundle, *console_socket, *pid_file;
-	bool no_pivot, no_new_keyring;
-	int64_t preserve_fds;
-	/* run only */
-	bool detach, keep, no_subreaper;
-};
 
 /* clang-format off */
 #define CREATE_OPTIONS \
@@ -44,50 +36,16 @@ static const struct opt run_opts[] = {
 
 /* --- what there is to start --- */
 
-struct start {
-	struct runc *r;
-	struct create_args *args;
-	struct config *config;
-	struct bundle bundle;
-	char *dir, *rootfs, *state_dir, *cgroup, *record, *fifo, *pid_file, *socket, *cache;
-};
-
-static void start_done(struct start *s)
+void start_done(struct start *s)
 {
 	config_free(s->config);
-	char *const own[] = { s->dir, s->rootfs, s->state_dir, s->cgroup, s->record, s->fifo,
-		s->pid_file, s->socket, s->cache };
+	char *const own[] = { s->dir, s->rootfs, s->state_dir, s->record, s->fifo, s->pid_file,
+		s->socket, s->cache };
+
+	cgroup_place_done(&s->cgroup);
 
 	for (guint i = 0; i < G_N_ELEMENTS(own); i++)
 		g_free(own[i]);
-}
-
-/* linux.cgroupsPath: below the mounts whether it begins with '/' or not. */
-int cgroup_path_of(
-	struct runc *r, const struct config *c, const char *id, char **ret, struct err *e)
-{
-	const char *path = c->linux_.cgroups_path;
-	g_autofree char *clean = NULL;
-
-	*ret = NULL;
-	if (r->systemd_cgroup) {
-		if (access("/run/systemd/system", F_OK) < 0)
-			return err_set(e, -E_UNSUPPORTED,
-				"systemd cgroup flag passed, but systemd support for managing "
-				"cgroups is not available");
-		return err_set(e, -E_UNSUPPORTED,
-			"--systemd-cgroup isn't supported: leave it out, cgroups are then made "
-			"directly");
-	}
-	if (cgroup_host()->mode == CGROUP_NONE ||
-		(r->cgroup_manager && strcmp(r->cgroup_manager, "disabled") == 0))
-		return 0;
-	clean = g_canonicalize_filename(path && *path ? path : id, "/");
-	if (!cgroup_path_ok(clean + 1))
-		return err_set(
-			e, -E_INVALID, "'linux.cgroupsPath': bad path '%s'", path ? path : id);
-	*ret = g_strdup(clean + 1);
-	return 0;
 }
 
 static int find_bundle(struct start *s, struct err *e)
@@ -130,6 +88,17 @@ static int find_bundle(struct start *s, struct err *e)
 	return 0;
 }
 
+/* What is read, and has no effect on a kernel of today. */
+static void warn(const struct start *s)
+{
+	const struct config_memory *m = s->config->linux_.resources.memory;
+
+	if (m && (m->kernel > 0 || m->kernel_tcp > 0))
+		runc_log(s->r, "warning",
+			"Kernel memory settings are ignored: the kernel has no such limit any "
+			"more");
+}
+
 static int check_console(const struct start *s, bool detach, struct err *e)
 {
 	bool socket = s->args->console_socket && *s->args->console_socket;
@@ -166,7 +135,7 @@ static unsigned add_listen_fds(struct config_process *p)
 static int fill(struct start *s, const char *id, bool wait, struct err *e)
 {
 	struct runc *r = s->r;
-	int code = cgroup_path_of(r, s->config, id, &s->cgroup, e);
+	int code = cgroup_place_of(r, s->config, id, &s->cgroup, e);
 
 	if (code < 0)
 		return code;
@@ -177,12 +146,17 @@ static int fill(struct start *s, const char *id, bool wait, struct err *e)
 	s->pid_file = absolute(s->args->pid_file);
 	s->socket = absolute(s->args->console_socket);
 	s->cache = g_strdup_printf("%s/seccomp", r->ctx.run);
+	s->unit = (struct bundle_unit){ .manager = s->cgroup.manager,
+		.name = s->cgroup.unit,
+		.slice = s->cgroup.slice,
+		.version = s->cgroup.version };
 	s->bundle = (struct bundle){ .config = s->config,
 		.id = id,
 		.dir = s->dir,
 		.rootfs = s->rootfs,
 		.state_dir = s->state_dir,
-		.cgroup = s->cgroup,
+		.cgroup = s->cgroup.path,
+		.unit = s->unit.name ? &s->unit : NULL,
 		.all_controllers =
 			s->config->linux_.cgroups_path && *s->config->linux_.cgroups_path,
 		.fifo = s->fifo,
@@ -199,14 +173,10 @@ static int fill(struct start *s, const char *id, bool wait, struct err *e)
 	return 0;
 }
 
-/* Builds the plan and runs it. *ret: its child and what it kept. */
-static int make(struct start *s, struct step_run *run, struct plan *p, struct err *e)
+int start_run(struct start *s, struct step_run *run, struct plan *p, struct err *e)
 {
-	int code = bundle_plan_create(&s->bundle, p, e);
+	int code = RET_NERRNO(g_mkdir_with_parents(s->r->root, 0700));
 
-	if (code < 0)
-		return code;
-	code = RET_NERRNO(g_mkdir_with_parents(s->r->root, 0700));
 	if (code < 0)
 		return err_sys(e, code, "cannot make '%s'", s->r->root);
 	if (access(s->state_dir, F_OK) == 0)
@@ -216,21 +186,38 @@ static int make(struct start *s, struct step_run *run, struct plan *p, struct er
 	return plan_run(run, e);
 }
 
+/* Builds the plan and runs it. *ret: its child and what it kept. */
+static int make(struct start *s, struct step_run *run, struct plan *p, struct err *e)
+{
+	int code = bundle_plan_create(&s->bundle, p, e);
+
+	return code < 0 ? code : start_run(s, run, p, e);
+}
+
+int start_prepare(struct start *s, struct cmd_call *call, struct create_args *args, bool detach,
+	bool wait, struct err *e)
+{
+	int code;
+
+	s->r = runc_of(call);
+	s->args = args;
+	code = find_bundle(s, e);
+	if (code >= 0)
+		code = check_console(s, detach, e);
+	if (code >= 0)
+		warn(s);
+	return code < 0 ? code : fill(s, call->operands[0], wait, e);
+}
+
 /* --- create --- */
 
 static int prepare(struct start *s, struct cmd_call *call, bool detach, bool wait, struct err *e)
 {
 	int code = check_id(call->operands[0], e);
 
-	s->r = runc_of(call);
-	s->args = call->args;
 	if (code >= 0)
-		code = exec_protected(s->r->argv, e);
-	if (code >= 0)
-		code = find_bundle(s, e);
-	if (code >= 0)
-		code = check_console(s, detach, e);
-	return code < 0 ? code : fill(s, call->operands[0], wait, e);
+		code = exec_protected(runc_of(call)->argv, e);
+	return code < 0 ? code : start_prepare(s, call, call->args, detach, wait, e);
 }
 
 static int create(struct cmd_call *call, struct err *e)
@@ -288,7 +275,7 @@ static int run_end(struct start *s, const char *id, struct err *e)
 	return code < 0 ? code : container_remove(s->r, c, e);
 }
 
-static int run_foreground(struct start *s, const char *id, struct step_run *run, struct err *e)
+static int follow(struct start *s, const char *id, struct step_run *run, struct err *e)
 {
 	struct err end = { 0 };
 	int code = poststart(s->r, s->config, id, s->dir, run->child, e), status;
@@ -304,6 +291,27 @@ static int run_foreground(struct start *s, const char *id, struct step_run *run,
 	return code < 0 ? code : status;
 }
 
+int start_follow(struct start *s, const char *id, struct step_run *run, struct err *e)
+{
+	int code;
+
+	if (!s->args->detach)
+		return follow(s, id, run, e);
+	code = poststart(s->r, s->config, id, s->dir, run->child, e);
+	if (code < 0)
+		(void)run_end(s, id, NULL);
+	return code;
+}
+
+void start_foreground(const struct create_args *args)
+{
+	if (args->detach)
+		return;
+	block_signals();
+	if (!args->no_subreaper)
+		(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+}
+
 static int run(struct cmd_call *call, struct err *e)
 {
 	_cleanup_(start_done) struct start s = { 0 };
@@ -316,20 +324,9 @@ static int run(struct cmd_call *call, struct err *e)
 	code = prepare(&s, call, args->detach, false, e);
 	if (code < 0)
 		return code;
-	if (!args->detach) {
-		block_signals();
-		if (!args->no_subreaper)
-			(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-	}
+	start_foreground(args);
 	code = make(&s, &run, p, e);
-	if (code < 0)
-		return code;
-	if (!args->detach)
-		return run_foreground(&s, call->operands[0], &run, e);
-	code = poststart(s.r, s.config, call->operands[0], s.dir, run.child, e);
-	if (code < 0)
-		(void)run_end(&s, call->operands[0], NULL);
-	return code;
+	return code < 0 ? code : start_follow(&s, call->operands[0], &run, e);
 }
 
 const struct cmd runc_run = {

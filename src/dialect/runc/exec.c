@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "host/cgroup.h"
 #include "host/spawn.h"
 #include "host/steps.h"
 
@@ -34,7 +35,7 @@ static const struct opt exec_opts[] = {
 	OPT_FLAG(0, "no-new-privs", struct exec_args, no_new_privs, "no more privileges by execve"),
 	OPT_LIST('c', "cap", struct exec_args, caps, "CAP", complete_none, "add a capability"),
 	OPT_INT(0, "preserve-fds", struct exec_args, preserve_fds, "N", "pass N more descriptors"),
-	OPT_LIST(0, "cgroup", struct exec_args, cgroups, "PATH", complete_none, "a cgroup below the container's"),
+	OPT_LIST(0, "cgroup", struct exec_args, cgroups, "PATH", complete_none, "a cgroup below the container's; v1: also CONTROLLER:PATH"),
 	OPT_FLAG(0, "no-subreaper", struct exec_args, no_subreaper, "leave orphans to the caller's reaper"),
 	OPT_FLAG(0, "ignore-paused", struct exec_args, ignore_paused, "also in a paused container"),
 	OPT_END
@@ -170,18 +171,58 @@ static int check_container(const struct container *c, const struct exec_args *a,
 	return 0;
 }
 
-/* "PATH", or "CONTROLLER:PATH", which v1 alone could have apart. */
-static int sub_cgroup(char **words, const char **ret, struct err *e)
+/* One --cgroup of v1: "PATH" for all controllers, or "CONTROLLER[,CONTROLLER]:PATH". */
+static char *part_of(const struct container *c, const char *word, struct err *e)
 {
-	*ret = NULL;
+	const char *colon = strchr(word, ':'), *path = colon ? colon + 1 : word;
+	g_autofree char *names = g_strndup(word, colon ? (gsize)(colon - word) : 0);
+	g_auto(GStrv) name = g_strsplit(names, ",", -1);
+
+	for (char **n = name; *n; n++)
+		if (!(cgroup_controllers(cgroup_host()) & cgroup_controller_bit(*n))) {
+			err_set(e, -E_INVALID, "--cgroup: unknown controller %s in %s", *n, word);
+			return NULL;
+		}
+	path += strspn(path, "/");
+	return g_strdup_printf("%s:%s%s%s", names, c->cgroup, *path ? "/" : "", path);
+}
+
+/* --cgroup: parts of the container's cgroup, which must be there. v2 has one tree, so one path. */
+static int sub_cgroups(const struct container *c, char **words, struct bundle_exec *x,
+	char **ret_v2, char ***ret_parts, struct err *e)
+{
+	const struct cgroup_host *h = cgroup_host();
+	g_autoptr(GPtrArray) parts = g_ptr_array_new_with_free_func(g_free);
+
 	if (!words || !words[0])
 		return 0;
-	if (words[1] || strchr(words[0], ':'))
-		return err_set(
-			e, -E_UNSUPPORTED, "--cgroup takes one path, the same for all controllers");
-	*ret = words[0] + strspn(words[0], "/");
-	if (!**ret)
-		*ret = NULL;
+	if (!c->cgroup)
+		return err_set(e, -E_UNSUPPORTED, "--cgroup: the container has no cgroup");
+	if (h->mode == CGROUP_V2 && (words[1] || strchr(words[0], ':')))
+		return err_set(e, -E_UNSUPPORTED,
+			"cgroup v2 has one tree: --cgroup takes one path, without a controller");
+	for (char **w = words; *w; w++) {
+		char *part = part_of(c, *w, e);
+
+		if (!part)
+			return -E_INVALID;
+		g_ptr_array_add(parts, part);
+		if (!cgroup_path_ok(strchr(part, ':') + 1))
+			return err_set(e, -E_INVALID, "--cgroup: bad path in %s", *w);
+		if (part[0] == ':' && h->v2[0]) {
+			g_autofree char *dir = g_strdup_printf("%s/%s", h->v2, part + 1);
+
+			/* hybrid: it may be of v1 alone */
+			if (access(dir, F_OK) == 0)
+				x->v2_cgroup = *ret_v2 = g_strdup(part + 1);
+			else if (h->mode == CGROUP_V2)
+				return err_set(e, -E_NOTFOUND, "--cgroup: no cgroup '%s'", dir);
+		}
+	}
+	if (h->mode == CGROUP_V2)
+		return 0;
+	g_ptr_array_add(parts, NULL);
+	x->parts = *ret_parts = (char **)g_ptr_array_free(g_steal_pointer(&parts), FALSE);
 	return 0;
 }
 
@@ -224,7 +265,9 @@ static int exec(struct cmd_call *call, struct err *e)
 	_cleanup_(config_freep) struct config *config = NULL;
 	_cleanup_(config_process_freep) struct config_process *own = NULL;
 	struct config_process *process = NULL;
-	g_autofree char *namespaces = NULL, *cache = NULL, *pid_file = NULL, *socket = NULL;
+	g_autofree char *namespaces = NULL, *cache = NULL, *pid_file = NULL, *socket = NULL,
+			*v2_cgroup = NULL;
+	g_auto(GStrv) parts = NULL;
 	struct bundle_exec x = { 0 };
 	int code = exec_protected(r->argv, e);
 
@@ -237,7 +280,7 @@ static int exec(struct cmd_call *call, struct err *e)
 	if (code >= 0)
 		code = process_of(call, config, &own, &process, e);
 	if (code >= 0)
-		code = sub_cgroup(a->cgroups, &x.sub_cgroup, e);
+		code = sub_cgroups(c, a->cgroups, &x, &v2_cgroup, &parts, e);
 	if (code < 0)
 		return code;
 	if (a->preserve_fds < 0 || a->preserve_fds > 1024)

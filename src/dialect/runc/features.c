@@ -100,7 +100,7 @@ static int features(struct cmd_call *call, struct err *e)
 	json_object_set_new(o, "mountOptions", mount_options());
 	json_object_set(o, "linux", l);
 	json_object_set_new(o, "annotations",
-		json_pack("{s:s, s:s}", "org.opencontainers.runc.checkpoint.enabled", "false",
+		json_pack("{s:s, s:s}", "org.opencontainers.runc.checkpoint.enabled", "true",
 			"org.lodge.version", LODGE_VERSION));
 	json_object_set_new(o, "potentiallyUnsafeConfigAnnotations", json_array());
 	(void)json_dumpf(o, stdout, JSON_INDENT(4));

@@ -59,7 +59,8 @@ struct container {
 	char *id, *dir;
 	json_t *doc; /* of state.json */
 	const char *created, *version, *bundle, *rootfs,
-		*cgroup; /* cgroup: NULL when there is none */
+		*cgroup;	 /* cgroup: NULL when there is none */
+	struct bundle_unit unit; /* name NULL: the cgroup isn't systemd's */
 	pid_t pid;
 	uint64_t start;
 	uid_t owner;
@@ -91,16 +92,24 @@ int container_signal(const struct container *c, int signal, struct err *e);
 /* A file of at most CONFIG_TEXT_MAX bytes; "-": standard input. g_free. */
 int read_text_file(const char *path, char **ret, size_t *ret_n, struct err *e);
 
+/* --- cgroup.c: where a new container's is --- */
+
+struct cgroup_place {
+	char *path;	    /* NULL: none */
+	char *unit, *slice; /* of systemd; NULL: this program makes it */
+	const char *manager;
+	unsigned version;
+};
+int cgroup_place_of(struct runc *r, const struct config *c, const char *id,
+	struct cgroup_place *ret, struct err *e);
+void cgroup_place_done(struct cgroup_place *p);
+
 /* --- wait.c: the parent of a process in the foreground --- */
 
 /* Waits for it, passing signals on, and the terminal when master isn't -1. The exit status. */
 int follow_process(pid_t pid, int master, struct err *e);
 /* Signals are blocked from before the process is there, so that none is lost. */
 void block_signals(void);
-
-/* --- cgroup paths: create.c --- */
-int cgroup_path_of(
-	struct runc *r, const struct config *c, const char *id, char **ret, struct err *e);
 
 /* --- commands --- */
 

@@ -155,6 +155,16 @@ static const char *foreign_cgroup(const json_t *doc)
 										  : NULL;
 }
 
+static void read_unit(const json_t *o, struct bundle_unit *ret)
+{
+	if (!o)
+		return;
+	*ret = (struct bundle_unit){ .manager = text_of(o, "manager"),
+		.name = text_of(o, "name"),
+		.slice = text_of(o, "slice"),
+		.version = (unsigned)json_integer_value(json_object_get(o, "version")) };
+}
+
 int container_load(struct runc *r, const char *id, struct container **ret, struct err *e)
 {
 	_cleanup_(container_freep) struct container *c = g_new0(struct container, 1);
@@ -193,6 +203,7 @@ int container_load(struct runc *r, const char *id, struct container **ret, struc
 	c->cgroup =
 		own ? json_string_value(json_object_get(own, "cgroup")) : foreign_cgroup(c->doc);
 	c->owner = st.st_uid;
+	read_unit(json_object_get(own, "unit"), &c->unit);
 	container_refresh(c);
 	*ret = TAKE_PTR(c);
 	return 0;
@@ -314,6 +325,32 @@ static json_t *namespaces_of(const struct config *c)
 	return list;
 }
 
+/* What runc makes its own manager of: a path of ours below the mounts begins with '/' there. */
+static json_t *cgroups_of(const struct bundle *b)
+{
+	json_t *o =
+		json_pack("{s:b, s:b}", "systemd", b->unit != NULL, "rootless", (int)b->rootless);
+
+	if (b->unit) {
+		/* "PREFIX-NAME.scope": runc puts it together again */
+		const char *dash = strchr(b->unit->name, '-'), *end = strrchr(b->unit->name, '.');
+		g_autofree char *prefix = g_strndup(
+					b->unit->name, dash ? (gsize)(dash - b->unit->name) : 0),
+				*name = g_strndup(dash ? dash + 1 : b->unit->name,
+					(gsize)(end - (dash ? dash + 1 : b->unit->name)));
+
+		json_object_set_new(o, "parent", json_string(b->unit->slice));
+		json_object_set_new(o, "scope_prefix", json_string(prefix));
+		json_object_set_new(o, "name", json_string(name));
+	} else {
+		g_autofree char *path = g_strdup_printf("/%s", b->cgroup ? b->cgroup : "");
+
+		json_object_set_new(o, "path", json_string(path));
+	}
+	json_object_set_new(o, "resources", json_object());
+	return o;
+}
+
 char *container_record(const struct bundle *b, const struct runc *r)
 {
 	static const char ns[] =
@@ -331,11 +368,14 @@ char *container_record(const struct bundle *b, const struct runc *r)
 	json_object_set_new(config, "labels", labels_of(b));
 	json_object_set_new(config, "no_pivot_root", json_boolean(b->no_pivot));
 	json_object_set_new(config, "namespaces", namespaces_of(b->config));
-	json_object_set_new(config, "cgroups",
-		json_pack("{s:s, s:b, s:b}", "path", b->cgroup ? b->cgroup : "", "Systemd", 0,
-			"Rootless", (int)b->rootless));
+	json_object_set_new(config, "cgroups", cgroups_of(b));
 	if (b->cgroup)
 		json_object_set_new(own, "cgroup", json_string(b->cgroup));
+	if (b->unit)
+		json_object_set_new(own, "unit",
+			json_pack("{s:s, s:s, s:s, s:i}", "manager", b->unit->manager, "name",
+				b->unit->name, "slice", b->unit->slice, "version",
+				(int)b->unit->version));
 	json_object_set_new(o, "id", json_string(b->id));
 	json_object_set_new(o, "created", json_string(created));
 	json_object_set(o, "config", config);
@@ -410,7 +450,7 @@ int container_remove(struct runc *r, struct container *c, struct err *e)
 			(void)cgroup_freeze(c->cgroup, false, NULL);
 		wait_gone(c);
 	}
-	bundle_plan_remains(c->dir, c->cgroup, p);
+	bundle_plan_remains(c->dir, c->cgroup, c->unit.name ? &c->unit : NULL, p);
 	step_run_init(&run, p);
 	poststop(r, c);
 	code = plan_undo(&run, UNDO_ENDED, e);

@@ -30,8 +30,8 @@ static const struct opt update_opts[] = {
 	OPT_STRING(0, "memory", struct update_args, memory, "BYTES", complete_none, "memory limit"),
 	OPT_STRING(0, "memory-reservation", struct update_args, reservation, "BYTES", complete_none, "soft limit"),
 	OPT_STRING(0, "memory-swap", struct update_args, swap, "BYTES", complete_none, "memory and swap; -1: no limit"),
-	OPT_STRING(0, "kernel-memory", struct update_args, kernel, "BYTES", complete_none, "obsolete: refused"),
-	OPT_STRING(0, "kernel-memory-tcp", struct update_args, kernel_tcp, "BYTES", complete_none, "obsolete: refused"),
+	OPT_STRING(0, "kernel-memory", struct update_args, kernel, "BYTES", complete_none, "obsolete: ignored with a warning"),
+	OPT_STRING(0, "kernel-memory-tcp", struct update_args, kernel_tcp, "BYTES", complete_none, "obsolete: ignored with a warning"),
 	OPT_STRING(0, "pids-limit", struct update_args, pids, "N", complete_none, "number of processes; -1: no limit"),
 	OPT_STRING(0, "l3-cache-schema", struct update_args, l3, "SCHEMA", complete_none, "Intel RDT: refused"),
 	OPT_STRING(0, "mem-bw-schema", struct update_args, bandwidth, "SCHEMA", complete_none, "Intel RDT: refused"),
@@ -154,11 +154,15 @@ static int update(struct cmd_call *call, struct err *e)
 	if (a->l3 || a->bandwidth)
 		return err_set(e, -E_UNSUPPORTED, "Intel RDT is not supported");
 	if (a->kernel || a->kernel_tcp)
-		return err_set(e, -E_UNSUPPORTED,
-			"limits of kernel memory are not supported: the kernel has none any more");
+		runc_log(runc_of(call), "warning",
+			"Kernel memory settings are ignored: the kernel has no such limit any "
+			"more");
 	if (c->status == STATUS_STOPPED || !c->cgroup)
 		return err_set(e, -E_STATE, "container not running");
 	code = a->resources ? by_file(a->resources, &limits, e) : by_options(a, &limits, e);
+	/* so that systemd doesn't set the old ones again */
+	if (code >= 0 && c->unit.name)
+		bundle_plan_unit_set(&c->unit, limits, p);
 	for (guint i = 0; code >= 0 && i < limits->len; i++) {
 		const struct config_pair *l = g_ptr_array_index(limits, i);
 

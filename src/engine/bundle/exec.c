@@ -27,10 +27,8 @@ int bundle_plan_exec(const struct bundle_exec *x, struct plan *p, struct err *e)
 	for (char **k = kinds; *k; k++)
 		if (strcmp(*k, "pid") != 0)
 			g_string_append_printf(inner, "%s%s", inner->len ? "," : "", *k);
-	if (cgroup && x->sub_cgroup)
-		cgroup = plan_str(p, "%s/%s", cgroup, x->sub_cgroup);
 	if (cgroup)
-		plan_add(p, AT_HOST, &step_cgroup_into, cgroup);
+		plan_add(p, AT_HOST, &step_cgroup_into, x->v2_cgroup ? x->v2_cgroup : cgroup);
 	if (strstr(x->namespaces, "pid"))
 		plan_add(p, AT_HOST, &step_enter, "pid");
 	plan_add(p, AT_CLONE, &step_clone, "");
@@ -41,6 +39,12 @@ int bundle_plan_exec(const struct bundle_exec *x, struct plan *p, struct err *e)
 	plan_add(p, AT_CHILD, &step_undumpable);
 	if (cgroup)
 		plan_add(p, AT_CHILD, &step_cgroup_join, cgroup);
+	for (char **part = x->parts; cgroup && part && *part; part++) {
+		const char *colon = strchr(*part, ':');
+
+		plan_add(p, AT_CHILD, &step_cgroup_join_below, colon + 1,
+			plan_str(p, "%.*s", (int)(colon - *part), *part));
+	}
 	plan_add(p, AT_CHILD, &step_enter, inner->str);
 	if (process.user_ns)
 		plan_add(p, AT_CHILD, &step_setid0);
@@ -51,7 +55,8 @@ int bundle_plan_exec(const struct bundle_exec *x, struct plan *p, struct err *e)
 		plan_add(p, AT_MEET, &step_console_send, x->console_socket ? x->console_socket : "",
 			plan_str(p, "%u", size ? size->height : 0),
 			plan_str(p, "%u", size ? size->width : 0));
-	}
+	} else
+		plan_add(p, AT_CHILD, &step_own_null);
 	bundle_process_first(&process, p);
 	if (x->pid_file)
 		plan_add(p, AT_MEET, &step_first, x->pid_file, "@PID@", "644");

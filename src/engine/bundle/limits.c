@@ -141,10 +141,9 @@ GPtrArray *bundle_limits(const struct config_resources *r)
 	}
 	for (guint i = 0; i < r->unified->len; i++) {
 		const struct config_pair *p = g_ptr_array_index(r->unified, i);
+		g_autofree char *key = g_strdup_printf("unified:%s", p->key);
 
-		add_text(list, p->key, g_strdup(p->value));
-		p = g_ptr_array_index(list, list->len - 1);
-		((struct config_pair *)(uintptr_t)p)->key = g_strdup_printf("unified:%s", p->key);
+		add_text(list, key, g_strdup(p->value));
 	}
 	return list;
 }

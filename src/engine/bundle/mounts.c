@@ -21,6 +21,10 @@ static const struct {
 	{ "/dev/tty", "5", "0" },
 };
 
+const char *const bundle_default_devices[] = { "/dev/null", "/dev/zero", "/dev/full", "/dev/random",
+	"/dev/urandom", "/dev/tty", NULL };
+G_STATIC_ASSERT(G_N_ELEMENTS(bundle_default_devices) == G_N_ELEMENTS(default_device) + 1);
+
 struct mounts {
 	const struct bundle *b;
 	const char *root, *controllers;
@@ -102,7 +106,7 @@ static const char *source_of(const struct mounts *x, const struct config_mount *
 static int plan_source(struct mounts *x, const struct config_mount *m, const char *where)
 {
 	g_autoptr(GString) flags = g_string_new(NULL), data = g_string_new(NULL);
-	const char *uid, *gid;
+	const char *uid = "", *gid = "";
 	int r;
 
 	if (x->b->rootless)

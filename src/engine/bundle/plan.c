@@ -60,12 +60,12 @@ static void all_controllers(char list[CGROUP_PATH_MAX])
 		CGROUP_PATH_MAX);
 }
 
-static int plan_cgroup(
-	const struct bundle *b, char list[CGROUP_PATH_MAX], struct plan *p, struct err *e)
+int bundle_plan_cgroup(const struct bundle *b, char list[], struct plan *p, struct err *e)
 {
 	g_autoptr(GPtrArray) limits = bundle_limits(&b->config->linux_.resources);
 	g_autofree const char **keys = g_new0(const char *, limits->len + 1);
 	unsigned flags = b->rootless ? STEP_IGNORE : 0;
+	enum step_at at = b->unit ? AT_PARENT : AT_HOST;
 
 	for (guint i = 0; i < limits->len; i++) {
 		const struct config_pair *l = g_ptr_array_index(limits, i);
@@ -78,11 +78,20 @@ static int plan_cgroup(
 	cgroup_controllers_for(cgroup_host(), keys, limits->len, list);
 	if (b->all_controllers)
 		all_controllers(list);
-	plan_addf(p, AT_HOST, flags, &step_cgroup_create, b->cgroup, list, NULL);
+	if (b->unit) {
+		/* systemd wants a process for it, so it is made when there is one */
+		int r = bundle_plan_unit(b, limits, p, e);
+
+		if (r < 0)
+			return r;
+		if (cgroup_host()->mode != CGROUP_V2)
+			plan_addf(p, at, flags, &step_cgroup_extend, b->cgroup, list, NULL);
+	} else
+		plan_addf(p, at, flags, &step_cgroup_create, b->cgroup, list, NULL);
 	for (guint i = 0; i < limits->len; i++) {
 		const struct config_pair *l = g_ptr_array_index(limits, i);
 
-		plan_addf(p, AT_HOST, flags, &step_cgroup_set, b->cgroup, l->key, l->value, NULL);
+		plan_addf(p, at, flags, &step_cgroup_set, b->cgroup, l->key, l->value, NULL);
 	}
 	return 0;
 }
@@ -128,7 +137,7 @@ static void plan_join(const struct bundle *b, struct plan *p)
 	const struct config *c = b->config;
 
 	plan_add(p, AT_CHILD, &step_undumpable);
-	if (b->cgroup)
+	if (b->cgroup && !b->unit)
 		plan_addf(p, AT_CHILD, b->rootless ? STEP_IGNORE : 0, &step_cgroup_join, b->cgroup,
 			NULL);
 	/* the owner of the others first, then these with its rights */
@@ -254,11 +263,13 @@ static int plan_inside(
 	plan_paths(c, p);
 	if (c->root->readonly)
 		plan_add(p, AT_CHILD, &step_remount_ro, "/");
+	if (!c->process->terminal)
+		plan_add(p, AT_CHILD, &step_own_null);
 	return 0;
 }
 
 /* When the container's devices are made: a rule may forbid even that. */
-static void plan_device_rules(const struct bundle *b, struct plan *p)
+void bundle_plan_device_rules(const struct bundle *b, enum step_at at, struct plan *p)
 {
 	g_auto(GStrv) rules = bundle_device_rules(b->config);
 	guint n = g_strv_length(rules);
@@ -266,16 +277,15 @@ static void plan_device_rules(const struct bundle *b, struct plan *p)
 
 	argv[0] = b->cgroup;
 	memcpy(argv + 1, rules, n * sizeof(*argv));
-	plan_addv(p, AT_MEET, b->rootless ? STEP_IGNORE : 0, &step_cgroup_devices, argv, n + 1);
+	plan_addv(p, at, b->rootless ? STEP_IGNORE : 0, &step_cgroup_devices, argv, n + 1);
 }
 
 /* What others read about the container, when all but the command is there. */
-static void plan_records(const struct bundle *b, struct plan *p)
+void bundle_plan_records(const struct bundle *b, enum step_at at, struct plan *p)
 {
-	plan_add(p, AT_MEET, &step_first, plan_str(p, "%s/state.json", b->state_dir), b->state,
-		"600");
+	plan_add(p, at, &step_first, plan_str(p, "%s/state.json", b->state_dir), b->state, "600");
 	if (b->pid_file)
-		plan_addf(p, AT_MEET, STEP_STAY, &step_first, b->pid_file, "@PID@", "644", NULL);
+		plan_addf(p, at, STEP_STAY, &step_first, b->pid_file, "@PID@", "644", NULL);
 }
 
 int bundle_plan_create(const struct bundle *b, struct plan *p, struct err *e)
@@ -296,20 +306,24 @@ int bundle_plan_create(const struct bundle *b, struct plan *p, struct err *e)
 	plan_add(p, AT_HOST, &step_tree, b->state_dir, "711");
 	if (b->fifo)
 		plan_add(p, AT_HOST, &step_fifo, b->fifo, "622");
-	r = b->cgroup ? plan_cgroup(b, controllers, p, e) : 0;
+	r = b->cgroup && !b->unit ? bundle_plan_cgroup(b, controllers, p, e) : 0;
 	if (r >= 0)
 		r = bundle_plan_sources(b, p, e);
 	if (r < 0)
 		return r;
 	plan_clone(b->config, p);
+	if (b->cgroup && b->unit)
+		r = bundle_plan_cgroup(b, controllers, p, e);
+	if (r < 0)
+		return r;
 	bundle_process_parent(&process, p);
 	r = plan_inside(b, controllers, p, e);
 	if (r < 0)
 		return r;
 	bundle_process_first(&process, p);
 	if (b->cgroup)
-		plan_device_rules(b, p);
-	plan_records(b, p);
+		bundle_plan_device_rules(b, AT_MEET, p);
+	bundle_plan_records(b, AT_MEET, p);
 	if (b->fifo)
 		plan_add(p, AT_CHILD, &step_wait_start);
 	if (b->config->hooks.start_container->len) {
@@ -322,9 +336,12 @@ int bundle_plan_create(const struct bundle *b, struct plan *p, struct err *e)
 	return 0;
 }
 
-void bundle_plan_remains(const char *state_dir, const char *cgroup, struct plan *p)
+void bundle_plan_remains(
+	const char *state_dir, const char *cgroup, const struct bundle_unit *unit, struct plan *p)
 {
 	plan_add(p, AT_HOST, &step_tree, state_dir, "711");
-	if (cgroup)
+	if (cgroup && unit)
+		plan_add(p, AT_HOST, &step_systemd_scope, unit->manager, unit->name, cgroup);
+	else if (cgroup)
 		plan_add(p, AT_HOST, &step_cgroup_create, cgroup, "");
 }
