@@ -54,6 +54,8 @@ int oci_document_parse(const char *text, size_t size, struct oci_document **ret,
 /* A path as archives have it, cleaned: without "./", "/" at the end, "//". NULL for what is absolute, empty
  * or has "..". Caller frees. */
 char *archive_path(const char *path);
+/* Where a link leads: a symbolic one from its folder, a hard one from the top. NULL: out of the archive. Caller frees. */
+char *archive_link_target(const char *path, bool hard, const char *target);
 
 /* --- where files come from ------------------------------------------------------------------------ */
 
