@@ -528,5 +528,13 @@ int image_find_written(struct ctx *c, const char *written, const struct transpor
 		if (r != -E_NOTFOUND)
 			return r;
 	}
+	/* an id */
+	{
+		_cleanup_(image_record_freep) struct image_record *rec = NULL;
+
+		r = image_resolve(c, written, &rec, e);
+		if (r >= 0)
+			*ret = g_strdup(written);
+	}
 	return r;
 }

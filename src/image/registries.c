@@ -525,6 +525,14 @@ int registries_place(
 	return place_of(name, 0, "", row && row->insecure, false, ret, e);
 }
 
+bool registries_is_insecure(const struct registries *c, const char *domain)
+{
+	size_t taken;
+	const struct row *row = find_row(c, domain, &taken);
+
+	return row && row->insecure;
+}
+
 /* Whether it begins with a registry: docker's rule. */
 static bool has_domain(const char *written)
 {

@@ -43,6 +43,9 @@ int registries_places(
 int registries_place(const struct registries *c, const struct ref *r, struct registry_place **ret,
 	struct err *e);
 
+/* Whether a whole registry is marked so. Pure. */
+bool registries_is_insecure(const struct registries *c, const char *domain);
+
 /* The names that what the user wrote may stand for, best first: char * each. One with a domain stands for itself;
  * without any configuration docker.io is meant. -E_INVALID where the configuration wants to be asked. Pure. */
 int registries_names(

@@ -34,8 +34,6 @@ int registry_try(struct registry *r, struct http_request *q, const char *where,
 	struct http_answer *ret, struct err *e);
 int registry_request(struct registry *r, struct http_request *q, const char *where,
 	struct http_answer *ret, struct err *e);
-/* Waits before the next attempt; seconds: what the registry asked for, 0: longer each time. */
-void registry_pause(int *attempt, int seconds);
 int registry_retries(const struct registry *r);
 
 /* certs.d of a host: authorities as PEM, a client's certificate and key as files; NULL: none. */

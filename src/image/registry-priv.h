@@ -80,5 +80,7 @@ int registry_get(struct registry *r, const char *url, size_t max, GString **ret,
 
 /* Whether another attempt may help. */
 bool registry_is_passing(int code);
+/* Waits before it; seconds: what the registry asked for, 0: longer each time. */
+void registry_pause(int *attempt, int seconds);
 
 #endif

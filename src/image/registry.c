@@ -373,8 +373,8 @@ int registry_request(struct registry *r, struct http_request *q, const char *whe
 			return 0;
 		if (code < 0 && !registry_is_passing(code))
 			return code;
-		/* nobody listens there: a mirror that is down isn't waited for */
-		if (code == -ECONNREFUSED || attempt >= registry_retries(r))
+		/* what never answered isn't waited for: there may be another place */
+		if ((code < 0 && !r->reached) || attempt >= registry_retries(r))
 			return code;
 		if (code >= 0)
 			seconds = http_retry_after(ret);
