@@ -356,8 +356,9 @@ static void prepare(struct http *h, const struct http_request *q, const char *ur
 	(void)h->api.setopt(h->easy, CURLOPT_NOSIGNAL, 1L);
 	(void)h->api.setopt(h->easy, CURLOPT_USERAGENT, "lodge");
 	(void)h->api.setopt(h->easy, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
-	(void)h->api.setopt(h->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-	(void)h->api.setopt(h->easy, CURLOPT_LOW_SPEED_TIME, STALL_SECONDS);
+	(void)h->api.setopt(h->easy, CURLOPT_LOW_SPEED_LIMIT, h->o.patient ? 0L : 1L);
+	(void)h->api.setopt(h->easy, CURLOPT_LOW_SPEED_TIME, h->o.patient ? 0L : STALL_SECONDS);
+	(void)h->api.setopt(h->easy, CURLOPT_UNIX_SOCKET_PATH, h->o.unix_socket);
 	(void)h->api.setopt(h->easy, CURLOPT_BUFFERSIZE, BUFFER_SIZE);
 	(void)h->api.setopt(h->easy, CURLOPT_UPLOAD_BUFFERSIZE, BUFFER_SIZE);
 	(void)h->api.setopt(h->easy, CURLOPT_HEADERFUNCTION, on_header);
