@@ -11,6 +11,7 @@
 static const struct transport *const transports[] = {
 	&transport_store,
 	&transport_dir,
+	&transport_docker,
 	&transport_docker_archive,
 	&transport_daemon,
 	&transport_oci,
