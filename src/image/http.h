@@ -23,7 +23,7 @@ struct http_options {
 	bool any_certificate;		      /* the server's isn't checked */
 	bool plain;			      /* http is allowed, after redirects too */
 	const char *unix_socket; /* path that all requests go to, must stay; NULL: the URL's host */
-	bool patient; /* the answer may take its time: no limit for silence */
+	bool patient;		 /* the answer may take its time: no limit for silence */
 };
 
 struct http_answer {

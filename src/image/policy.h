@@ -29,7 +29,8 @@ int policy_parse(const char *text, size_t size, struct policy **ret, struct err 
 /* What is to be judged. */
 struct policy_image {
 	const char *transport; /* "docker", "oci", "dir", ... */
-	const char *scope;     /* most precise: "docker.io/library/busybox:latest" (":" or "@"), or an absolute path; "" */
+	const char *
+		scope; /* most precise: "docker.io/library/busybox:latest" (":" or "@"), or an absolute path; "" */
 	const char *reference; /* docker reference in full, or NULL where the transport has none */
 	const char *manifest;  /* the document that signatures are for */
 	size_t manifest_size;

@@ -159,7 +159,8 @@ static int check_load(const struct http_answer *a, struct err *e)
 		const char *why = json_string_value(json_object_get(doc, "error"));
 
 		if (why)
-			r = err_set(e, -E_INVALID, "the docker daemon can't load the image: %s", why);
+			r = err_set(
+				e, -E_INVALID, "the docker daemon can't load the image: %s", why);
 		json_decref(doc);
 	}
 	return r;
@@ -211,7 +212,8 @@ static int daemon_open_out(struct ctx *c, const char *rest, const struct transpo
 		return r;
 	if (!full || strchr(full, '@'))
 		return err_set(e, -E_INVALID,
-			"cannot write to '%s': the docker daemon gives ids and digests itself", shown);
+			"cannot write to '%s': the docker daemon gives ids and digests itself",
+			shown);
 	t = g_new0(struct target, 1);
 	t->fd = -1;
 	r = connect_to(o, &t->d, e);

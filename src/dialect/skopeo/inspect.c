@@ -436,7 +436,10 @@ static int inspect_run(struct cmd_call *call, struct err *e)
 		r = transport_find(l.name, &t, &rest, e);
 	if (r >= 0)
 		r = t->open_in(call->c, rest, &o, &l.in, e);
-	if (r < 0)
+	/* a folder is looked at later, there */
+	if (r == -E_NOTFOUND && g_str_has_prefix(l.name, "dir:"))
+		(void)err_prefix(e, "Error retrieving manifest for image");
+	else if (r < 0)
 		(void)err_prefix(e, "Error parsing image name \"%s\"", l.name);
 	if (r >= 0) {
 		r = l.in->ops->original

@@ -33,9 +33,9 @@ static const struct opt logout_opts[] = {
 
 static void options(const struct login_args *a, struct transport_options *ret)
 {
-	*ret = (struct transport_options){ .tls_verify = a->tls_verify,
-		.auth_file = a->authfile,
-		.cert_dir = a->cert_dir };
+	*ret = (struct transport_options){
+		.tls_verify = a->tls_verify, .auth_file = a->authfile, .cert_dir = a->cert_dir
+	};
 }
 
 /* A line of standard input, without echo when secret. Caller frees. */

@@ -333,8 +333,8 @@ static void say(const char *what, const char *from, const char *to)
 
 	(void)strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
 	(void)fflush(stdout);
-	(void)fprintf(stderr, "time=\"%s\" level=info msg=\"%s\" from=\"%s\" to=\"%s\"\n", stamp, what,
-		from, to);
+	(void)fprintf(stderr, "time=\"%s\" level=info msg=\"%s\" from=\"%s\" to=\"%s\"\n", stamp,
+		what, from, to);
 }
 
 static int sync_one(struct sync *y, const struct repository *r, unsigned i, struct err *e)
@@ -385,8 +385,9 @@ static int sync_all(struct sync *y, const GPtrArray *list, struct err *e)
 		y->copied, list->len);
 	skopeo_log("info", line);
 	if (y->failed)
-		return err_set(e, -E_INVALID, "Sync failed due to previous reported error(s) for "
-					      "one or more images");
+		return err_set(e, -E_INVALID,
+			"Sync failed due to previous reported error(s) for "
+			"one or more images");
 	return 0;
 }
 
@@ -402,11 +403,12 @@ static int check(const struct sync_args *a, struct err *e)
 	if (!a->destination || !*a->destination)
 		return err_set(e, -E_INVALID, "A destination transport must be specified");
 	if (!g_strv_contains(to, a->destination))
-		return err_set(
-			e, -E_INVALID, "\"%s\" is not a valid destination transport", a->destination);
+		return err_set(e, -E_INVALID, "\"%s\" is not a valid destination transport",
+			a->destination);
 	if (strcmp(a->source, "dir") == 0 && strcmp(a->destination, "dir") == 0)
-		return err_set(e, -E_INVALID, "sync from 'dir' to 'dir' not implemented, consider "
-					      "using rsync instead");
+		return err_set(e, -E_INVALID,
+			"sync from 'dir' to 'dir' not implemented, consider "
+			"using rsync instead");
 	if (a->sign_sigstore)
 		return err_set(e, -E_UNSUPPORTED,
 			"signing for sigstore is not supported: use --sign-by with a GPG key");
@@ -474,6 +476,7 @@ const struct cmd skopeo_sync = {
 	.args_size = sizeof(struct sync_args),
 	.brief = "copy all images of a place to another",
 	.synopsis = "[OPTIONS] --src TRANSPORT --dest TRANSPORT SOURCE DESTINATION",
-	.examples = "skopeo sync --src docker --dest dir registry.example.com/busybox /media/usb   # all tags\n",
+	.examples = "skopeo sync --src docker --dest dir registry.example.com/busybox /media/usb   "
+		    "# all tags\n",
 	.max_operands = -1,
 };
