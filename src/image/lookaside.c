@@ -33,10 +33,11 @@ static void take(struct section *s, const struct yaml *y)
 }
 
 /* Longer scopes are more precise. */
-static void read_doc(const struct yaml *root, const char *const *scopes, struct section *best,
-	unsigned *rank)
+static void read_doc(
+	const struct yaml *root, const char *const *scopes, struct section *best, unsigned *rank)
 {
-	const struct yaml *docker = yaml_get(root, "docker"), *def = yaml_get(root, "default-docker");
+	const struct yaml *docker = yaml_get(root, "docker"),
+			  *def = yaml_get(root, "default-docker");
 
 	for (unsigned i = 0; scopes[i]; i++) {
 		const struct yaml *y = docker ? yaml_get(docker, scopes[i]) : NULL;
@@ -71,7 +72,8 @@ static GPtrArray *scopes_of(const struct ref *r)
 	return list;
 }
 
-static int read_folder(const char *folder, const char *const *scopes, struct section *s, struct err *e)
+static int read_folder(
+	const char *folder, const char *const *scopes, struct section *s, struct err *e)
 {
 	g_autoptr(GDir) d = g_dir_open(folder, 0, NULL);
 	unsigned rank = G_MAXUINT;
@@ -100,13 +102,15 @@ int lookaside_find(const struct transport_options *o, const struct ref *r, bool 
 	bool *ret_sigstore, struct err *e)
 {
 	g_autoptr(GPtrArray) scopes = scopes_of(r);
-	g_autofree char *home = g_build_filename(g_get_home_dir(), ".config/containers/registries.d", NULL);
+	g_autofree char *home =
+		g_build_filename(g_get_home_dir(), ".config/containers/registries.d", NULL);
 	struct section s = { NULL };
 	const char *folder = o->registries_d, *chosen;
 	int code;
 
 	if (!folder)
-		folder = g_file_test(home, G_FILE_TEST_IS_DIR) ? home : "/etc/containers/registries.d";
+		folder = g_file_test(home, G_FILE_TEST_IS_DIR) ? home
+							       : "/etc/containers/registries.d";
 	code = read_folder(folder, (const char *const *)scopes->pdata, &s, e);
 	chosen = write && s.staging ? s.staging : s.lookaside;
 	if (code >= 0 && chosen)

@@ -37,7 +37,8 @@ static struct docker_in *docker_in(struct transport_in *s)
 	return (struct docker_in *)s;
 }
 
-static int ask_places(struct docker_in *d, char **ret, size_t *ret_size, char **ret_type, struct err *e)
+static int ask_places(
+	struct docker_in *d, char **ret, size_t *ret_size, char **ret_type, struct err *e)
 {
 	const char *what = d->ref.digest ? d->ref.digest : d->ref.tag;
 	int r = 0;
@@ -62,8 +63,8 @@ static int ask_places(struct docker_in *d, char **ret, size_t *ret_size, char **
 static int get_registry(struct docker_in *d, struct err *e)
 {
 	return d->r ? 0
-		    : registry_new(d->in.c, d->places->pdata[d->places->len - 1], &d->o, REGISTRY_PULL,
-			      &d->r, e);
+		    : registry_new(d->in.c, d->places->pdata[d->places->len - 1], &d->o,
+			      REGISTRY_PULL, &d->r, e);
 }
 
 static int in_document(struct transport_in *s, const char *digest, char **ret, size_t *ret_size,
@@ -181,7 +182,8 @@ static int out_blob_begin(struct transport_out *t, const char *digest, int64_t s
 {
 	struct docker_out *d = docker_out(t);
 	int64_t offset = 0;
-	int r = registry_upload(d->r, *digest ? digest : NULL, ret_offset && *digest ? &offset : NULL, e);
+	int r = registry_upload(
+		d->r, *digest ? digest : NULL, ret_offset && *digest ? &offset : NULL, e);
 
 	d->sent = offset;
 	if (r >= 0 && ret_offset)
