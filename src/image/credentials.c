@@ -153,7 +153,7 @@ static int helper_run(const char *helper, const char *verb, const char *input, c
 	/* the name comes from a file and must stay a name */
 	if (strpbrk(helper, "/ \t\n"))
 		return err_set(e, -E_INVALID, "'%s' is no name of a credential helper", helper);
-	return tool_run(argv, input, ret_out, NULL, ret_status, e);
+	return tool_run(argv, input, strlen(input), ret_out, NULL, ret_status, e);
 }
 
 static int helper_get(

@@ -7,8 +7,8 @@
  * named, else ~/.config/containers/policy.json, else /etc/containers/policy.json; where there is none at all, all are
  * taken, as docker takes them.
  *
- * Requirements: insecureAcceptAnything, reject, signedBy with GPG keys (by the program gpgv), sigstoreSigned with keys
- * (by libcrypto). What else the format has, is refused, never passed over.
+ * Requirements: insecureAcceptAnything, reject, signedBy with GPG keys (by the program gpgv). sigstoreSigned and what
+ * else the format has are refused when they count for an image, never passed over.
  */
 
 #include <glib.h>
@@ -36,21 +36,9 @@ struct policy_image {
 	size_t manifest_size;
 	/* Its simple signatures: GBytes each; asked for once, and only where a signature counts. NULL: has none. */
 	int (*signatures)(void *arg, GPtrArray **ret, struct err *e);
-	/* Its cosign signatures: struct policy_sigstore each. NULL: has none. */
-	int (*sigstore)(void *arg, GPtrArray **ret, struct err *e);
 	void *arg;
 };
-struct policy_sigstore {
-	GBytes *payload;
-	char *signature; /* base64, of the payload */
-};
-void policy_sigstore_free(struct policy_sigstore *s);
-
 /* 0: it may be taken. -EPERM, with the rule that says no. */
 int policy_check(const struct policy *p, const struct policy_image *i, struct err *e);
-
-/* The requirements that count for a scope: the most precise ones. Pure; for tests. *ret_where: "docker:HOST/NAME" etc. */
-int policy_rules(const struct policy *p, const char *transport, const char *scope, unsigned *ret_n,
-	char **ret_where);
 
 #endif

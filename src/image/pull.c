@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 #include "image/archive-priv.h"
+#include "image/lookaside.h"
+#include "image/policy.h"
 #include "image/pull-priv.h"
 #include "store/blob.h"
 #include "store/journal.h"
@@ -397,6 +399,41 @@ static int get_platform(const struct pull_options *o, struct platform *ret, stru
 	return 0;
 }
 
+/* --- whether it may be taken ----------------------------------------------------------------------------- */
+
+struct judged {
+	struct pull *p;
+	const struct ref *ref;
+	const struct found *f;
+};
+
+static int get_signatures(void *arg, GPtrArray **ret, struct err *e)
+{
+	struct judged *j = arg;
+	g_autofree char *base = NULL;
+	int r = lookaside_find(j->p->o->transport, j->ref, false, &base, NULL, e);
+
+	return r < 0 ? r : lookaside_read(j->p->registry, base, j->ref->path, j->f->digest, ret, e);
+}
+
+/* A signature is for one manifest: of an index, for the one that was chosen. */
+static int judge(struct pull *p, const struct ref *ref, const struct found *f, struct err *e)
+{
+	_cleanup_(policy_freep) struct policy *policy = NULL;
+	g_autofree char *full = ref_full(ref);
+	struct judged j = { p, ref, f };
+	struct policy_image i = { .transport = "docker",
+		.scope = full,
+		.reference = full,
+		.manifest = f->text,
+		.manifest_size = f->size,
+		.signatures = get_signatures,
+		.arg = &j };
+	int r = policy_load(p->o->policy, &policy, e);
+
+	return r < 0 ? r : policy_check(policy, &i, e);
+}
+
 static int take_found(
 	struct pull *p, const struct ref *ref, struct found *f, GPtrArray *ret, struct err *e)
 {
@@ -408,6 +445,8 @@ static int take_found(
 	r = get_platform(p->o, &platform, e);
 	if (r >= 0)
 		r = choose(p, &platform, f, e);
+	if (r >= 0)
+		r = judge(p, ref, f, e);
 	if (r >= 0) {
 		tell_begin(p, full, f->doc);
 		r = here = is_here(p, f, full, e);

@@ -35,7 +35,6 @@ struct pull_options {
 	const struct transport_options *transport;
 	const char *platform; /* "os/arch[/variant]"; NULL: this host's */
 	bool all_tags;
-	bool skip_policy; /* docker's --disable-content-trust has nothing to do with it: for tests of ours alone */
 	const char *policy;			  /* file; NULL: the usual ones */
 	const struct transfer_progress *progress; /* NULL: none */
 };

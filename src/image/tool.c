@@ -62,15 +62,15 @@ static void talk(struct talk *t)
 	}
 }
 
-int tool_run(const char *const *argv, const char *input, char **ret_out, char **ret_err,
-	int *ret_status, struct err *e)
+int tool_run(const char *const *argv, const char *input, size_t size, char **ret_out,
+	char **ret_err, int *ret_status, struct err *e)
 {
 	g_autoptr(GString) text = g_string_new(NULL), complaint = g_string_new(NULL);
 	struct talk t = { .in = -1,
 		.out = -1,
 		.err = -1,
 		.input = input,
-		.left = strlen(input),
+		.left = size,
 		.text = text,
 		.complaint = complaint };
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, old;
