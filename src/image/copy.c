@@ -69,7 +69,11 @@ static int get(struct copy *c, const char *digest, struct document *ret, struct 
 	if (digest && strcmp(ret->digest, digest) != 0)
 		return err_set(e, -E_CORRUPT, "the manifest that should be '%s' is '%s'", digest,
 			ret->digest);
-	return manifest_parse(ret->text, ret->size, ret->type, &ret->m, e);
+	r = manifest_parse(ret->text, ret->size, ret->type, &ret->m, e);
+	/* signatures are for images; of an index whose images aren't looked at, for the index */
+	if (r >= 0 && c->o->allow && (!ret->m->index || c->o->which == COPY_INDEX_ONLY))
+		r = c->o->allow(c->o->allow_arg, c->from, ret->text, ret->size, e);
+	return r;
 }
 
 /* --- signatures ------------------------------------------------------------------------------------------- */

@@ -53,6 +53,10 @@ struct copy_options {
 	const char *sign_identity;	 /* NULL: the target's own */
 	const char *sign_passphrase;	 /* a file whose first line it is; NULL: gpg's agent asks */
 	const struct copy_teller *teller; /* NULL: none */
+	/* Asked about each document before anything of it is taken: -EPERM where it isn't trusted. NULL: all are. */
+	int (*allow)(
+		void *arg, struct transport_in *from, const char *text, size_t size, struct err *e);
+	void *allow_arg;
 };
 
 /* Copies and commits. *ret_digest: of the document that the target's name stands for; may be NULL. Caller frees. */

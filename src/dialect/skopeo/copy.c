@@ -93,6 +93,8 @@ int copy_names(struct skopeo *s, const char *from, const struct transport_option
 	_cleanup_(transport_out_freep) struct transport_out *out = NULL;
 	const struct transport *from_t, *to_t;
 	const char *from_rest, *to_rest;
+	struct copy_options trusted = *o;
+	struct trust trust;
 	int r;
 
 	r = transport_find(from, &from_t, &from_rest, e);
@@ -110,7 +112,13 @@ int copy_names(struct skopeo *s, const char *from, const struct transport_option
 	r = to_t->open_out(&s->ctx, to_rest, to_o, &out, e);
 	if (r < 0)
 		return prefix(e, r, "destination", to);
-	return image_copy(in, out, o, ret_digest, e);
+	r = trust_init(&trust, s, from, e);
+	if (r >= 0) {
+		trust_use(&trust, &trusted);
+		r = image_copy(in, out, &trusted, ret_digest, e);
+	}
+	trust_done(&trust);
+	return r;
 }
 
 static int refuse(const struct copy_args *a, struct err *e)

@@ -88,4 +88,20 @@ int copy_names(struct skopeo *s, const char *from, const struct transport_option
 	const char *to, const struct transport_options *to_o, const struct copy_options *o,
 	char **ret_digest, struct err *e);
 
+/* --- trust.c ---------------------------------------------------------------------------------------------- */
+
+/* Whether an image may be taken, by policy.json; --insecure-policy takes all. */
+struct trust {
+	struct policy *policy; /* NULL: all */
+	const char *transport;
+	char *scope, *reference;
+	struct transport_in *from;
+	char *digest;
+};
+/* name: the source as the user wrote it. Needs trust_done() in every case. */
+int trust_init(struct trust *t, const struct skopeo *s, const char *name, struct err *e);
+void trust_done(struct trust *t);
+/* Sets allow and allow_arg. */
+void trust_use(struct trust *t, struct copy_options *o);
+
 #endif
