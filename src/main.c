@@ -4,6 +4,7 @@
 #include <string.h>
 #include "dialect/lodge/lodge.h"
 #include "dialect/runc/link.h"
+#include "dialect/skopeo/skopeo.h"
 
 #define APPLET(name_, main_, brief_) { name_, brief_, main_ },
 const struct applet applets[] = {

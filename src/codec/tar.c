@@ -19,6 +19,7 @@ struct tar_reader {
 	const struct tar_sink *sink;
 	void *arg;
 	enum state state;
+	bool bare_end;
 	int dead;   /* the code that ended it */
 	int64_t at; /* bytes of the archive so far */
 	uint8_t block[TAR_BLOCK];
@@ -670,12 +671,19 @@ int tar_reader_write(struct tar_reader *r, const void *data, size_t size, struct
 	return r->dead;
 }
 
+void tar_reader_allow_bare_end(struct tar_reader *r)
+{
+	r->bare_end = true;
+}
+
 int tar_reader_finish(struct tar_reader *r, struct err *e)
 {
 	char shown[TAR_SHOWN];
 
 	if (r->dead)
 		return err_set(e, r->dead, "the tar archive has failed before");
+	if (r->bare_end && r->state == AT_SKIP && r->t.type == TAR_FILE)
+		return 0;
 	if (r->have || (r->state != AT_HEADER && r->state != AT_ZEROS && r->state != AT_END))
 		r->dead = err_set(e, -E_CORRUPT,
 			"the tar archive is cut short after %lld bytes, at entry '%s'",

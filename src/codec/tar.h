@@ -81,6 +81,8 @@ void tar_reader_freep(struct tar_reader **r);
  * the reader is dead. */
 int tar_reader_write(struct tar_reader *r, const void *data, size_t size, struct err *e)
 	_must_check_;
+/* It may end with a file's content, without the padding behind it: umoci 0.4 writes such layers. */
+void tar_reader_allow_bare_end(struct tar_reader *r);
 /* The archive may end with blocks of zeros, or after any entry. -E_CORRUPT when it ends elsewhere. */
 int tar_reader_finish(struct tar_reader *r, struct err *e) _must_check_;
 

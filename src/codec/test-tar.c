@@ -603,6 +603,38 @@ static void xattrs_too_many(GByteArray *a)
 	put_pax(a, 'x', s->str, s->len);
 }
 
+static int ignore_entry(void *arg, const struct tar_entry *t, struct err *e)
+{
+	return 0;
+}
+
+static int ignore_content(void *arg, int64_t offset, const void *data, size_t size, struct err *e)
+{
+	return 0;
+}
+
+/* The end that umoci 0.4 leaves: content without padding or end. Less than that is cut short. */
+static void test_bare_end(void)
+{
+	static const struct tar_sink sink = { .entry = ignore_entry, .content = ignore_content };
+	struct tar_entry t = {
+		.type = TAR_FILE, .path = "f", .target = "", .mode = 0644, .size = 3
+	};
+	g_autoptr(GByteArray) a = g_byte_array_new();
+	struct err e;
+
+	g_assert_cmpint(tar_put_entry(a, &t, &e), ==, 0);
+	g_byte_array_append(a, (const uint8_t *)"abc", 3);
+	for (unsigned i = 0; i < 3; i++) {
+		_cleanup_(tar_reader_freep) struct tar_reader *r = tar_reader_new(&sink, NULL);
+
+		if (i > 0)
+			tar_reader_allow_bare_end(r);
+		g_assert_cmpint(tar_reader_write(r, a->data, a->len - (i == 2), &e), ==, 0);
+		g_assert_cmpint(tar_reader_finish(r, &e), ==, i == 1 ? 0 : -E_CORRUPT);
+	}
+}
+
 static void test_hostile(void)
 {
 	static const struct {
@@ -677,6 +709,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/tar/pax", test_pax);
 	g_test_add_func("/tar/pax-sparse", test_pax_sparse);
 	g_test_add_func("/tar/end", test_end);
+	g_test_add_func("/tar/bare-end", test_bare_end);
 	g_test_add_func("/tar/hostile", test_hostile);
 	g_test_add_func("/tar/show", test_show);
 	return g_test_run();

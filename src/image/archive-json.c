@@ -46,6 +46,33 @@ char *archive_path(const char *path)
 	return clean->len > 0 ? g_string_free(g_steal_pointer(&clean), FALSE) : NULL;
 }
 
+char *archive_link_target(const char *path, bool hard, const char *target)
+{
+	g_auto(GStrv) word = NULL;
+	g_autoptr(GPtrArray) stack = g_ptr_array_new();
+	g_autofree char *joined = NULL, *folder = NULL;
+
+	if (hard)
+		return archive_path(target);
+	if (*target == '/')
+		return NULL;
+	folder = g_path_get_dirname(path);
+	joined = g_strconcat(folder, "/", target, NULL);
+	word = g_strsplit(joined, "/", -1);
+	for (char **w = word; *w; w++) {
+		if (!**w || strcmp(*w, ".") == 0)
+			continue;
+		if (strcmp(*w, "..") != 0)
+			g_ptr_array_add(stack, *w);
+		else if (stack->len == 0)
+			return NULL;
+		else
+			g_ptr_array_set_size(stack, (int)stack->len - 1);
+	}
+	g_ptr_array_add(stack, NULL);
+	return stack->len > 1 ? g_strjoinv("/", (char **)stack->pdata) : NULL;
+}
+
 /* A list of strings; paths are cleaned. NULL and null: an empty one. */
 static int get_list(const char *file, json_t *j, bool paths, size_t max, char ***ret, struct err *e)
 {
@@ -256,6 +283,7 @@ void oci_descriptor_free(struct oci_descriptor *d)
 	g_free(d->digest);
 	g_free(d->os);
 	g_free(d->arch);
+	g_free(d->variant);
 	g_free(d->name);
 	g_free(d);
 }
@@ -309,6 +337,7 @@ static int read_descriptor(json_t *j, struct oci_descriptor *d, struct err *e)
 	d->size = json_integer_value(size);
 	d->os = string_of(platform, "os");
 	d->arch = string_of(platform, "architecture");
+	d->variant = string_of(platform, "variant");
 	for (unsigned i = 0; !d->name && i < G_N_ELEMENTS(names); i++)
 		d->name = string_of(annotations, names[i]);
 	return 0;

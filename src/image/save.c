@@ -9,19 +9,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include "codec/tar.h"
+#include "image/archive-out.h"
 #include "image/archive.h"
+#include "image/manifest.h"
 #include "image/ref.h"
 #include "host/path.h"
 #include "store/blob.h"
 #include "store/journal.h"
 #include "store/layer.h"
 
-#define TYPE_INDEX    "application/vnd.oci.image.index.v1+json"
-#define TYPE_MANIFEST "application/vnd.oci.image.manifest.v1+json"
-#define TYPE_CONFIG   "application/vnd.oci.image.config.v1+json"
-#define TYPE_LAYER    "application/vnd.oci.image.layer.v1.tar"
-#define BLOBS	      "blobs/sha256"
+#define BLOBS "blobs/sha256"
 
 static const char *const format_names[_IMAGE_FORMAT_MAX] = {
 	[IMAGE_DOCKER_ARCHIVE] = "docker-archive",
@@ -37,120 +34,29 @@ int image_format_from_name(const char *name)
 	return -EINVAL;
 }
 
-/* Where files go: a tar, or a folder. */
-struct sink {
-	struct ctx *c;
-	const char *shown;
-	int fd;	 /* the tar */
-	int dir; /* the folder, or -1 */
-	int64_t mtime;
-	GHashTable *written; /* paths */
-};
-
-static int write_all(struct sink *o, int fd, const void *data, size_t size, struct err *e)
-{
-	const char *p = data;
-
-	while (size > 0) {
-		ssize_t n = write(fd, p, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(e, -errno, "cannot write '%s'", o->shown);
-		p += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
-static int put_header(
-	struct sink *o, enum tar_type type, const char *path, int64_t size, struct err *e)
-{
-	g_autoptr(GByteArray) head = g_byte_array_new();
-	struct tar_entry t = { .type = type,
-		.path = path,
-		.target = "",
-		.mode = type == TAR_DIR ? 0755 : 0644,
-		.size = size,
-		.mtime = o->mtime };
-	int r = tar_put_entry(head, &t, e);
-
-	return r < 0 ? r : write_all(o, o->fd, head->data, head->len, e);
-}
-
-static int put_padding(struct sink *o, int64_t size, struct err *e)
-{
-	g_autoptr(GByteArray) pad = g_byte_array_new();
-
-	tar_put_padding(pad, size);
-	return write_all(o, o->fd, pad->data, pad->len, e);
-}
-
-static int create_file(struct sink *o, const char *path, struct err *e)
-{
-	int fd = RET_NERRNO(
-		openat(o->dir, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644));
-
-	return fd < 0 ? err_sys(e, fd, "cannot make '%s/%s'", o->shown, path) : fd;
-}
-
-/* 1: it is written already. */
-static int begin(struct sink *o, const char *path)
-{
-	return g_hash_table_add(o->written, g_strdup(path)) ? 0 : 1;
-}
-
-static int put_text(struct sink *o, const char *path, const char *text, size_t size, struct err *e)
-{
-	_cleanup_close_ int fd = -1;
-	int r;
-
-	if (begin(o, path))
-		return 0;
-	if (o->dir >= 0) {
-		fd = create_file(o, path, e);
-		return fd < 0 ? fd : write_all(o, fd, text, size, e);
-	}
-	r = put_header(o, TAR_FILE, path, (int64_t)size, e);
-	if (r >= 0)
-		r = write_all(o, o->fd, text, size, e);
-	return r < 0 ? r : put_padding(o, (int64_t)size, e);
-}
-
-static int put_blob(struct sink *o, const char *text, size_t size, char **ret_digest, struct err *e)
+static int put_blob(
+	struct archive_out *o, const char *text, size_t size, char **ret_digest, struct err *e)
 {
 	g_autofree char *digest = blob_digest(text, size), *path = NULL;
 	int r;
 
 	path = g_strdup_printf(BLOBS "/%s", digest + strlen("sha256:"));
-	r = put_text(o, path, text, size, e);
+	r = archive_out_text(o, path, text, size, e);
 	*ret_digest = g_steal_pointer(&digest);
 	return r;
 }
 
-static int put_layer(struct sink *o, const char *digest, int64_t size, struct err *e)
+static int put_layer(struct archive_out *o, const char *digest, int64_t size, struct err *e)
 {
 	g_autofree char *path = g_strdup_printf(BLOBS "/%s", digest + strlen("sha256:"));
-	_cleanup_close_ int fd = -1;
-	int r;
 
-	if (begin(o, path))
-		return 0;
-	if (o->dir >= 0) {
-		fd = create_file(o, path, e);
-		return fd < 0 ? fd : layer_export(o->c, digest, fd, e);
-	}
-	r = put_header(o, TAR_FILE, path, size, e);
-	if (r >= 0)
-		r = layer_export(o->c, digest, o->fd, e);
-	return r < 0 ? r : put_padding(o, size, e);
+	return archive_out_layer(o, path, digest, size, e);
 }
 
 /* --- one image ----------------------------------------------------------------------------------- */
 
 struct save {
-	struct sink out;
+	struct archive_out out;
 	enum image_format format;
 	json_t *index;	      /* "manifests" */
 	json_t *docker;	      /* manifest.json: an entry an image */
@@ -194,7 +100,7 @@ static int put_layers(struct save *s, const struct image_record *i, json_t *ret_
 				"the record of the layer '%s' is lost, so it can't be "
 				"saved; get the image again",
 				*l);
-		(void)json_array_append_new(ret_descriptors, descriptor(TYPE_LAYER, *l, size));
+		(void)json_array_append_new(ret_descriptors, descriptor(TYPE_OCI_LAYER, *l, size));
 		(void)json_array_append_new(ret_paths, json_string(path));
 		r = put_layer(&s->out, *l, size, e);
 	}
@@ -220,8 +126,9 @@ static int put_image(
 		json_decref(paths);
 		return r;
 	}
-	manifest = json_pack("{s:i, s:s, s:o, s:o}", "schemaVersion", 2, "mediaType", TYPE_MANIFEST,
-		"config", descriptor(TYPE_CONFIG, digest, (int64_t)size), "layers", layers);
+	manifest = json_pack("{s:i, s:s, s:o, s:o}", "schemaVersion", 2, "mediaType",
+		TYPE_OCI_MANIFEST, "config", descriptor(TYPE_OCI_CONFIG, digest, (int64_t)size),
+		"layers", layers);
 	text = json_dumps(manifest, JSON_COMPACT);
 	json_decref(manifest);
 	path = g_strdup_printf(BLOBS "/%s", digest + strlen("sha256:"));
@@ -230,7 +137,7 @@ static int put_image(
 	g_free(digest);
 	digest = NULL;
 	r = put_blob(&s->out, text, strlen(text), &digest, e);
-	*ret_descriptor = descriptor(TYPE_MANIFEST, digest, (int64_t)strlen(text));
+	*ret_descriptor = descriptor(TYPE_OCI_MANIFEST, digest, (int64_t)strlen(text));
 	(void)json_object_set_new(*ret_descriptor, "platform",
 		json_pack("{s:s, s:s}", "architecture", i->arch, "os", i->os));
 	free(text);
@@ -299,7 +206,7 @@ static int save_ref(struct save *s, const char *what, struct err *e)
 static int put_json(struct save *s, const char *path, json_t *j, struct err *e)
 {
 	char *text = json_dumps(j, JSON_COMPACT);
-	int r = put_text(&s->out, path, text, strlen(text), e);
+	int r = archive_out_text(&s->out, path, text, strlen(text), e);
 
 	free(text);
 	return r;
@@ -308,36 +215,28 @@ static int put_json(struct save *s, const char *path, json_t *j, struct err *e)
 static int put_tail(struct save *s, struct err *e)
 {
 	static const char layout[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
-	json_t *index = json_pack("{s:i, s:s, s:O}", "schemaVersion", 2, "mediaType", TYPE_INDEX,
-		"manifests", s->index);
-	g_autoptr(GByteArray) end = g_byte_array_new();
+	json_t *index = json_pack("{s:i, s:s, s:O}", "schemaVersion", 2, "mediaType",
+		TYPE_OCI_INDEX, "manifests", s->index);
 	int r;
 
 	r = put_json(s, "index.json", index, e);
 	json_decref(index);
 	if (r >= 0)
-		r = put_text(&s->out, "oci-layout", layout, strlen(layout), e);
+		r = archive_out_text(&s->out, "oci-layout", layout, strlen(layout), e);
 	if (r >= 0 && s->format == IMAGE_DOCKER_ARCHIVE)
 		r = put_json(s, "manifest.json", s->docker, e);
 	if (r >= 0 && s->format == IMAGE_DOCKER_ARCHIVE && json_object_size(s->repositories) > 0)
 		r = put_json(s, "repositories", s->repositories, e);
-	if (r < 0 || s->out.dir >= 0)
-		return r;
-	tar_put_end(end);
-	return write_all(&s->out, s->out.fd, end->data, end->len, e);
+	return r < 0 ? r : archive_out_end(&s->out, e);
 }
 
-static int put_folders(struct sink *o, struct err *e)
+static int put_folders(struct archive_out *o, struct err *e)
 {
 	static const char *const folders[] = { "blobs", BLOBS };
 	int r = 0;
 
-	for (unsigned i = 0; r >= 0 && i < ELEMENTSOF(folders); i++) {
-		if (o->dir < 0)
-			r = put_header(o, TAR_DIR, folders[i], 0, e);
-		else if (mkdirat(o->dir, folders[i], 0755) < 0)
-			r = err_sys(e, -errno, "cannot make '%s/%s'", o->shown, folders[i]);
-	}
+	for (unsigned i = 0; r >= 0 && i < ELEMENTSOF(folders); i++)
+		r = archive_out_folder(o, folders[i], e);
 	return r;
 }
 
@@ -355,7 +254,6 @@ static int save_all(struct save *s, char **refs, struct err *e)
 	s->repositories = json_object();
 	s->images =
 		g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)json_decref);
-	s->out.written = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	r = put_folders(&s->out, e);
 	for (; r >= 0 && *refs; refs++)
 		r = save_ref(s, *refs, e);
@@ -365,7 +263,6 @@ static int save_all(struct save *s, char **refs, struct err *e)
 	json_decref(s->docker);
 	json_decref(s->repositories);
 	g_hash_table_unref(s->images);
-	g_hash_table_unref(s->out.written);
 	return r;
 }
 
@@ -440,15 +337,13 @@ static int save_folder(struct save *s, char **refs, const char *path, struct err
 int image_save(
 	struct ctx *c, char **refs, enum image_format format, const char *path, struct err *e)
 {
-	struct save s = {
-		.out = { .c = c, .shown = path, .fd = -1, .dir = -1 },
-		.format = format,
-	};
+	struct save s = { .format = format };
+	int r;
 
 	for (char **ref = refs; *ref; ref++) {
 		_cleanup_(image_record_freep) struct image_record *i = NULL;
-		int r = image_resolve(c, *ref, &i, e);
 
+		r = image_resolve(c, *ref, &i, e);
 		if (r >= 0 && image_need_layers(i, *ref, e) < 0) {
 			(void)err_mend(e, "its file is what 'lodge image inspect --format "
 					  "{{.Disk.Path}}' says; qemu-img copies it");
@@ -470,9 +365,13 @@ int image_save(
 		plan_show(p, stdout);
 		return 0;
 	}
+	archive_out_init(&s.out, c, path);
 	if (format != IMAGE_OCI_LAYOUT)
-		return save_file(&s, refs, path, e);
-	if (strcmp(path, "-") == 0)
-		return err_set(e, -E_USAGE, "a folder isn't written to standard output");
-	return save_folder(&s, refs, path, e);
+		r = save_file(&s, refs, path, e);
+	else if (strcmp(path, "-") == 0)
+		r = err_set(e, -E_USAGE, "a folder isn't written to standard output");
+	else
+		r = save_folder(&s, refs, path, e);
+	archive_out_done(&s.out);
+	return r;
 }

@@ -123,34 +123,6 @@ static int end_entry(struct source_tar *t, struct err *e)
 	return 0;
 }
 
-/* Where a link leads: a symbolic one from its folder, a hard one from the top. NULL: out of the archive. */
-static char *link_target(const char *path, const struct tar_entry *x)
-{
-	g_auto(GStrv) word = NULL;
-	g_autoptr(GPtrArray) stack = g_ptr_array_new();
-	g_autofree char *joined = NULL, *folder = NULL;
-
-	if (x->type == TAR_HARDLINK)
-		return archive_path(x->target);
-	if (*x->target == '/')
-		return NULL;
-	folder = g_path_get_dirname(path);
-	joined = g_strconcat(folder, "/", x->target, NULL);
-	word = g_strsplit(joined, "/", -1);
-	for (char **w = word; *w; w++) {
-		if (!**w || strcmp(*w, ".") == 0)
-			continue;
-		if (strcmp(*w, "..") != 0)
-			g_ptr_array_add(stack, *w);
-		else if (stack->len == 0)
-			return NULL;
-		else
-			g_ptr_array_set_size(stack, (int)stack->len - 1);
-	}
-	g_ptr_array_add(stack, NULL);
-	return stack->len > 1 ? g_strjoinv("/", (char **)stack->pdata) : NULL;
-}
-
 static int on_entry(void *arg, const struct tar_entry *x, struct err *e)
 {
 	struct source_tar *t = arg;
@@ -180,7 +152,7 @@ static int on_entry(void *arg, const struct tar_entry *x, struct err *e)
 	t->done = t->told = 0;
 	if (x->type == TAR_SYMLINK || x->type == TAR_HARDLINK) {
 		f->kind = FILE_LINK;
-		f->target = link_target(t->path, x);
+		f->target = archive_link_target(t->path, x->type == TAR_HARDLINK, x->target);
 		if (!f->target)
 			return err_set(e, -E_CORRUPT, "the link '%s' of '%s' leads out of it",
 				tar_show(t->path, shown), t->s.shown);

@@ -27,11 +27,16 @@ struct transport_options {
 	const char *cert_dir;  /* --cert-dir; NULL: certs.d of the usual places */
 	const char *
 		daemon_host; /* --daemon-host of docker-daemon:; NULL: DOCKER_HOST or its default */
-	const char *registries_conf;	 /* NULL: the usual places */
+	const char *registries_conf; /* NULL: the usual places */
+	const char *registries_d;    /* --registries.d; NULL: the usual places */
+	bool loopback_insecure;	     /* docker's rule: this host's registries may do without TLS */
 	const char *os, *arch, *variant; /* of the image to choose; NULL: this host's */
 	bool accept_uncompressed;	 /* oci:, dir: --dest-decompress */
 	int retries;			 /* --retry-times */
 	const char *tmp_dir;
+	const char *
+		shared_blob_dir; /* oci: blobs are in this folder instead of the layout's own; NULL */
+	char **additional_tags; /* docker-archive: further names of the image; NULL: none */
 	const struct image_progress *progress; /* NULL: none */
 };
 
@@ -49,6 +54,9 @@ struct transport_in_ops {
 	/* Bytes of a blob from an offset on. *ret_size: of the whole blob, -1: not known before; may be NULL. Unchecked. */
 	int (*blob)(struct transport_in *s, const char *digest, int64_t offset, transport_sink sink,
 		void *arg, int64_t *ret_size, struct err *e);
+	/* As document(NULL), but the one that came with the image, whose blobs needn't be here. NULL slot: the same. */
+	int (*original)(struct transport_in *s, char **ret, size_t *ret_size, char **ret_type,
+		struct err *e);
 	/* Simple signatures of a document (containers-signature(5)): GBytes each. NULL slot: has none. */
 	int (*signatures)(
 		struct transport_in *s, const char *digest, GPtrArray **ret, struct err *e);
@@ -88,8 +96,15 @@ struct transport_out {
 	const struct transport_out_ops *ops;
 	struct ctx *c;
 	const char *shown;
-	bool wants_plain; /* layers are kept uncompressed there (docker-archive:, the store) */
-	bool one_image;	  /* takes no index (docker-archive:, the store) */
+	bool wants_plain; /* layers are kept uncompressed there (docker-archive:, docker-daemon:) */
+	bool wants_packed; /* plain layers are compressed on the way there (docker://, oci:) */
+	bool one_image;	   /* takes no index (docker-archive:, the store) */
+	/* Set by the caller before has_blob and blob_begin, for those to whom it matters: what the blob is; */
+	const char *blob_type; /* NULL: not known */
+	const char *
+		blob_diff_id; /* of a layer: the digest of its tar, as the configuration has it; NULL */
+	const char *
+		identity; /* docker reference of the target, that signatures name; NULL: has none */
 };
 
 /* A slot that stays NULL is a thing that this transport can't do. */
@@ -105,6 +120,11 @@ struct transport {
 
 extern const struct transport transport_docker, transport_oci, transport_oci_archive,
 	transport_docker_archive, transport_dir, transport_store, transport_daemon;
+
+void transport_in_free(struct transport_in *s); /* NULL is nothing */
+void transport_in_freep(struct transport_in **s);
+void transport_out_free(struct transport_out *t);
+void transport_out_freep(struct transport_out **t);
 
 /* Splits "TRANSPORT:REST". -E_INVALID with the names that there are. */
 int transport_find(

@@ -187,6 +187,7 @@ int layer_build_new(int image_fd, int log_fd, struct layer_build **ret, struct e
 	}
 	l->image = erofs_writer_new(image_fd);
 	l->reader = tar_reader_new(&sink, l);
+	tar_reader_allow_bare_end(l->reader);
 	l->xattrs = g_array_new(FALSE, FALSE, sizeof(struct xattr));
 	*ret = l;
 	return 0;

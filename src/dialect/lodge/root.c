@@ -28,6 +28,8 @@ static const struct cmd *const commands[] = {
 	&lodge_port,
 	&lodge_events,
 	&lodge_image,
+	&lodge_login,
+	&lodge_logout,
 	&lodge_volume,
 	&lodge_network,
 	&lodge_vm,
