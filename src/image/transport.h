@@ -19,17 +19,18 @@ struct transport_where; /* a parsed reference behind a transport's prefix; the t
 
 /* What a registry, a daemon or the user wants to be known; a transport ignores what isn't its business. */
 struct transport_options {
-	int tls_verify;		     /* 1, 0; -1: as registries.conf has it */
-	const char *auth_file;	     /* --authfile; NULL: the usual places */
-	const char *creds;	     /* --creds USER[:PASSWORD]; NULL: none */
-	const char *bearer;	     /* --registry-token; NULL: none */
-	bool no_creds;		     /* --no-creds */
-	const char *cert_dir;	     /* --cert-dir; NULL: certs.d of the usual places */
-	const char *daemon_host;     /* --daemon-host of docker-daemon:; NULL: DOCKER_HOST or its default */
-	const char *registries_conf; /* NULL: the usual places */
+	int tls_verify;	       /* 1, 0; -1: as registries.conf has it */
+	const char *auth_file; /* --authfile; NULL: the usual places */
+	const char *creds;     /* --creds USER[:PASSWORD]; NULL: none */
+	const char *bearer;    /* --registry-token; NULL: none */
+	bool no_creds;	       /* --no-creds */
+	const char *cert_dir;  /* --cert-dir; NULL: certs.d of the usual places */
+	const char *
+		daemon_host; /* --daemon-host of docker-daemon:; NULL: DOCKER_HOST or its default */
+	const char *registries_conf;	 /* NULL: the usual places */
 	const char *os, *arch, *variant; /* of the image to choose; NULL: this host's */
-	bool accept_uncompressed;    /* oci:, dir: --dest-decompress */
-	int retries;		     /* --retry-times */
+	bool accept_uncompressed;	 /* oci:, dir: --dest-decompress */
+	int retries;			 /* --retry-times */
 	const char *tmp_dir;
 	const struct image_progress *progress; /* NULL: none */
 };
@@ -46,10 +47,11 @@ struct transport_in_ops {
 	int (*document)(struct transport_in *s, const char *digest, char **ret, size_t *ret_size,
 		char **ret_type, struct err *e);
 	/* Bytes of a blob from an offset on. *ret_size: of the whole blob, -1: not known before; may be NULL. Unchecked. */
-	int (*blob)(struct transport_in *s, const char *digest, int64_t offset, transport_sink sink, void *arg,
-		int64_t *ret_size, struct err *e);
+	int (*blob)(struct transport_in *s, const char *digest, int64_t offset, transport_sink sink,
+		void *arg, int64_t *ret_size, struct err *e);
 	/* Simple signatures of a document (containers-signature(5)): GBytes each. NULL slot: has none. */
-	int (*signatures)(struct transport_in *s, const char *digest, GPtrArray **ret, struct err *e);
+	int (*signatures)(
+		struct transport_in *s, const char *digest, GPtrArray **ret, struct err *e);
 	/* The tags of the repository, as it orders them. NULL slot: it has no such thing. */
 	int (*tags)(struct transport_in *s, GPtrArray **ret, struct err *e);
 	void (*free)(struct transport_in *s);
@@ -67,14 +69,16 @@ struct transport_out_ops {
 	/* One blob: begin, write, finish. digest "": not known before (it is being compressed meanwhile); finish always knows.
 	 * *ret_offset: how many bytes are there from an attempt before, where it can be gone on from; the caller
 	 * may start there, having hashed those before; NULL: always from 0. Finish checks digest and size. */
-	int (*blob_begin)(struct transport_out *t, const char *digest, int64_t size, int64_t *ret_offset,
-		struct err *e);
+	int (*blob_begin)(struct transport_out *t, const char *digest, int64_t size,
+		int64_t *ret_offset, struct err *e);
 	int (*blob_write)(struct transport_out *t, const void *data, size_t size, struct err *e);
-	int (*blob_finish)(struct transport_out *t, const char *digest, int64_t size, struct err *e);
+	int (*blob_finish)(
+		struct transport_out *t, const char *digest, int64_t size, struct err *e);
 	/* A document; after its blobs, and those that an index names before the index. top: what the reference will name. */
-	int (*document)(struct transport_out *t, const char *text, size_t size, const char *type, bool top,
-		struct err *e);
-	int (*signatures)(struct transport_out *t, const char *digest, GPtrArray *signatures, struct err *e);
+	int (*document)(struct transport_out *t, const char *text, size_t size, const char *type,
+		bool top, struct err *e);
+	int (*signatures)(
+		struct transport_out *t, const char *digest, GPtrArray *signatures, struct err *e);
 	/* Media types of documents that it takes, NULL-terminated, the best first; NULL slot: all. */
 	const char *const *(*types)(struct transport_out *t);
 	int (*commit)(struct transport_out *t, struct err *e);
@@ -95,13 +99,15 @@ struct transport {
 		struct transport_in **ret, struct err *e);
 	int (*open_out)(struct ctx *c, const char *rest, const struct transport_options *o,
 		struct transport_out **ret, struct err *e);
-	int (*remove)(struct ctx *c, const char *rest, const struct transport_options *o, struct err *e);
+	int (*remove)(
+		struct ctx *c, const char *rest, const struct transport_options *o, struct err *e);
 };
 
-extern const struct transport transport_docker, transport_oci, transport_oci_archive, transport_docker_archive,
-	transport_dir, transport_store, transport_daemon;
+extern const struct transport transport_docker, transport_oci, transport_oci_archive,
+	transport_docker_archive, transport_dir, transport_store, transport_daemon;
 
 /* Splits "TRANSPORT:REST". -E_INVALID with the names that there are. */
-int transport_find(const char *text, const struct transport **ret, const char **ret_rest, struct err *e);
+int transport_find(
+	const char *text, const struct transport **ret, const char **ret_rest, struct err *e);
 
 #endif

@@ -222,7 +222,7 @@ void http_date(time_t t, char ret[HTTP_DATE_SIZE])
 	/* the names are English in every locale */
 	if (!gmtime_r(&t, &tm))
 		memset(&tm, 0, sizeof(tm));
-	(void)snprintf(ret, HTTP_DATE_SIZE, "%s, %02u %s %04u %02u:%02u:%02u GMT",
+	(void)snprintf(ret, HTTP_DATE_SIZE, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
 		days[tm.tm_wday % 7], (unsigned)tm.tm_mday % 100, months[tm.tm_mon % 12],
 		(unsigned)(tm.tm_year + 1900) % 10000, (unsigned)tm.tm_hour % 100,
 		(unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);

@@ -6,10 +6,20 @@
 
 #define EMPTY_LINES_MAX 4 /* before a request line; RFC 9112, 2.2 */
 
+/* --- characters (RFC 9110, 5.6.2) -------------------------------------------------------------------------- */
+
+static bool is_token_char(unsigned char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c && strchr("!#$%&'*+-.^_`|~", c));
+}
+
 ssize_t http_head_end(const char *p, size_t n, size_t *scanned)
 {
 	size_t start = 0, at;
 
+	if (n > 0 && *p != '\r' && !is_token_char((unsigned char)*p))
+		return -EBADMSG;
 	/* empty lines before the request belong to its head, but don't end it */
 	while (n - start >= 2 && start < 2 * EMPTY_LINES_MAX && memcmp(p + start, "\r\n", 2) == 0)
 		start += 2;
@@ -27,14 +37,6 @@ ssize_t http_head_end(const char *p, size_t n, size_t *scanned)
 	}
 	*scanned = n;
 	return n < HTTP_HEAD_MAX ? 0 : -E2BIG;
-}
-
-/* --- characters (RFC 9110, 5.6.2; RFC 3986) ----------------------------------------------------------- */
-
-static bool is_token_char(unsigned char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       (c && strchr("!#$%&'*+-.^_`|~", c));
 }
 
 static bool is_token(struct http_text t)

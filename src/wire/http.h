@@ -50,7 +50,7 @@ struct http_request {
 };
 
 /* The size of the head at p, with the empty line that ends it; 0: bytes are missing; -E2BIG: it is over
- * HTTP_HEAD_MAX. *scanned is 0 at first and kept between calls, so that each byte is looked at once. */
+ * HTTP_HEAD_MAX; -EBADMSG: this is no HTTP at all, but TLS, say. *scanned is 0 at first and kept between calls, so that each byte is looked at once. */
 ssize_t http_head_end(const char *p, size_t n, size_t *scanned);
 
 /* p[0..n) is a whole head. 0, or -EBADMSG with the status to refuse it with: 400, 414, 431, 501, 505. */

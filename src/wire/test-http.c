@@ -34,6 +34,7 @@ static void test_head(void)
 		g_assert_cmpint(http_head_end(head, n, &scanned), ==, 0);
 	g_assert_cmpint(
 		http_head_end(head, sizeof(head) - 1, &scanned), ==, (ssize_t)sizeof(head) - 5);
+	g_assert_cmpint(http_head_end("\x16\x03\x01", 3, &scanned), ==, -EBADMSG);
 	g_assert_cmpint(parse(head, &q), ==, 0);
 	g_assert_true(http_equal(q.method, "GET"));
 	g_assert_true(http_equal(q.path, "/v2/a%20b"));

@@ -28,6 +28,7 @@ static const struct cmd *const commands[] = {
 	&lodge_port,
 	&lodge_events,
 	&lodge_image,
+	&lodge_registry,
 	&lodge_volume,
 	&lodge_network,
 	&lodge_vm,

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+#include "dialect/registry/registry.h"
+#include "dialect/registry/routes.h"
+
+int registry_serve(const struct registry_options *o, struct err *e)
+{
+	struct registry *reg = NULL;
+	struct server_config cfg = {
+		.listen = o->listen,
+		.routes = registry_routes,
+		.failed = registry_failed,
+		.allow = registry_allow,
+		.tls_cert = o->tls_cert,
+		.tls_key = o->tls_key,
+		.tls_client_ca = o->tls_client_ca,
+		.htpasswd = o->htpasswd,
+		.realm = o->realm,
+		.log = o->log,
+		.timeout = o->timeout,
+		.idle_exit = o->idle_exit,
+		.connections = o->connections,
+		.workers = o->workers,
+		.ready = o->ready,
+	};
+	int r = registry_open(o->root, o->read_only ? 0 : REGISTRY_MAKE, &reg, e);
+
+	if (r < 0)
+		return r;
+	reg->read_only = o->read_only;
+	reg->no_delete = o->no_delete;
+	cfg.data = reg;
+	cfg.keep_fd = reg->root;
+	r = server_run(&cfg, e);
+	registry_free(reg);
+	return r;
+}

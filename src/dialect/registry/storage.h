@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef LODGE_REGISTRY_STORAGE_H
+#define LODGE_REGISTRY_STORAGE_H
+
+/*
+ * A registry on disk. All below ROOT, which is recognised by the file `lodge-registry`:
+ *
+ *	blobs/sha256/HEX			each content once, so that it is stored once
+ *	repositories/NAME/_blobs/DIGEST		hard links of it: what the repository has
+ *	repositories/NAME/_manifests/DIGEST	the same, of manifests
+ *	repositories/NAME/_types/DIGEST		a link whose target is the manifest's media type
+ *	repositories/NAME/_tags/TAG		a link whose target is the manifest's digest
+ *	repositories/NAME/_referrers/DIGEST/DIGEST	of a subject: the manifests that name it
+ *	repositories/NAME/_uploads/ID		what came so far of a blob
+ *
+ * A repository's name never has a part that begins with '_'. Reading needs no lock: every file appears whole, by
+ * link or rename, after its bytes are on the disk; what is below a repository alone decides what it has, and a
+ * content's links count its users. Whoever changes a repository's links holds an exclusive flock on its folder. So a
+ * process may die at any moment, and garbage is collected beside pushes by another one.
+ */
+
+#include <glib.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+#include "base/err.h"
+#include "codec/sha256.h"
+
+struct registry {
+	int root;
+	bool read_only, no_delete;
+	GHashTable *hashes; /* of uploads: id -> struct upload_hash; in the server's process */
+};
+
+enum {
+	REGISTRY_MAKE = 1 << 0, /* make it in an empty or missing folder */
+};
+/* -E_INVALID when it is no registry's folder. */
+int registry_open(const char *root, unsigned flags, struct registry **ret, struct err *e);
+void registry_free(struct registry *r);
+
+/* "repositories/NAME/KIND/WHAT"; what NULL: the folder. Caller frees. */
+char *repo_path(const char *name, const char *kind, const char *what);
+char *content_path(const char *digest);
+
+/* Whether the repository has had a manifest. */
+bool repo_exists(const struct registry *r, const char *name);
+/* The repository's lock, to be closed. make: makes the repository; else -ENOENT. */
+int repo_lock(const struct registry *r, const char *name, bool make);
+/* Makes the folder with its parents, and sees that they stay. */
+int registry_mkdirs(const struct registry *r, const char *path);
+int registry_sync(const struct registry *r, const char *folder);
+
+/* A regular file, to be read; its state in *ret. */
+int registry_file(const struct registry *r, const char *path, struct stat *ret);
+/* An anonymous file for a body. */
+int registry_temp(const struct registry *r);
+/* The target of a link, or NULL. */
+char *registry_link(const struct registry *r, const char *path);
+/* Names in a folder, sorted by bytes; hidden ones left out; NULL when there is no folder. */
+GPtrArray *registry_list(const struct registry *r, const char *path);
+
+/* Gives the repository (locked) the content of fd, which has this digest: syncs it, shares it with what is there
+ * already. kind: "_blobs" or "_manifests". */
+int registry_keep(
+	const struct registry *r, const char *name, const char *kind, const char *digest, int fd);
+/* The same, of what the registry has; from: another repository, NULL: anywhere. -ENOENT. */
+int registry_share(
+	const struct registry *r, const char *name, const char *digest, const char *from);
+/* Makes or replaces a symbolic link. */
+int registry_set_link(
+	const struct registry *r, const char *folder, const char *name, const char *target);
+/* Garbage collection leaves it alone for a while from now on. */
+void registry_touch(const struct registry *r, int fd);
+
+#endif
