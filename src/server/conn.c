@@ -278,6 +278,26 @@ static bool do_head(struct server *s, struct conn *c)
 	return true;
 }
 
+static void cut(struct conn *c)
+{
+	if (c->call.route && c->call.route->cut)
+		c->call.route->cut(&c->call);
+}
+
+bool call_abort(struct call *call)
+{
+	struct conn *c = (struct conn *)((char *)call - offsetof(struct conn, call));
+
+	if (c->gone || (c->state != CONN_BODY && c->state != CONN_CATCH_UP))
+		return false;
+	cut(c);
+	closep(&call->body.fd);
+	call->body.fd = -1;
+	c->state = CONN_DEAD;
+	server_again(c->server, c);
+	return true;
+}
+
 /* The hash is to have seen what the file has: a piece in each turn, others have theirs between. */
 static bool do_catch_up(struct server *s, struct conn *c)
 {
@@ -289,6 +309,7 @@ static bool do_catch_up(struct server *s, struct conn *c)
 			pread(b->fd, s->scratch, (size_t)MIN(want, SCRATCH_SIZE), b->hashed));
 
 		if (n <= 0) {
+			cut(c);
 			fail(s, c, 500, "the file cannot be read");
 			return true;
 		}
@@ -338,12 +359,6 @@ static int sink_write(struct sink *b, const char *p, size_t n)
 		b->at += w;
 	}
 	return 0;
-}
-
-static void cut(struct conn *c)
-{
-	if (c->call.route && c->call.route->cut)
-		c->call.route->cut(&c->call);
 }
 
 static void end_body(struct server *s, struct conn *c)
@@ -649,8 +664,6 @@ void conn_check_deadline(struct server *s, struct conn *c)
 {
 	if (c->gone || c->state == CONN_WORK || c->state == CONN_CHECK || s->now < c->deadline)
 		return;
-	if (c->state == CONN_BODY)
-		cut(c);
 	if (c->state == CONN_HEAD && c->in_n > 0) {
 		call_init(&c->call);
 		c->started = false;
@@ -679,6 +692,7 @@ void conn_new(struct server *s, int fd, char *peer)
 	struct conn *c = g_new0(struct conn, 1);
 
 	c->src = (struct source){ .fd = fd, .ready = conn_ready };
+	c->server = s;
 	c->peer = peer;
 	c->out = g_string_new(NULL);
 	c->call = (struct call){ .body = { .fd = -1 }, .reply = { .fd = -1 } };
@@ -697,6 +711,8 @@ void conn_close(struct server *s, struct conn *c)
 {
 	if (c->gone)
 		return;
+	if (c->state == CONN_BODY || c->state == CONN_CATCH_UP)
+		cut(c);
 	c->gone = true;
 	if (c->in_again)
 		g_queue_unlink(&s->again, &c->again_link);
@@ -710,6 +726,8 @@ void conn_close(struct server *s, struct conn *c)
 		/* a worker has it: it is freed with the answer */
 		return;
 	}
+	/* its files at once: the client's next request may want their locks */
+	call_done(&c->call);
 	g_queue_unlink(&s->conns, &c->link);
 	g_ptr_array_add(s->graves, c);
 }

@@ -66,6 +66,7 @@ enum conn_state {
 
 struct conn {
 	struct source src;
+	struct server *server;
 	GList link, wait_link, again_link; /* in conns, waiting, again */
 	enum conn_state state;
 	bool waiting, in_again, gone; /* gone: the client is, a worker still has the call */

@@ -89,6 +89,10 @@ struct call {
 /* The decoded value of a query's key, or NULL when it isn't there (or is no text). Caller frees. */
 char *call_query(const struct call *c, const char *key);
 
+/* Ends another request whose body is still coming, as if its client had gone: cut() is called, its file is closed.
+ * false: its body has come, or it is in a worker. In the server's process. */
+bool call_abort(struct call *c);
+
 /* --- the server ------------------------------------------------------------------------------------------ */
 
 struct server_config {

@@ -43,6 +43,7 @@ void upload_delete(struct call *c);
 void upload_patch(struct call *c);
 void upload_patched(struct call *c);
 void upload_put(struct call *c);
+void upload_put_end(struct call *c);
 void upload_put_work(struct call *c);
 void upload_patch_cut(struct call *c);
 void upload_put_cut(struct call *c);

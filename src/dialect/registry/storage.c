@@ -107,6 +107,8 @@ void registry_free(struct registry *r)
 	(void)close(r->root);
 	if (r->hashes)
 		g_hash_table_destroy(r->hashes);
+	if (r->writers)
+		g_hash_table_destroy(r->writers);
 	g_free(r);
 }
 

@@ -28,7 +28,8 @@
 struct registry {
 	int root;
 	bool read_only, no_delete;
-	GHashTable *hashes; /* of uploads: id -> struct upload_hash; in the server's process */
+	/* in the server's process, of uploads by their ids: what was hashed; the request that writes */
+	GHashTable *hashes, *writers;
 };
 
 enum {

@@ -302,29 +302,59 @@ static bool check_range(struct call *c, const char *name, int64_t size)
 	return c->reply.status == 0;
 }
 
-/* PATCH and PUT: opens the upload for one writer. */
+/* The request writes no more. */
+static void end_write(struct call *c)
+{
+	struct registry *reg = c->data;
+
+	if (reg->writers && g_hash_table_lookup(reg->writers, c->args[1]) == c)
+		(void)g_hash_table_remove(reg->writers, c->args[1]);
+}
+
+/* One request at a time writes. A client that begins anew has lost its other connection, which may be known here a
+ * minute later only: the new one goes on. */
+static bool lock_upload(struct call *c)
+{
+	struct registry *reg = c->data;
+	struct call *other = reg->writers ? g_hash_table_lookup(reg->writers, c->args[1]) : NULL;
+
+	if (other)
+		(void)call_abort(other);
+	if (RET_NERRNO(flock(c->body.fd, LOCK_EX | LOCK_NB)) < 0) {
+		registry_fail(
+			&c->reply, 409, "BLOB_UPLOAD_INVALID", "another request ends this upload");
+		return false;
+	}
+	if (!reg->writers)
+		reg->writers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	(void)g_hash_table_replace(reg->writers, g_strdup(c->args[1]), c);
+	return true;
+}
+
+/* PATCH and PUT: opens the upload. */
 static void begin_write(struct call *c)
 {
 	const char *name = call_name(c);
 	struct sink *b = &c->body;
+	struct stat st;
 	int64_t size;
 	int r;
 
 	if (!name)
 		return;
 	b->fd = open_upload(c, name, O_RDWR, &size);
-	if (b->fd < 0 || !check_range(c, name, size))
+	if (b->fd < 0 || !lock_upload(c))
 		return;
-	r = RET_NERRNO(flock(b->fd, LOCK_EX | LOCK_NB));
-	if (r < 0) {
-		registry_fail(&c->reply, 409, "BLOB_UPLOAD_INVALID",
-			"another request writes to this upload");
-		return;
+	/* the other request may have written, or taken back, what it had */
+	r = RET_NERRNO(fstat(b->fd, &st));
+	if (r >= 0 && check_range(c, name, st.st_size)) {
+		b->start = b->at = st.st_size;
+		r = take_hash(c->data, c->args[1], b);
 	}
-	b->start = b->at = size;
-	r = take_hash(c->data, c->args[1], b);
 	if (r < 0)
-		registry_broken(&c->reply, r, "cannot hash");
+		registry_broken(&c->reply, r, "cannot write to the upload");
+	if (c->reply.status)
+		end_write(c);
 }
 
 void upload_patch(struct call *c)
@@ -334,6 +364,7 @@ void upload_patch(struct call *c)
 
 void upload_patch_cut(struct call *c)
 {
+	end_write(c);
 	keep_hash(c->data, c->args[1], &c->body);
 }
 
@@ -341,6 +372,7 @@ void upload_patched(struct call *c)
 {
 	int64_t first, last;
 
+	end_write(c);
 	/* of a chunked body the length is known only now */
 	if (range_of(c, &first, &last) == 1 && c->body.at - c->body.start != last - first + 1) {
 		(void)RET_NERRNO(ftruncate(c->body.fd, c->body.start));
@@ -361,9 +393,15 @@ void upload_put(struct call *c)
 		begin_write(c);
 }
 
+void upload_put_end(struct call *c)
+{
+	end_write(c);
+}
+
 /* A whole blob in one PUT, cut: the client will send it from its beginning. */
 void upload_put_cut(struct call *c)
 {
+	end_write(c);
 	if (http_find(c->q, "Content-Range"))
 		keep_hash(c->data, c->args[1], &c->body);
 	else
