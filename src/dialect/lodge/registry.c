@@ -77,9 +77,15 @@ static int serve_run(struct cmd_call *call, struct err *e)
 	};
 	int r = check_serve(a, e);
 
-	if (r < 0 || call->c->explain)
+	if (r < 0)
 		return r;
-	return registry_serve(&o, e);
+	if (!call->c->explain)
+		return registry_serve(&o, e);
+	if (!a->read_only)
+		printf("mkdir -p %s/blobs/sha256 %s/repositories\n", a->root, a->root);
+	for (char **l = a->listen; l && *l; l++)
+		printf("# listens on %s\n", *l);
+	return 0;
 }
 
 static const struct opt serve_opts[] = { OPT_LIST('l', "listen", struct serve_args, listen, "ADDR",
@@ -119,7 +125,6 @@ static const struct cmd registry_serve_cmd = {
 	.opts = serve_opts,
 	.args_size = sizeof(struct serve_args),
 	.defaults = serve_defaults,
-	.flags = CMD_READS_ONLY,
 	.brief = "serve a registry that clients pull from and push to",
 	.synopsis = "[OPTIONS] --root DIR --listen ADDR",
 	.details =
@@ -194,7 +199,6 @@ static const struct cmd registry_gc_cmd = {
 	.opts = gc_opts,
 	.args_size = sizeof(struct gc_args),
 	.defaults = gc_defaults,
-	.flags = CMD_READS_ONLY,
 	.brief = "remove what nothing in a registry needs",
 	.synopsis = "[OPTIONS] --root DIR",
 	.details = "Blobs that no manifest of their repository names, contents that no repository "

@@ -51,7 +51,7 @@ static bool check_digest(struct call *c)
 static void unknown(struct call *c, int code)
 {
 	if (code == -ENOENT || code == -ENOTDIR || code == -ELOOP)
-		registry_fail(&c->reply, 404, "BLOB_UNKNOWN", "blob unknown to registry");
+		registry_unknown(&c->reply, "BLOB_UNKNOWN", "blob unknown to registry", c->args[1]);
 	else
 		registry_broken(&c->reply, code, "cannot open the blob");
 }

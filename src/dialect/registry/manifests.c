@@ -11,7 +11,7 @@
 
 static void unknown(struct call *c)
 {
-	registry_fail(&c->reply, 404, "MANIFEST_UNKNOWN", "manifest unknown");
+	registry_unknown(&c->reply, "MANIFEST_UNKNOWN", "manifest unknown", c->args[1]);
 }
 
 /* The digest that the request's reference stands for, or NULL: answered. */

@@ -58,11 +58,12 @@ static const char *code_of(int status)
 	}
 }
 
-static void error_body(struct reply *r, int status, const char *code, const char *message)
+static void error_body(
+	struct reply *r, int status, const char *code, const char *message, const char *about)
 {
 	g_autofree char *valid = g_utf8_make_valid(message, -1);
-	json_t *j = json_pack(
-		"{s:[{s:s, s:s}]}", "errors", "code", code ?: code_of(status), "message", valid);
+	json_t *j = json_pack("{s:[{s:s, s:s, s:{s:s*}}]}", "errors", "code",
+		code ?: code_of(status), "message", valid, "detail", "name", about);
 	char *text = json_dumps(j, JSON_COMPACT);
 
 	if (!strstr(r->headers->str, VERSION_HEADER))
@@ -80,12 +81,17 @@ void registry_fail(struct reply *r, int status, const char *code, const char *fm
 	va_start(ap, fmt);
 	message = g_strdup_vprintf(fmt, ap);
 	va_end(ap);
-	error_body(r, status, code, message);
+	error_body(r, status, code, message, NULL);
+}
+
+void registry_unknown(struct reply *r, const char *code, const char *message, const char *about)
+{
+	error_body(r, 404, code, message, about);
 }
 
 void registry_failed(struct reply *r, int status, const char *why)
 {
-	error_body(r, status, NULL, why);
+	error_body(r, status, NULL, why, NULL);
 }
 
 void registry_broken(struct reply *r, int code, const char *what)

@@ -18,6 +18,8 @@ void registry_allow(struct call *c);
 /* errors.c: the specification's error bodies. code NULL: by the status. */
 void registry_fail(struct reply *r, int status, const char *code, const char *fmt, ...)
 	_printf_(4, 5);
+/* 404, of that name. Docker's client only looks at a code whose error says more than the code does. */
+void registry_unknown(struct reply *r, const char *code, const char *message, const char *about);
 void registry_failed(struct reply *r, int status, const char *why);
 /* A storage's failure as an answer. */
 void registry_broken(struct reply *r, int code, const char *what);

@@ -74,7 +74,8 @@ static void created(struct call *c, const char *name, const char *digest)
 
 static void unknown(struct call *c)
 {
-	registry_fail(&c->reply, 404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry");
+	registry_unknown(
+		&c->reply, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry", c->args[1]);
 }
 
 /* The upload's file, or a negative code: answered. */
