@@ -59,27 +59,27 @@ static void unknown(struct call *c, int code)
 void blob_get(struct call *c)
 {
 	const char *name = call_name(c);
-	const struct registry *reg = c->data;
+	const struct depot *reg = c->data;
 	g_autofree char *path = NULL;
 	struct stat st;
 	int fd;
 
 	if (!name || !check_digest(c))
 		return;
-	path = repo_path(name, "_blobs", c->args[1]);
-	fd = registry_file(reg, path, &st);
+	path = depot_repo_path(name, "_blobs", c->args[1]);
+	fd = depot_file(reg, path, &st);
 	/* manifests are blobs, too (registry-v2 api.md) */
 	if (fd == -ENOENT) {
 		g_free(path);
-		path = repo_path(name, "_manifests", c->args[1]);
-		fd = registry_file(reg, path, &st);
+		path = depot_repo_path(name, "_manifests", c->args[1]);
+		fd = depot_file(reg, path, &st);
 	}
 	if (fd < 0) {
 		unknown(c, fd);
 		return;
 	}
 	/* a push that finds it here doesn't send it again */
-	registry_touch(reg, fd);
+	depot_touch(reg, fd);
 	reply_header(&c->reply, "Content-Type", "application/octet-stream");
 	reply_header(&c->reply, "Cache-Control", "max-age=31536000");
 	reply_content(c, fd, st.st_size, c->args[1], true);
@@ -88,19 +88,19 @@ void blob_get(struct call *c)
 void blob_delete(struct call *c)
 {
 	const char *name = call_name(c);
-	const struct registry *reg = c->data;
+	const struct depot *reg = c->data;
 	g_autofree char *path = NULL, *folder = NULL;
 	_cleanup_close_ int lock = -1;
 	int r;
 
 	if (!name || !check_digest(c))
 		return;
-	path = repo_path(name, "_blobs", c->args[1]);
-	folder = repo_path(name, "_blobs", NULL);
-	lock = repo_lock(reg, name, false);
+	path = depot_repo_path(name, "_blobs", c->args[1]);
+	folder = depot_repo_path(name, "_blobs", NULL);
+	lock = depot_repo_lock(reg, name, false);
 	r = lock < 0 ? lock : RET_NERRNO(unlinkat(reg->root, path, 0));
 	if (r >= 0)
-		r = registry_sync(reg, folder);
+		r = depot_sync(reg, folder);
 	if (r < 0)
 		unknown(c, r);
 	else

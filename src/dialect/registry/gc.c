@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Garbage: what no manifest of its repository names, and contents that no repository has. A push in progress has
- * blobs that nothing names yet; they are young (storage.h: pushed, mounted or asked for), and stay for that. Should one
+ * blobs that nothing names yet; they are young (depot.h: pushed, mounted or asked for), and stay for that. Should one
  * go all the same, the push of its manifest is refused: there is no moment with a manifest whose blobs are gone.
  */
 
@@ -17,7 +17,7 @@
 #define NS INT64_C(1000000000)
 
 struct gc {
-	const struct registry *reg;
+	const struct depot *reg;
 	const struct registry_gc_options *o;
 	struct registry_gc_result *res;
 	int64_t now; /* s */
@@ -48,7 +48,7 @@ static int64_t age(const struct gc *gc, const char *path)
 
 static bool is_young(const struct gc *gc, const char *name, const char *kind, const char *digest)
 {
-	g_autofree char *path = repo_path(name, kind, digest);
+	g_autofree char *path = depot_repo_path(name, kind, digest);
 
 	return gc->o->grace > 0 && age(gc, path) <= gc->o->grace;
 }
@@ -68,8 +68,8 @@ static void drop(struct gc *gc, const char *path, unsigned *count)
 
 static bool load_manifests(struct gc *gc, const char *name, struct marks *m)
 {
-	g_autofree char *folder = repo_path(name, "_manifests", NULL);
-	g_autoptr(GPtrArray) all = registry_list(gc->reg, folder);
+	g_autofree char *folder = depot_repo_path(name, "_manifests", NULL);
+	g_autoptr(GPtrArray) all = depot_list(gc->reg, folder);
 
 	for (guint i = 0; all && i < all->len; i++) {
 		struct manifest *one = g_new0(struct manifest, 1);
@@ -90,8 +90,8 @@ static bool load_manifests(struct gc *gc, const char *name, struct marks *m)
 
 static void mark_roots(struct gc *gc, const char *name, struct marks *m)
 {
-	g_autofree char *folder = repo_path(name, "_tags", NULL);
-	g_autoptr(GPtrArray) tags = registry_list(gc->reg, folder);
+	g_autofree char *folder = depot_repo_path(name, "_tags", NULL);
+	g_autoptr(GPtrArray) tags = depot_list(gc->reg, folder);
 	GHashTableIter it;
 	void *digest;
 
@@ -100,8 +100,8 @@ static void mark_roots(struct gc *gc, const char *name, struct marks *m)
 		if (!gc->o->untagged || is_young(gc, name, "_manifests", digest))
 			(void)g_hash_table_add(m->live, digest);
 	for (guint i = 0; tags && i < tags->len; i++) {
-		g_autofree char *path = repo_path(name, "_tags", tags->pdata[i]);
-		g_autofree char *target = registry_link(gc->reg, path);
+		g_autofree char *path = depot_repo_path(name, "_tags", tags->pdata[i]);
+		g_autofree char *target = depot_link(gc->reg, path);
 
 		if (target && g_hash_table_lookup_extended(m->all, target, &digest, NULL))
 			(void)g_hash_table_add(m->live, digest);
@@ -161,11 +161,11 @@ static void sweep_manifests(struct gc *gc, const char *name, struct marks *m)
 
 static void sweep_blobs(struct gc *gc, const char *name, struct marks *m)
 {
-	g_autofree char *folder = repo_path(name, "_blobs", NULL);
-	g_autoptr(GPtrArray) all = registry_list(gc->reg, folder);
+	g_autofree char *folder = depot_repo_path(name, "_blobs", NULL);
+	g_autoptr(GPtrArray) all = depot_list(gc->reg, folder);
 
 	for (guint i = 0; all && i < all->len; i++) {
-		g_autofree char *path = repo_path(name, "_blobs", all->pdata[i]);
+		g_autofree char *path = depot_repo_path(name, "_blobs", all->pdata[i]);
 
 		if (!g_hash_table_contains(m->blobs, all->pdata[i]) &&
 			!is_young(gc, name, "_blobs", all->pdata[i]))
@@ -176,30 +176,30 @@ static void sweep_blobs(struct gc *gc, const char *name, struct marks *m)
 /* What a killed process left: types, tags and referrers without their manifest, links half made. */
 static void sweep_leftovers(struct gc *gc, const char *name, struct marks *m)
 {
-	g_autofree char *types = repo_path(name, "_types", NULL);
-	g_autofree char *tags = repo_path(name, "_tags", NULL);
-	g_autofree char *referrers = repo_path(name, "_referrers", NULL);
-	g_autoptr(GPtrArray) all_types = registry_list(gc->reg, types);
-	g_autoptr(GPtrArray) all_tags = registry_list(gc->reg, tags);
-	g_autoptr(GPtrArray) subjects = registry_list(gc->reg, referrers);
+	g_autofree char *types = depot_repo_path(name, "_types", NULL);
+	g_autofree char *tags = depot_repo_path(name, "_tags", NULL);
+	g_autofree char *referrers = depot_repo_path(name, "_referrers", NULL);
+	g_autoptr(GPtrArray) all_types = depot_list(gc->reg, types);
+	g_autoptr(GPtrArray) all_tags = depot_list(gc->reg, tags);
+	g_autoptr(GPtrArray) subjects = depot_list(gc->reg, referrers);
 	unsigned unused = 0;
 
 	for (guint i = 0; all_types && i < all_types->len; i++) {
-		g_autofree char *path = repo_path(name, "_types", all_types->pdata[i]);
+		g_autofree char *path = depot_repo_path(name, "_types", all_types->pdata[i]);
 
 		if (!g_hash_table_contains(m->all, all_types->pdata[i]))
 			drop(gc, path, &unused);
 	}
 	for (guint i = 0; all_tags && i < all_tags->len; i++) {
-		g_autofree char *path = repo_path(name, "_tags", all_tags->pdata[i]);
-		g_autofree char *target = registry_link(gc->reg, path);
+		g_autofree char *path = depot_repo_path(name, "_tags", all_tags->pdata[i]);
+		g_autofree char *target = depot_link(gc->reg, path);
 
 		if (!target || !g_hash_table_contains(m->all, target))
 			drop(gc, path, &unused);
 	}
 	for (guint i = 0; subjects && i < subjects->len; i++) {
-		g_autofree char *of = repo_path(name, "_referrers", subjects->pdata[i]);
-		g_autoptr(GPtrArray) all = registry_list(gc->reg, of);
+		g_autofree char *of = depot_repo_path(name, "_referrers", subjects->pdata[i]);
+		g_autoptr(GPtrArray) all = depot_list(gc->reg, of);
 
 		for (guint k = 0; all && k < all->len; k++) {
 			g_autofree char *path =
@@ -215,11 +215,11 @@ static void sweep_leftovers(struct gc *gc, const char *name, struct marks *m)
 
 static void sweep_uploads(struct gc *gc, const char *name)
 {
-	g_autofree char *folder = repo_path(name, "_uploads", NULL);
-	g_autoptr(GPtrArray) all = registry_list(gc->reg, folder);
+	g_autofree char *folder = depot_repo_path(name, "_uploads", NULL);
+	g_autoptr(GPtrArray) all = depot_list(gc->reg, folder);
 
 	for (guint i = 0; all && i < all->len; i++) {
-		g_autofree char *path = repo_path(name, "_uploads", all->pdata[i]);
+		g_autofree char *path = depot_repo_path(name, "_uploads", all->pdata[i]);
 		_cleanup_close_ int fd =
 			RET_NERRNO(openat(gc->reg->root, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
 
@@ -234,12 +234,12 @@ static void remove_if_empty(struct gc *gc, const char *name)
 {
 	static const char *const kinds[] = { "_referrers", "_types", "_tags", "_uploads", "_blobs",
 		"_manifests" };
-	g_autofree char *path = repo_path(name, NULL, NULL);
+	g_autofree char *path = depot_repo_path(name, NULL, NULL);
 
 	if (gc->o->dry_run)
 		return;
 	for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
-		g_autofree char *folder = repo_path(name, kinds[i], NULL);
+		g_autofree char *folder = depot_repo_path(name, kinds[i], NULL);
 
 		if (RET_NERRNO(unlinkat(gc->reg->root, folder, AT_REMOVEDIR)) == -ENOTEMPTY)
 			return;
@@ -252,7 +252,7 @@ static void remove_if_empty(struct gc *gc, const char *name)
 static bool one_repository(const char *name, void *data)
 {
 	struct gc *gc = data;
-	_cleanup_close_ int lock = repo_lock(gc->reg, name, false);
+	_cleanup_close_ int lock = depot_repo_lock(gc->reg, name, false);
 	struct marks m;
 
 	if (lock < 0) {
@@ -281,7 +281,7 @@ static bool one_repository(const char *name, void *data)
 /* Contents whose last repository is gone. A push that finds one here links to it before it counts on it. */
 static void sweep_contents(struct gc *gc)
 {
-	g_autoptr(GPtrArray) all = registry_list(gc->reg, "blobs/sha256");
+	g_autoptr(GPtrArray) all = depot_list(gc->reg, "blobs/sha256");
 
 	for (guint i = 0; all && i < all->len; i++) {
 		g_autofree char *path =
@@ -300,16 +300,16 @@ static void sweep_contents(struct gc *gc)
 int registry_gc(const struct registry_gc_options *o, struct registry_gc_result *ret, struct err *e)
 {
 	struct registry_gc_result res = { 0 };
-	struct registry *reg = NULL;
+	struct depot *reg = NULL;
 	struct gc gc = { .o = o, .res = &res, .now = time(NULL) };
-	int r = registry_open(o->root, 0, &reg, e);
+	int r = depot_open(o->root, 0, &reg, e);
 
 	if (r < 0)
 		return r;
 	gc.reg = reg;
 	lists_walk(reg, one_repository, &gc);
 	sweep_contents(&gc);
-	registry_free(reg);
+	depot_free(reg);
 	*ret = res;
 	return gc.code < 0 ? err_sys(e, gc.code, "cannot collect all garbage of '%s'", o->root) : 0;
 }

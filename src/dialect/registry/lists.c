@@ -32,7 +32,7 @@ static void answer(struct call *c, json_t *j, const char *type)
 void lists_tags(struct call *c)
 {
 	const char *name = call_name(c);
-	const struct registry *reg = c->data;
+	const struct depot *reg = c->data;
 	g_autofree char *folder = NULL, *last = call_query(c, "last"), *path = NULL;
 	g_autoptr(GPtrArray) tags = NULL;
 	json_t *list;
@@ -43,13 +43,13 @@ void lists_tags(struct call *c)
 	n = call_count(c);
 	if (n < 0)
 		return;
-	if (!repo_exists(reg, name)) {
+	if (!depot_repo_exists(reg, name)) {
 		registry_fail(
 			&c->reply, 404, "NAME_UNKNOWN", "repository name not known to registry");
 		return;
 	}
-	folder = repo_path(name, "_tags", NULL);
-	tags = registry_list(reg, folder);
+	folder = depot_repo_path(name, "_tags", NULL);
+	tags = depot_list(reg, folder);
 	path = g_strdup_printf("/v2/%s/tags/list", name);
 	list = json_array();
 	for (guint i = 0; tags && i < tags->len; i++) {
@@ -71,15 +71,15 @@ void lists_tags(struct call *c)
 /* --- repositories ---------------------------------------------------------------------------------------------- */
 
 struct walk {
-	const struct registry *reg;
+	const struct depot *reg;
 	GPtrArray *names;
 };
 
 /* Names in the order of folders aren't in the order of names ("a-b" before "a/b"). */
 static void collect(struct walk *w, const char *name)
 {
-	g_autofree char *folder = repo_path(name, NULL, NULL);
-	g_autoptr(GPtrArray) all = registry_list(w->reg, *name ? folder : "repositories");
+	g_autofree char *folder = depot_repo_path(name, NULL, NULL);
+	g_autoptr(GPtrArray) all = depot_list(w->reg, *name ? folder : "repositories");
 	bool repo = false;
 
 	for (guint i = 0; all && i < all->len; i++) {
@@ -101,7 +101,7 @@ static gint by_bytes(gconstpointer a, gconstpointer b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-void lists_walk(const struct registry *r, bool (*each)(const char *name, void *data), void *data)
+void lists_walk(const struct depot *r, bool (*each)(const char *name, void *data), void *data)
 {
 	struct walk w = { r, g_ptr_array_new_with_free_func(g_free) };
 
@@ -124,7 +124,7 @@ static bool add_repository(const char *name, void *data)
 	struct catalog *cat = data;
 	size_t have = json_array_size(cat->list);
 
-	if ((cat->last && strcmp(name, cat->last) <= 0) || !repo_exists(cat->c->data, name))
+	if ((cat->last && strcmp(name, cat->last) <= 0) || !depot_repo_exists(cat->c->data, name))
 		return true;
 	if ((int64_t)have == cat->n) {
 		if (have > 0)
@@ -153,7 +153,7 @@ void lists_catalog(struct call *c)
 
 /* The descriptor of a manifest that names a subject; NULL: it isn't there any more, or isn't of that type. */
 static json_t *referrer(
-	const struct registry *reg, const char *name, const char *digest, const char *type)
+	const struct depot *reg, const char *name, const char *digest, const char *type)
 {
 	struct manifest m;
 	json_t *j = NULL;
@@ -176,7 +176,7 @@ static json_t *referrer(
 void lists_referrers(struct call *c)
 {
 	const char *name = call_name(c);
-	const struct registry *reg = c->data;
+	const struct depot *reg = c->data;
 	g_autofree char *type = call_query(c, "artifactType"), *last = call_query(c, "last");
 	g_autofree char *folder = NULL, *path = NULL, *more = NULL;
 	g_autoptr(GPtrArray) all = NULL;
@@ -188,7 +188,7 @@ void lists_referrers(struct call *c)
 		registry_fail(&c->reply, 400, "DIGEST_INVALID", "invalid digest");
 		return;
 	}
-	folder = repo_path(name, "_referrers", c->args[1]);
+	folder = depot_repo_path(name, "_referrers", c->args[1]);
 	path = g_strdup_printf("/v2/%s/referrers/%s", name, c->args[1]);
 	if (type) {
 		g_autofree char *escaped = g_uri_escape_string(type, NULL, FALSE);
@@ -196,7 +196,7 @@ void lists_referrers(struct call *c)
 		more = g_strdup_printf("&artifactType=%s", escaped);
 		reply_header(&c->reply, "OCI-Filters-Applied", "artifactType");
 	}
-	all = registry_list(reg, folder);
+	all = depot_list(reg, folder);
 	list = json_array();
 	for (guint i = 0; all && i < all->len; i++) {
 		const char *digest = all->pdata[i];

@@ -29,8 +29,8 @@ static char *resolve(struct call *c, const char *name, const char *ref)
 			digest_like ? "invalid digest" : "invalid tag");
 		return NULL;
 	}
-	path = repo_path(name, "_tags", ref);
-	digest = registry_link(c->data, path);
+	path = depot_repo_path(name, "_tags", ref);
+	digest = depot_link(c->data, path);
 	if (digest && registry_is_digest(digest))
 		return g_steal_pointer(&digest);
 	unknown(c);
@@ -40,7 +40,7 @@ static char *resolve(struct call *c, const char *name, const char *ref)
 void manifests_get(struct call *c)
 {
 	const char *name = call_name(c);
-	const struct registry *reg = c->data;
+	const struct depot *reg = c->data;
 	g_autofree char *digest = NULL, *path = NULL, *type_path = NULL, *type = NULL;
 	struct stat st;
 	int fd;
@@ -50,20 +50,20 @@ void manifests_get(struct call *c)
 	digest = resolve(c, name, c->args[1] ?: "");
 	if (!digest)
 		return;
-	path = repo_path(name, "_manifests", digest);
-	type_path = repo_path(name, "_types", digest);
-	fd = registry_file(reg, path, &st);
+	path = depot_repo_path(name, "_manifests", digest);
+	type_path = depot_repo_path(name, "_types", digest);
+	fd = depot_file(reg, path, &st);
 	if (fd < 0) {
 		unknown(c);
 		return;
 	}
-	type = registry_link(reg, type_path);
+	type = depot_link(reg, type_path);
 	if (!type) {
 		(void)close(fd);
 		unknown(c);
 		return;
 	}
-	registry_touch(reg, fd);
+	depot_touch(reg, fd);
 	reply_header(&c->reply, "Content-Type", "%s", type);
 	reply_content(c, fd, st.st_size, digest, false);
 }
@@ -74,7 +74,7 @@ void manifests_put(struct call *c)
 {
 	if (!call_name(c))
 		return;
-	c->body.fd = registry_temp(c->data);
+	c->body.fd = depot_temp(c->data);
 	c->body.limit = REGISTRY_MANIFEST_MAX;
 	if (c->body.fd < 0)
 		registry_broken(&c->reply, c->body.fd, "cannot take the manifest");
@@ -102,12 +102,12 @@ static char *content_type(const struct call *c)
 /* A manifest has no holes: what it names is in the repository, of that size. */
 static bool check_refs(struct call *c, const char *name, const struct manifest *m)
 {
-	const struct registry *reg = c->data;
+	const struct depot *reg = c->data;
 
 	for (guint i = 0; i < m->refs->len; i++) {
 		const struct manifest_ref *ref = &g_array_index(m->refs, struct manifest_ref, i);
 		g_autofree char *path =
-			repo_path(name, ref->manifest ? "_manifests" : "_blobs", ref->digest);
+			depot_repo_path(name, ref->manifest ? "_manifests" : "_blobs", ref->digest);
 		struct stat st;
 
 		if (fstatat(reg->root, path, &st, AT_SYMLINK_NOFOLLOW) < 0) {
@@ -154,27 +154,27 @@ static GPtrArray *wanted_tags(struct call *c, bool by_digest)
 static int keep_manifest(
 	struct call *c, const char *name, const struct manifest *m, const GPtrArray *tags)
 {
-	const struct registry *reg = c->data;
-	g_autofree char *types = repo_path(name, "_types", NULL);
-	g_autofree char *tag_folder = repo_path(name, "_tags", NULL);
+	const struct depot *reg = c->data;
+	g_autofree char *types = depot_repo_path(name, "_types", NULL);
+	g_autofree char *tag_folder = depot_repo_path(name, "_tags", NULL);
 	/* what tells of it stands first: a manifest that is there is complete */
-	int r = registry_set_link(reg, types, c->digest, m->media_type);
+	int r = depot_set_link(reg, types, c->digest, m->media_type);
 
 	if (r >= 0 && m->subject) {
-		g_autofree char *folder = repo_path(name, "_referrers", m->subject);
+		g_autofree char *folder = depot_repo_path(name, "_referrers", m->subject);
 
-		r = registry_set_link(reg, folder, c->digest, "1");
+		r = depot_set_link(reg, folder, c->digest, "1");
 	}
 	if (r >= 0)
-		r = registry_keep(reg, name, "_manifests", c->digest, c->body.fd);
+		r = depot_keep(reg, name, "_manifests", c->digest, c->body.fd);
 	for (guint i = 0; r >= 0 && i < tags->len; i++)
-		r = registry_set_link(reg, tag_folder, tags->pdata[i], c->digest);
+		r = depot_set_link(reg, tag_folder, tags->pdata[i], c->digest);
 	return r;
 }
 
 static void put_checked(struct call *c, const char *name, const struct manifest *m)
 {
-	const struct registry *reg = c->data;
+	const struct depot *reg = c->data;
 	bool by_digest = registry_is_digest(c->args[1]);
 	g_autoptr(GPtrArray) tags = wanted_tags(c, by_digest);
 	_cleanup_close_ int lock = -1;
@@ -182,7 +182,7 @@ static void put_checked(struct call *c, const char *name, const struct manifest 
 
 	if (!tags)
 		return;
-	lock = r = repo_lock(reg, name, true);
+	lock = r = depot_repo_lock(reg, name, true);
 	if (r >= 0 && !check_refs(c, name, m))
 		return;
 	if (r >= 0)
@@ -217,16 +217,16 @@ static char *read_all(int fd, int64_t size)
 	return g_steal_pointer(&text);
 }
 
-int manifest_load(const struct registry *reg, const char *name, const char *digest,
+int manifest_load(const struct depot *reg, const char *name, const char *digest,
 	struct manifest *ret, int64_t *ret_size)
 {
-	g_autofree char *path = repo_path(name, "_manifests", digest);
-	g_autofree char *type_path = repo_path(name, "_types", digest);
-	g_autofree char *type = registry_link(reg, type_path), *text = NULL;
+	g_autofree char *path = depot_repo_path(name, "_manifests", digest);
+	g_autofree char *type_path = depot_repo_path(name, "_types", digest);
+	g_autofree char *type = depot_link(reg, type_path), *text = NULL;
 	_cleanup_close_ int fd = -1;
 	struct stat st;
 
-	fd = registry_file(reg, path, &st);
+	fd = depot_file(reg, path, &st);
 	if (fd < 0)
 		return fd;
 	text = st.st_size <= REGISTRY_MANIFEST_MAX ? read_all(fd, st.st_size) : NULL;
@@ -273,27 +273,27 @@ void manifests_put_work(struct call *c)
 
 /* --- DELETE ------------------------------------------------------------------------------------------------- */
 
-static int remove_tags(const struct registry *reg, const char *name, const char *digest)
+static int remove_tags(const struct depot *reg, const char *name, const char *digest)
 {
-	g_autofree char *folder = repo_path(name, "_tags", NULL);
-	g_autoptr(GPtrArray) tags = registry_list(reg, folder);
+	g_autofree char *folder = depot_repo_path(name, "_tags", NULL);
+	g_autoptr(GPtrArray) tags = depot_list(reg, folder);
 	int r = 0;
 
 	for (guint i = 0; tags && r >= 0 && i < tags->len; i++) {
-		g_autofree char *path = repo_path(name, "_tags", tags->pdata[i]);
-		g_autofree char *target = registry_link(reg, path);
+		g_autofree char *path = depot_repo_path(name, "_tags", tags->pdata[i]);
+		g_autofree char *target = depot_link(reg, path);
 
 		if (target && g_str_equal(target, digest))
 			r = RET_NERRNO(unlinkat(reg->root, path, 0));
 	}
-	return r < 0 || !tags ? r : registry_sync(reg, folder);
+	return r < 0 || !tags ? r : depot_sync(reg, folder);
 }
 
-int manifests_remove(const struct registry *reg, const char *name, const char *digest)
+int manifests_remove(const struct depot *reg, const char *name, const char *digest)
 {
-	g_autofree char *path = repo_path(name, "_manifests", digest);
-	g_autofree char *folder = repo_path(name, "_manifests", NULL);
-	g_autofree char *type = repo_path(name, "_types", digest);
+	g_autofree char *path = depot_repo_path(name, "_manifests", digest);
+	g_autofree char *folder = depot_repo_path(name, "_manifests", NULL);
+	g_autofree char *type = depot_repo_path(name, "_types", digest);
 	struct manifest m = { 0 };
 	int loaded = manifest_load(reg, name, digest, &m, NULL), r;
 
@@ -302,11 +302,11 @@ int manifests_remove(const struct registry *reg, const char *name, const char *d
 	if (r >= 0)
 		r = RET_NERRNO(unlinkat(reg->root, path, 0));
 	if (r >= 0)
-		r = registry_sync(reg, folder);
+		r = depot_sync(reg, folder);
 	if (r >= 0)
 		(void)unlinkat(reg->root, type, 0);
 	if (r >= 0 && loaded >= 0 && m.subject) {
-		g_autofree char *of = repo_path(name, "_referrers", m.subject);
+		g_autofree char *of = depot_repo_path(name, "_referrers", m.subject);
 		g_autofree char *referrer = g_strdup_printf("%s/%s", of, digest);
 
 		(void)unlinkat(reg->root, referrer, 0);
@@ -317,19 +317,19 @@ int manifests_remove(const struct registry *reg, const char *name, const char *d
 	return r;
 }
 
-static int remove_tag(const struct registry *reg, const char *name, const char *tag)
+static int remove_tag(const struct depot *reg, const char *name, const char *tag)
 {
-	g_autofree char *folder = repo_path(name, "_tags", NULL);
-	g_autofree char *path = repo_path(name, "_tags", tag);
+	g_autofree char *folder = depot_repo_path(name, "_tags", NULL);
+	g_autofree char *path = depot_repo_path(name, "_tags", tag);
 	int r = RET_NERRNO(unlinkat(reg->root, path, 0));
 
-	return r < 0 ? r : registry_sync(reg, folder);
+	return r < 0 ? r : depot_sync(reg, folder);
 }
 
 void manifests_delete(struct call *c)
 {
 	const char *name = call_name(c), *ref = c->args[1] ?: "";
-	const struct registry *reg = c->data;
+	const struct depot *reg = c->data;
 	_cleanup_close_ int lock = -1;
 	int r;
 
@@ -339,7 +339,7 @@ void manifests_delete(struct call *c)
 		registry_fail(&c->reply, 400, "DIGEST_INVALID", "neither a digest nor a tag");
 		return;
 	}
-	lock = r = repo_lock(reg, name, false);
+	lock = r = depot_repo_lock(reg, name, false);
 	if (r >= 0)
 		r = registry_is_digest(ref) ? manifests_remove(reg, name, ref)
 					    : remove_tag(reg, name, ref);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef LODGE_REGISTRY_H
-#define LODGE_REGISTRY_H
+#ifndef LODGE_DIALECT_REGISTRY_H
+#define LODGE_DIALECT_REGISTRY_H
 
 /*
  * A registry of images: OCI distribution-spec 1.1 and what Docker's clients expect beyond it (registry-v2 api.md).
- * Storage is a folder (storage.h); connections are the server's (server/server.h).
+ * Storage is a folder (depot.h); connections are the server's (server/server.h).
  */
 
 #include <glib.h>

@@ -106,7 +106,7 @@ void registry_broken(struct reply *r, int code, const char *what)
 
 void registry_allow(struct call *c)
 {
-	const struct registry *reg = c->data;
+	const struct depot *reg = c->data;
 
 	reply_header(&c->reply, VERSION_HEADER, "registry/2.0");
 	if (reg->read_only && (c->route->flags & ROUTE_WRITES))

@@ -4,7 +4,7 @@
 
 /* The handlers of routes.c's table, by file. */
 
-#include "dialect/registry/storage.h"
+#include "dialect/registry/depot.h"
 #include "server/server.h"
 
 enum {
@@ -58,10 +58,10 @@ void manifests_delete(struct call *c);
 
 /* Reads a manifest that the repository has. manifest_done() frees it. */
 struct manifest;
-int manifest_load(const struct registry *reg, const char *name, const char *digest,
+int manifest_load(const struct depot *reg, const char *name, const char *digest,
 	struct manifest *ret, int64_t *ret_size);
 /* With its tags. The repository is locked. */
-int manifests_remove(const struct registry *reg, const char *name, const char *digest);
+int manifests_remove(const struct depot *reg, const char *name, const char *digest);
 
 /* lists.c */
 void lists_base(struct call *c);
@@ -69,6 +69,6 @@ void lists_tags(struct call *c);
 void lists_catalog(struct call *c);
 void lists_referrers(struct call *c);
 /* Calls each for every repository, in the order of names, until it says no. */
-void lists_walk(const struct registry *r, bool (*each)(const char *name, void *data), void *data);
+void lists_walk(const struct depot *r, bool (*each)(const char *name, void *data), void *data);
 
 #endif

@@ -4,7 +4,7 @@
 
 int registry_serve(const struct registry_options *o, struct err *e)
 {
-	struct registry *reg = NULL;
+	struct depot *reg = NULL;
 	struct server_config cfg = {
 		.listen = o->listen,
 		.routes = registry_routes,
@@ -22,7 +22,7 @@ int registry_serve(const struct registry_options *o, struct err *e)
 		.workers = o->workers,
 		.ready = o->ready,
 	};
-	int r = registry_open(o->root, o->read_only ? 0 : REGISTRY_MAKE, &reg, e);
+	int r = depot_open(o->root, o->read_only ? 0 : DEPOT_MAKE, &reg, e);
 
 	if (r < 0)
 		return r;
@@ -31,6 +31,6 @@ int registry_serve(const struct registry_options *o, struct err *e)
 	cfg.data = reg;
 	cfg.keep_fd = reg->root;
 	r = server_run(&cfg, e);
-	registry_free(reg);
+	depot_free(reg);
 	return r;
 }

@@ -27,7 +27,7 @@ static void hash_free(void *p)
 }
 
 /* Gives the hash of what came so far to the sink: as it is remembered, else a new one. */
-static int take_hash(struct registry *reg, const char *id, struct sink *b)
+static int take_hash(struct depot *reg, const char *id, struct sink *b)
 {
 	struct upload_hash *h = reg->hashes ? g_hash_table_lookup(reg->hashes, id) : NULL;
 
@@ -40,7 +40,7 @@ static int take_hash(struct registry *reg, const char *id, struct sink *b)
 	return b->sha ? 0 : sha256_new(&b->sha, NULL);
 }
 
-static void keep_hash(struct registry *reg, const char *id, struct sink *b)
+static void keep_hash(struct depot *reg, const char *id, struct sink *b)
 {
 	struct upload_hash *h;
 
@@ -81,7 +81,7 @@ static void unknown(struct call *c)
 /* The upload's file, or a negative code: answered. */
 static int open_upload(struct call *c, const char *name, int flags, int64_t *ret_size)
 {
-	const struct registry *reg = c->data;
+	const struct depot *reg = c->data;
 	g_autofree char *path = NULL;
 	_cleanup_close_ int fd = -1;
 	struct stat st;
@@ -91,7 +91,7 @@ static int open_upload(struct call *c, const char *name, int flags, int64_t *ret
 		unknown(c);
 		return -ENOENT;
 	}
-	path = repo_path(name, "_uploads", c->args[1]);
+	path = depot_repo_path(name, "_uploads", c->args[1]);
 	fd = RET_NERRNO(openat(reg->root, path, flags | O_NOFOLLOW | O_CLOEXEC));
 	r = fd < 0 ? fd : RET_NERRNO(fstat(fd, &st));
 	if (r == -ENOENT || r == -ENOTDIR || (r >= 0 && !S_ISREG(st.st_mode))) {
@@ -148,7 +148,7 @@ void upload_post(struct call *c)
 		return;
 	}
 	/* the whole blob in one request */
-	c->body.fd = registry_temp(c->data);
+	c->body.fd = depot_temp(c->data);
 	if (c->body.fd < 0)
 		registry_broken(&c->reply, c->body.fd, "cannot begin an upload");
 	else if (sha256_new(&c->body.sha, NULL) < 0)
@@ -157,18 +157,18 @@ void upload_post(struct call *c)
 
 static void begin_upload(struct call *c, const char *name)
 {
-	const struct registry *reg = c->data;
-	g_autofree char *folder = repo_path(name, "_uploads", NULL), *path = NULL;
+	const struct depot *reg = c->data;
+	g_autofree char *folder = depot_repo_path(name, "_uploads", NULL), *path = NULL;
 	_cleanup_close_ int lock = -1, fd = -1;
 	char id[REGISTRY_UPLOAD_SIZE];
 	int r = registry_new_upload(id);
 
 	if (r >= 0)
-		lock = r = repo_lock(reg, name, true);
+		lock = r = depot_repo_lock(reg, name, true);
 	if (r >= 0)
-		r = registry_mkdirs(reg, folder);
+		r = depot_mkdirs(reg, folder);
 	if (r >= 0) {
-		path = repo_path(name, "_uploads", id);
+		path = depot_repo_path(name, "_uploads", id);
 		fd = r = RET_NERRNO(
 			openat(reg->root, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
 	}
@@ -182,12 +182,12 @@ static void begin_upload(struct call *c, const char *name)
 
 static void keep(struct call *c, const char *name, const char *digest)
 {
-	const struct registry *reg = c->data;
+	const struct depot *reg = c->data;
 	/* before the lock: the repository's other pushes needn't wait for these bytes */
 	int r = RET_NERRNO(fsync(c->body.fd));
-	_cleanup_close_ int lock = r < 0 ? r : repo_lock(reg, name, true);
+	_cleanup_close_ int lock = r < 0 ? r : depot_repo_lock(reg, name, true);
 
-	r = lock < 0 ? lock : registry_keep(reg, name, "_blobs", digest, c->body.fd);
+	r = lock < 0 ? lock : depot_keep(reg, name, "_blobs", digest, c->body.fd);
 	if (r < 0)
 		registry_broken(&c->reply, r, "cannot keep the blob");
 	else
@@ -197,15 +197,15 @@ static void keep(struct call *c, const char *name, const char *digest)
 /* Whether the blob could be had without its bytes. */
 static bool mount(struct call *c, const char *name)
 {
-	const struct registry *reg = c->data;
+	const struct depot *reg = c->data;
 	g_autofree char *digest = call_query(c, "mount"), *from = call_query(c, "from");
 	_cleanup_close_ int lock = -1;
 	int r;
 
 	if (!digest || !registry_is_digest(digest) || (from && !registry_is_name(from)))
 		return false;
-	lock = repo_lock(reg, name, true);
-	r = lock < 0 ? lock : registry_share(reg, name, digest, from);
+	lock = depot_repo_lock(reg, name, true);
+	r = lock < 0 ? lock : depot_share(reg, name, digest, from);
 	if (r < 0)
 		return false;
 	created(c, name, digest);
@@ -248,7 +248,7 @@ void upload_get(struct call *c)
 void upload_delete(struct call *c)
 {
 	const char *name = call_name(c);
-	struct registry *reg = c->data;
+	struct depot *reg = c->data;
 	g_autofree char *path = NULL;
 	_cleanup_close_ int fd = -1;
 	int64_t size;
@@ -258,7 +258,7 @@ void upload_delete(struct call *c)
 	fd = open_upload(c, name, O_RDONLY, &size);
 	if (fd < 0)
 		return;
-	path = repo_path(name, "_uploads", c->args[1]);
+	path = depot_repo_path(name, "_uploads", c->args[1]);
 	(void)unlinkat(reg->root, path, 0);
 	if (reg->hashes)
 		(void)g_hash_table_remove(reg->hashes, c->args[1]);
@@ -306,7 +306,7 @@ static bool check_range(struct call *c, const char *name, int64_t size)
 /* The request writes no more. */
 static void end_write(struct call *c)
 {
-	struct registry *reg = c->data;
+	struct depot *reg = c->data;
 
 	if (reg->writers && g_hash_table_lookup(reg->writers, c->args[1]) == c)
 		(void)g_hash_table_remove(reg->writers, c->args[1]);
@@ -316,7 +316,7 @@ static void end_write(struct call *c)
  * minute later only: the new one goes on. */
 static bool lock_upload(struct call *c)
 {
-	struct registry *reg = c->data;
+	struct depot *reg = c->data;
 	struct call *other = reg->writers ? g_hash_table_lookup(reg->writers, c->args[1]) : NULL;
 
 	if (other)
@@ -413,11 +413,11 @@ void upload_put_work(struct call *c)
 {
 	const char *name = call_name(c);
 	g_autofree char *digest = wanted_digest(c), *path = NULL;
-	const struct registry *reg = c->data;
+	const struct depot *reg = c->data;
 
 	if (!name || !digest)
 		return;
-	path = repo_path(name, "_uploads", c->args[1]);
+	path = depot_repo_path(name, "_uploads", c->args[1]);
 	if (same_digest(c, digest))
 		keep(c, name, digest);
 	/* it is kept, or is of no use; where the disk failed it can be tried again */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef LODGE_REGISTRY_STORAGE_H
-#define LODGE_REGISTRY_STORAGE_H
+#ifndef LODGE_REGISTRY_DEPOT_H
+#define LODGE_REGISTRY_DEPOT_H
 
 /*
- * A registry on disk. All below ROOT, which is recognised by the file `lodge-registry`:
+ * A depot: a registry on disk. All below ROOT, which is recognised by the file `lodge-registry`:
  *
  *	blobs/sha256/HEX			each content once, so that it is stored once
  *	repositories/NAME/_blobs/DIGEST		hard links of it: what the repository has
@@ -25,7 +25,7 @@
 #include "base/err.h"
 #include "codec/sha256.h"
 
-struct registry {
+struct depot {
 	int root;
 	bool read_only, no_delete;
 	/* in the server's process, of uploads by their ids: what was hashed; the request that writes */
@@ -33,44 +33,42 @@ struct registry {
 };
 
 enum {
-	REGISTRY_MAKE = 1 << 0, /* make it in an empty or missing folder */
+	DEPOT_MAKE = 1 << 0, /* make it in an empty or missing folder */
 };
 /* -E_INVALID when it is no registry's folder. */
-int registry_open(const char *root, unsigned flags, struct registry **ret, struct err *e);
-void registry_free(struct registry *r);
+int depot_open(const char *root, unsigned flags, struct depot **ret, struct err *e);
+void depot_free(struct depot *r);
 
 /* "repositories/NAME/KIND/WHAT"; what NULL: the folder. Caller frees. */
-char *repo_path(const char *name, const char *kind, const char *what);
-char *content_path(const char *digest);
+char *depot_repo_path(const char *name, const char *kind, const char *what);
+char *depot_content_path(const char *digest);
 
 /* Whether the repository has had a manifest. */
-bool repo_exists(const struct registry *r, const char *name);
+bool depot_repo_exists(const struct depot *r, const char *name);
 /* The repository's lock, to be closed. make: makes the repository; else -ENOENT. */
-int repo_lock(const struct registry *r, const char *name, bool make);
+int depot_repo_lock(const struct depot *r, const char *name, bool make);
 /* Makes the folder with its parents, and sees that they stay. */
-int registry_mkdirs(const struct registry *r, const char *path);
-int registry_sync(const struct registry *r, const char *folder);
+int depot_mkdirs(const struct depot *r, const char *path);
+int depot_sync(const struct depot *r, const char *folder);
 
 /* A regular file, to be read; its state in *ret. */
-int registry_file(const struct registry *r, const char *path, struct stat *ret);
+int depot_file(const struct depot *r, const char *path, struct stat *ret);
 /* An anonymous file for a body. */
-int registry_temp(const struct registry *r);
+int depot_temp(const struct depot *r);
 /* The target of a link, or NULL. */
-char *registry_link(const struct registry *r, const char *path);
+char *depot_link(const struct depot *r, const char *path);
 /* Names in a folder, sorted by bytes; hidden ones left out; NULL when there is no folder. */
-GPtrArray *registry_list(const struct registry *r, const char *path);
+GPtrArray *depot_list(const struct depot *r, const char *path);
 
 /* Gives the repository (locked) the content of fd, which has this digest: syncs it, shares it with what is there
  * already. kind: "_blobs" or "_manifests". */
-int registry_keep(
-	const struct registry *r, const char *name, const char *kind, const char *digest, int fd);
+int depot_keep(
+	const struct depot *r, const char *name, const char *kind, const char *digest, int fd);
 /* The same, of what the registry has; from: another repository, NULL: anywhere. -ENOENT. */
-int registry_share(
-	const struct registry *r, const char *name, const char *digest, const char *from);
+int depot_share(const struct depot *r, const char *name, const char *digest, const char *from);
 /* Makes or replaces a symbolic link. */
-int registry_set_link(
-	const struct registry *r, const char *folder, const char *name, const char *target);
+int depot_set_link(const struct depot *r, const char *folder, const char *name, const char *target);
 /* Garbage collection leaves it alone for a while from now on. */
-void registry_touch(const struct registry *r, int fd);
+void depot_touch(const struct depot *r, int fd);
 
 #endif

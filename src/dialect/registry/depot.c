@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "dialect/registry/storage.h"
+#include "dialect/registry/depot.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -70,11 +70,11 @@ static int check_mark(int root, const char *path, bool make, struct err *e)
 	return 0;
 }
 
-int registry_open(const char *root, unsigned flags, struct registry **ret, struct err *e)
+int depot_open(const char *root, unsigned flags, struct depot **ret, struct err *e)
 {
-	g_autofree struct registry *reg = g_new0(struct registry, 1);
+	g_autofree struct depot *reg = g_new0(struct depot, 1);
 	_cleanup_close_ int fd = -1, temp = -1;
-	bool make = flags & REGISTRY_MAKE;
+	bool make = flags & DEPOT_MAKE;
 	int r;
 
 	if (make && g_mkdir_with_parents(root, 0755) < 0)
@@ -86,11 +86,11 @@ int registry_open(const char *root, unsigned flags, struct registry **ret, struc
 	if (r < 0)
 		return r;
 	reg->root = fd;
-	r = make ? registry_mkdirs(reg, "blobs/sha256") : 0;
+	r = make ? depot_mkdirs(reg, "blobs/sha256") : 0;
 	if (r >= 0 && make)
-		r = registry_mkdirs(reg, "repositories");
+		r = depot_mkdirs(reg, "repositories");
 	if (r >= 0 && make) {
-		temp = registry_temp(reg);
+		temp = depot_temp(reg);
 		r = MIN(temp, 0);
 	}
 	if (r < 0)
@@ -100,7 +100,7 @@ int registry_open(const char *root, unsigned flags, struct registry **ret, struc
 	return 0;
 }
 
-void registry_free(struct registry *r)
+void depot_free(struct depot *r)
 {
 	if (!r)
 		return;
@@ -114,25 +114,25 @@ void registry_free(struct registry *r)
 
 /* --- paths ------------------------------------------------------------------------------------------------- */
 
-char *repo_path(const char *name, const char *kind, const char *what)
+char *depot_repo_path(const char *name, const char *kind, const char *what)
 {
 	return g_strdup_printf("repositories/%s%s%s%s%s", name, kind ? "/" : "", kind ?: "",
 		what ? "/" : "", what ?: "");
 }
 
-char *content_path(const char *digest)
+char *depot_content_path(const char *digest)
 {
 	return g_strdup_printf("blobs/sha256/%s", sha256_hex(digest));
 }
 
-bool repo_exists(const struct registry *r, const char *name)
+bool depot_repo_exists(const struct depot *r, const char *name)
 {
-	g_autofree char *path = repo_path(name, "_manifests", NULL);
+	g_autofree char *path = depot_repo_path(name, "_manifests", NULL);
 
 	return faccessat(r->root, path, F_OK, 0) == 0;
 }
 
-int registry_sync(const struct registry *r, const char *folder)
+int depot_sync(const struct depot *r, const char *folder)
 {
 	_cleanup_close_ int fd =
 		RET_NERRNO(openat(r->root, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -140,7 +140,7 @@ int registry_sync(const struct registry *r, const char *folder)
 	return fd < 0 ? fd : RET_NERRNO(fsync(fd));
 }
 
-int registry_mkdirs(const struct registry *r, const char *path)
+int depot_mkdirs(const struct depot *r, const char *path)
 {
 	g_autofree char *parent = NULL;
 	int code = RET_NERRNO(mkdirat(r->root, path, 0755));
@@ -149,23 +149,23 @@ int registry_mkdirs(const struct registry *r, const char *path)
 		return 0;
 	parent = g_path_get_dirname(path);
 	if (code == -ENOENT && !g_str_equal(parent, ".")) {
-		code = registry_mkdirs(r, parent);
+		code = depot_mkdirs(r, parent);
 		if (code >= 0)
 			code = RET_NERRNO(mkdirat(r->root, path, 0755));
 		if (code == -EEXIST)
 			return 0;
 	}
-	return code < 0 ? code : registry_sync(r, parent);
+	return code < 0 ? code : depot_sync(r, parent);
 }
 
-int repo_lock(const struct registry *r, const char *name, bool make)
+int depot_repo_lock(const struct depot *r, const char *name, bool make)
 {
-	g_autofree char *path = repo_path(name, NULL, NULL);
+	g_autofree char *path = depot_repo_path(name, NULL, NULL);
 
 	for (int i = 0; i < TRIES; i++) {
 		_cleanup_close_ int fd = -1;
 		struct stat st;
-		int code = make ? registry_mkdirs(r, path) : 0;
+		int code = make ? depot_mkdirs(r, path) : 0;
 
 		if (code == -ENOENT)
 			continue;
@@ -192,7 +192,7 @@ int repo_lock(const struct registry *r, const char *name, bool make)
 
 /* --- reading ----------------------------------------------------------------------------------------------- */
 
-int registry_file(const struct registry *r, const char *path, struct stat *ret)
+int depot_file(const struct depot *r, const char *path, struct stat *ret)
 {
 	_cleanup_close_ int fd =
 		RET_NERRNO(openat(r->root, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
@@ -203,12 +203,12 @@ int registry_file(const struct registry *r, const char *path, struct stat *ret)
 	return S_ISREG(ret->st_mode) ? TAKE_FD(fd) : -ENOENT;
 }
 
-int registry_temp(const struct registry *r)
+int depot_temp(const struct depot *r)
 {
 	return RET_NERRNO(openat(r->root, "blobs/sha256", O_TMPFILE | O_RDWR | O_CLOEXEC, 0644));
 }
 
-char *registry_link(const struct registry *r, const char *path)
+char *depot_link(const struct depot *r, const char *path)
 {
 	char buf[LINK_MAX_N];
 	ssize_t n = readlinkat(r->root, path, buf, sizeof(buf));
@@ -221,7 +221,7 @@ static gint by_bytes(gconstpointer a, gconstpointer b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-GPtrArray *registry_list(const struct registry *r, const char *path)
+GPtrArray *depot_list(const struct depot *r, const char *path)
 {
 	int fd = openat(r->root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
@@ -242,9 +242,9 @@ GPtrArray *registry_list(const struct registry *r, const char *path)
 /* --- writing ----------------------------------------------------------------------------------------------- */
 
 /* The registry's one copy, when it is whole. */
-static int share(const struct registry *r, const char *to, const char *digest, int64_t size)
+static int share(const struct depot *r, const char *to, const char *digest, int64_t size)
 {
-	g_autofree char *blob = content_path(digest);
+	g_autofree char *blob = depot_content_path(digest);
 	struct stat st;
 	int code = RET_NERRNO(fstatat(r->root, blob, &st, AT_SYMLINK_NOFOLLOW));
 
@@ -258,9 +258,9 @@ static int share(const struct registry *r, const char *to, const char *digest, i
 	return RET_NERRNO(linkat(r->root, blob, r->root, to, 0));
 }
 
-static int link_content(const struct registry *r, const char *to, const char *digest, int fd)
+static int link_content(const struct depot *r, const char *to, const char *digest, int fd)
 {
-	g_autofree char *blob = content_path(digest),
+	g_autofree char *blob = depot_content_path(digest),
 			*from = g_strdup_printf("/proc/self/fd/%d", fd);
 	struct stat st;
 	int code = RET_NERRNO(fstat(fd, &st));
@@ -277,63 +277,62 @@ static int link_content(const struct registry *r, const char *to, const char *di
 	return code;
 }
 
-int registry_keep(
-	const struct registry *r, const char *name, const char *kind, const char *digest, int fd)
+int depot_keep(
+	const struct depot *r, const char *name, const char *kind, const char *digest, int fd)
 {
-	g_autofree char *folder = repo_path(name, kind, NULL);
-	g_autofree char *to = repo_path(name, kind, digest);
+	g_autofree char *folder = depot_repo_path(name, kind, NULL);
+	g_autofree char *to = depot_repo_path(name, kind, digest);
 	_cleanup_close_ int there = -1;
 	struct stat st;
 	int code = RET_NERRNO(fsync(fd));
 
 	if (code >= 0)
-		code = registry_mkdirs(r, folder);
+		code = depot_mkdirs(r, folder);
 	if (code >= 0)
 		code = link_content(r, to, digest, fd);
 	if (code < 0 && code != -EEXIST)
 		return code;
-	there = registry_file(r, to, &st);
+	there = depot_file(r, to, &st);
 	if (there < 0)
 		return there;
 	(void)futimens(there, NULL);
-	code = registry_sync(r, folder);
-	return code < 0 ? code : registry_sync(r, "blobs/sha256");
+	code = depot_sync(r, folder);
+	return code < 0 ? code : depot_sync(r, "blobs/sha256");
 }
 
-int registry_share(const struct registry *r, const char *name, const char *digest, const char *from)
+int depot_share(const struct depot *r, const char *name, const char *digest, const char *from)
 {
-	g_autofree char *folder = repo_path(name, "_blobs", NULL);
-	g_autofree char *to = repo_path(name, "_blobs", digest);
-	g_autofree char *source = from ? repo_path(from, "_blobs", digest) : NULL;
+	g_autofree char *folder = depot_repo_path(name, "_blobs", NULL);
+	g_autofree char *to = depot_repo_path(name, "_blobs", digest);
+	g_autofree char *source = from ? depot_repo_path(from, "_blobs", digest) : NULL;
 	_cleanup_close_ int there = -1;
 	struct stat st;
-	int code = registry_mkdirs(r, folder);
+	int code = depot_mkdirs(r, folder);
 
 	if (code >= 0)
 		code = source ? RET_NERRNO(linkat(r->root, source, r->root, to, 0))
 			      : share(r, to, digest, -1);
 	if (code < 0 && code != -EEXIST)
 		return code;
-	there = registry_file(r, to, &st);
+	there = depot_file(r, to, &st);
 	if (there < 0)
 		return there;
 	(void)futimens(there, NULL);
-	return registry_sync(r, folder);
+	return depot_sync(r, folder);
 }
 
-int registry_set_link(
-	const struct registry *r, const char *folder, const char *name, const char *target)
+int depot_set_link(const struct depot *r, const char *folder, const char *name, const char *target)
 {
 	char id[REGISTRY_UPLOAD_SIZE];
 	g_autofree char *to = g_strdup_printf("%s/%s", folder, name), *temp = NULL;
 	g_autofree char *old = NULL;
-	int code = registry_mkdirs(r, folder);
+	int code = depot_mkdirs(r, folder);
 
 	if (code >= 0)
 		code = registry_new_upload(id);
 	if (code < 0)
 		return code;
-	old = registry_link(r, to);
+	old = depot_link(r, to);
 	if (!old || !g_str_equal(old, target)) {
 		temp = g_strdup_printf("%s/.%s", folder, id);
 		code = RET_NERRNO(symlinkat(target, r->root, temp));
@@ -342,10 +341,10 @@ int registry_set_link(
 		if (code < 0)
 			(void)unlinkat(r->root, temp, 0);
 	}
-	return code < 0 ? code : registry_sync(r, folder);
+	return code < 0 ? code : depot_sync(r, folder);
 }
 
-void registry_touch(const struct registry *r, int fd)
+void depot_touch(const struct depot *r, int fd)
 {
 	struct stat st;
 
