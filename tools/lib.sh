@@ -20,7 +20,7 @@ packages() {
 		# the static libraries (.a) of GLib and SQLite come with their -dev packages
 		echo gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libpcre2-dev libjansson-dev \
 			libsqlite3-dev libseccomp-dev zlib1g-dev libzstd-dev liblzma-dev libyaml-dev libisal-dev libssl-dev \
-			libarchive-dev
+			libarchive-dev libcurl4-openssl-dev
 		;;
 	run)
 		echo mmdebstrap debian-archive-keyring gpgv nftables busybox-static erofs-utils \

@@ -256,6 +256,7 @@ void oci_descriptor_free(struct oci_descriptor *d)
 	g_free(d->digest);
 	g_free(d->os);
 	g_free(d->arch);
+	g_free(d->variant);
 	g_free(d->name);
 	g_free(d);
 }
@@ -309,6 +310,7 @@ static int read_descriptor(json_t *j, struct oci_descriptor *d, struct err *e)
 	d->size = json_integer_value(size);
 	d->os = string_of(platform, "os");
 	d->arch = string_of(platform, "architecture");
+	d->variant = string_of(platform, "variant");
 	for (unsigned i = 0; !d->name && i < G_N_ELEMENTS(names); i++)
 		d->name = string_of(annotations, names[i]);
 	return 0;

@@ -217,7 +217,7 @@ static char *blob_file(const char *digest)
 	return g_strdup_printf("blobs/sha256/%s", digest + strlen("sha256:"));
 }
 
-static int check_layer_type(const char *type, struct err *e)
+int oci_check_layer_type(const char *type, struct err *e)
 {
 	static const char *const known[] = {
 		"application/vnd.oci.image.layer.v1.tar",
@@ -258,7 +258,7 @@ static int load_manifest(struct source *s, const struct oci_document *m, const c
 		const struct oci_descriptor *d = m->layers->pdata[i];
 		g_autofree char *file = blob_file(d->digest);
 
-		r = check_layer_type(d->type, e);
+		r = oci_check_layer_type(d->type, e);
 		if (r >= 0)
 			r = s->ops->layer(s, file, config->diff_ids[i], d->digest, &layer, e);
 		if (r >= 0 && layer.blob_size != d->size)

@@ -31,8 +31,8 @@ struct oci_descriptor {
 	char *type;   /* media type, "" when not given */
 	char *digest; /* "sha256:..." */
 	int64_t size;
-	char *os, *arch; /* of its platform; NULL: not given */
-	char *name;	 /* annotation: what the image is called; NULL: not given */
+	char *os, *arch, *variant; /* of its platform; NULL: not given */
+	char *name;		   /* annotation: what the image is called; NULL: not given */
 };
 void oci_descriptor_free(struct oci_descriptor *d);
 
@@ -50,6 +50,8 @@ void oci_document_free(struct oci_document *d);
 void oci_document_freep(struct oci_document **d);
 /* An index or a manifest, of OCI or docker (schema 2). -E_CORRUPT, -E_LIMIT, -E_UNSUPPORTED. */
 int oci_document_parse(const char *text, size_t size, struct oci_document **ret, struct err *e);
+/* -E_UNSUPPORTED for what isn't the type of a root file system's layer. */
+int oci_check_layer_type(const char *type, struct err *e);
 
 /* A path as archives have it, cleaned: without "./", "/" at the end, "//". NULL for what is absolute, empty
  * or has "..". Caller frees. */

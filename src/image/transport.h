@@ -27,7 +27,9 @@ struct transport_options {
 	const char *cert_dir;  /* --cert-dir; NULL: certs.d of the usual places */
 	const char *
 		daemon_host; /* --daemon-host of docker-daemon:; NULL: DOCKER_HOST or its default */
-	const char *registries_conf;	 /* NULL: the usual places */
+	const char *registries_conf; /* NULL: the usual places */
+	const char *registries_d;    /* --registries.d; NULL: the usual places */
+	bool loopback_insecure;	     /* docker's rule: this host's registries may do without TLS */
 	const char *os, *arch, *variant; /* of the image to choose; NULL: this host's */
 	bool accept_uncompressed;	 /* oci:, dir: --dest-decompress */
 	int retries;			 /* --retry-times */

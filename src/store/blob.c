@@ -9,6 +9,7 @@
 #include "store/journal.h"
 #include "store/layer.h"
 #include "store/lock.h"
+#include "store/partial.h"
 #include "store/store-priv.h"
 
 char *blob_digest(const void *data, size_t size)
@@ -186,6 +187,8 @@ int blob_collect(struct ctx *c, int64_t *ret_bytes, struct err *e)
 		g_autofree char *digest = g_strconcat("sha256:", f->d_name, NULL);
 		struct stat st;
 
+		if (partial_is_name(f->d_name))
+			continue;
 		if (is_digest(digest))
 			r = is_named(s, digest, e);
 		else /* a half-written one */
@@ -197,7 +200,9 @@ int blob_collect(struct ctx *c, int64_t *ret_bytes, struct err *e)
 		n++;
 	}
 	(void)closedir(d);
-	return r < 0 ? r : n;
+	if (r >= 0)
+		r = partial_collect(c, (int64_t)PARTIAL_DAYS * 24 * 3600, ret_bytes, e);
+	return r < 0 ? r : n + r;
 }
 
 int content_collect(struct ctx *c, int64_t *ret_bytes, struct err *e)

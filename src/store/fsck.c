@@ -10,6 +10,7 @@
 #include "store/fsck-priv.h"
 #include "store/journal.h"
 #include "store/lock.h"
+#include "store/partial.h"
 
 /* Adds a problem; `mended`: what was done about it, or NULL when it is still there. */
 void fsck_say(struct fsck *f, const char *mended, const char *fmt, ...)
@@ -387,7 +388,9 @@ static void check_blob(struct fsck *f, const char *path, const char *name)
 	g_autofree char *digest = g_strconcat("sha256:", name, NULL), *data = NULL;
 	struct err why = { 0 };
 
-	if (g_str_has_suffix(name, ".part")) {
+	if (partial_is_name(name)) {
+		; /* a download that is gone on with */
+	} else if (g_str_has_suffix(name, ".part")) {
 		if (!journal_owner_lives(name))
 			fsck_say(f, fsck_remove(f, path), "'%s' is half-written", path);
 	} else if (!is_digest(digest)) {

@@ -20,6 +20,8 @@ struct window {
 struct export
 {
 	int image_fd, out_fd;
+	int (*sink)(void *arg, const void *data, size_t size, struct err *e); /* NULL: out_fd */
+	void *arg;
 	struct sha256 *sum;
 	uint8_t *out;
 	size_t n_out;
@@ -59,6 +61,8 @@ static int flush(struct export *x, struct err *e)
 
 	sha256_write(x->sum, p, n);
 	x->n_out = 0;
+	if (x->sink)
+		return n ? x->sink(x->arg, p, n, e) : 0;
 	while (n && x->out_fd >= 0) {
 		ssize_t k = write(x->out_fd, p, n);
 
@@ -175,7 +179,7 @@ static int on_data(void *arg, int64_t at, int64_t size, struct err *e)
 
 	while (size) {
 		const uint8_t *p = NULL;
-		size_t n;
+		size_t n = 0;
 		int r = look(x, at, &p, &n, e);
 
 		if (r < 0)
@@ -208,12 +212,12 @@ static int export_all(
 	return 0;
 }
 
-int layer_export(struct ctx *c, const char *digest, int out_fd, struct err *e)
+static int export_with(struct ctx *c, const char *digest, struct export *out, struct err *e)
 {
 	g_autofree char *image = layer_path(c, digest, ".erofs");
 	g_autofree char *log_path = layer_path(c, digest, ".tar");
-	struct export x = { .image_fd = -1, .out_fd = out_fd };
 	struct layer_map log = { 0 };
+	struct export x = *out;
 	unsigned i;
 	int r;
 
@@ -246,4 +250,20 @@ int layer_export(struct ctx *c, const char *digest, int out_fd, struct err *e)
 	closep(&x.image_fd);
 	layer_unmap(&log);
 	return r;
+}
+
+int layer_export(struct ctx *c, const char *digest, int out_fd, struct err *e)
+{
+	struct export x = { .image_fd = -1, .out_fd = out_fd };
+
+	return export_with(c, digest, &x, e);
+}
+
+int layer_export_to(struct ctx *c, const char *digest,
+	int (*sink)(void *arg, const void *data, size_t size, struct err *e), void *arg,
+	struct err *e)
+{
+	struct export x = { .image_fd = -1, .out_fd = -1, .sink = sink, .arg = arg };
+
+	return export_with(c, digest, &x, e);
 }

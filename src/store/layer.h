@@ -56,6 +56,10 @@ int layer_import_dir(struct ctx *c, const char *path, struct layer_result *ret, 
 /* Writes the exact original tar; out_fd is written from where it stands. What comes out is hashed:
  * -E_CORRUPT at the end when it isn't the layer of that name any more. out_fd -1: only checks. */
 int layer_export(struct ctx *c, const char *digest, int out_fd, struct err *e);
+/* The same to a function, whose code other than 0 ends it. */
+int layer_export_to(struct ctx *c, const char *digest,
+	int (*sink)(void *arg, const void *data, size_t size, struct err *e), void *arg,
+	struct err *e);
 
 /* The layer's EROFS file. Caller frees. */
 char *layer_file(struct ctx *c, const char *digest);

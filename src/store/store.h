@@ -6,7 +6,7 @@
  * The store: records in SQLite (WAL), content by sha256, layers as EROFS files, locks, the journal.
  *
  *   ROOT/state.db            records
- *   ROOT/blobs/sha256/HEX    content: image configurations and manifests; NAME.part: downloads
+ *   ROOT/blobs/sha256/HEX    content: image configurations and manifests; HEX.part: partial.h
  *   ROOT/layers/HEX.erofs    a layer, by the sha256 of its uncompressed tar (the diff id)
  *   ROOT/layers/HEX.tar      what gives back the exact tar (headers and padding; see layer.h)
  *   ROOT/layers/HEX/         the layer as a folder, where EROFS can't be mounted

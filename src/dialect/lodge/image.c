@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include "base/units.h"
 #include "dialect/lodge/lodge.h"
+#include "dialect/lodge/transfer.h"
 #include "image/archive.h"
 #include "image/disk.h"
 #include "image/mirror.h"
@@ -745,6 +746,8 @@ static const struct cmd *const image_sub[] = {
 	&image_load,
 	&image_ls,
 	&image_prune_cmd,
+	&image_pull_cmd,
+	&image_push_cmd,
 	&image_rm,
 	&image_save_cmd,
 	&image_tag_cmd,

@@ -29,6 +29,8 @@ static const struct cmd *const commands[] = {
 	&lodge_events,
 	&lodge_image,
 	&lodge_registry,
+	&lodge_login,
+	&lodge_logout,
 	&lodge_volume,
 	&lodge_network,
 	&lodge_vm,

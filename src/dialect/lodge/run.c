@@ -2,7 +2,7 @@
 /* run and create. Their options are one list; docker-cli's reference, "container run". */
 
 #include <unistd.h>
-#include "dialect/lodge/lodge.h"
+#include "dialect/lodge/transfer.h"
 
 #define A struct run_args
 
@@ -28,7 +28,10 @@
 	OPT_LIST(0, "label-file", A, label_file, "FILE", complete_file, "labels from a file"), \
 	OPT_LIST(0, "log-opt", A, log_opt, "KEY=VALUE", complete_none, "max-size and max-file of its log"), \
 	OPT_STRING(0, "cidfile", A, cidfile, "FILE", complete_file, "write the guest's id to a new file"), \
-	OPT_FLAG(0, "rootfs", A, rootfs, "IMAGE is a folder with a root file system")
+	OPT_FLAG(0, "rootfs", A, rootfs, "IMAGE is a folder with a root file system"), \
+	OPT_STRING(0, "pull", A, pull, "POLICY", complete_none, "get the image: missing, always or never"), \
+	OPT_STRING(0, "platform", A, platform, "OS/ARCH[/VARIANT]", complete_none, "of an image that is pulled"), \
+	OPT_FLAG('q', "quiet", A, quiet, "say nothing of a pull")
 
 #define FILE_ROWS \
 	OPT_GROUP("files and devices"), \
@@ -126,6 +129,25 @@ void tell_emulated(struct ctx *c)
 		fprintf(stderr, "lodge: machines are emulated here, many times slower: %s\n", why);
 }
 
+/* Sees to it that the image is here, and names it as it is here. */
+static int get_image(struct cmd_call *call, const struct run_args *a, struct err *e)
+{
+	char *name = NULL;
+	int r;
+
+	if (a->rootfs) {
+		if (a->pull)
+			return err_set(e, -E_USAGE, "--pull is for images, not for --rootfs");
+		return 0;
+	}
+	r = pull_for_run(call, call->operands[0], a->pull, a->platform, a->quiet, &name, e);
+	if (r < 0)
+		return r;
+	g_free(call->operands[0]);
+	call->operands[0] = name;
+	return 0;
+}
+
 static int run_run(struct cmd_call *call, struct err *e)
 {
 	const struct run_args *a = call->args;
@@ -146,7 +168,9 @@ static int run_run(struct cmd_call *call, struct err *e)
 		err_mend(e, "leave out -t");
 		return -E_INVALID;
 	}
-	r = run_request_fill(call->c, a, call->operands, &q, e);
+	r = get_image(call, a, e);
+	if (r >= 0)
+		r = run_request_fill(call->c, a, call->operands, &q, e);
 	if (r >= 0 && a->vm)
 		tell_emulated(call->c);
 	if (r >= 0)
@@ -166,7 +190,9 @@ static int create_run(struct cmd_call *call, struct err *e)
 	_cleanup_(guest_freep) struct guest *g = NULL;
 	int r;
 
-	r = run_request_fill(call->c, call->args, call->operands, &q, e);
+	r = get_image(call, call->args, e);
+	if (r >= 0)
+		r = run_request_fill(call->c, call->args, call->operands, &q, e);
 	if (r >= 0)
 		r = guest_create(call->c, &q.q, &g, e);
 	if (r < 0)
