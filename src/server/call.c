@@ -28,6 +28,12 @@ void reply_done(struct reply *r)
 	*r = (struct reply){ .fd = -1 };
 }
 
+void reply_clear(struct reply *r)
+{
+	reply_done(r);
+	reply_init(r);
+}
+
 void reply_header(struct reply *r, const char *name, const char *fmt, ...)
 {
 	g_autofree char *value = NULL;

@@ -96,7 +96,8 @@ static void begin_reply(struct server *s, struct conn *c)
 	struct reply *r = &c->call.reply;
 	bool head_only = c->started && http_equal(c->q.method, "HEAD");
 	bool has_length = r->status != 204 && r->status != 304;
-	int64_t len = r->fd >= 0 ? r->len : (int64_t)r->body->len;
+	int64_t len = r->fd >= 0 || head_only ? MAX(r->len, (int64_t)r->body->len)
+					      : (int64_t)r->body->len;
 	char date[HTTP_DATE_SIZE];
 
 	http_date(time(NULL), date);
@@ -492,7 +493,7 @@ static bool do_drain(struct server *s, struct conn *c)
 
 static ssize_t send_file(struct server *s, struct conn *c)
 {
-	int64_t left = c->file_end - c->file_at;
+	int64_t left = (c->growing ? c->file_ready : c->file_end) - c->file_at;
 	off_t off = c->file_at;
 	ssize_t r;
 
@@ -535,6 +536,8 @@ static bool do_reply(struct server *s, struct conn *c)
 		bool head = c->out_at < c->out->len;
 		ssize_t n;
 
+		if (!head && c->growing && c->file_at == c->file_ready)
+			return false;
 		if (!head && c->file_at == c->file_end) {
 			end_reply(s, c);
 			return true;
@@ -602,6 +605,8 @@ static uint32_t wanted(const struct conn *c)
 	case CONN_LINGER:
 		return EPOLLIN;
 	case CONN_REPLY:
+		if (c->growing && c->out_at == c->out->len && c->file_at == c->file_ready)
+			return 0;
 		return c->tls_read ? EPOLLIN : EPOLLOUT;
 	default:
 		return 0;
@@ -647,7 +652,11 @@ void conn_answered(struct server *s, struct conn *c)
 		g_ptr_array_add(s->graves, c);
 		return;
 	}
-	if (c->state == CONN_CHECK && c->call.user) {
+	if (c->growing) {
+		c->growing = false;
+		if (c->call.reply.status != 200)
+			c->state = CONN_DEAD;
+	} else if (c->state == CONN_CHECK && c->call.user) {
 		auth_remember(s, c);
 		find_route(s, c);
 	} else if (c->state == CONN_CHECK) {
@@ -660,8 +669,30 @@ void conn_answered(struct server *s, struct conn *c)
 	conn_run(s, c);
 }
 
+void conn_streams(struct server *s, struct conn *c)
+{
+	c->growing = true;
+	if (c->gone)
+		return;
+	begin_reply(s, c);
+	c->file_ready = c->file_at;
+	conn_run(s, c);
+}
+
+void conn_streamed(struct server *s, struct conn *c, int64_t size)
+{
+	if (c->gone || !c->growing)
+		return;
+	c->file_ready = CLAMP(size, c->file_ready, c->file_end);
+	c->deadline = s->now + s->cfg->timeout;
+	if (!c->in_again)
+		conn_run(s, c);
+}
+
 void conn_check_deadline(struct server *s, struct conn *c)
 {
+	if (c->growing && c->file_at == c->file_ready)
+		return;
 	if (c->gone || c->state == CONN_WORK || c->state == CONN_CHECK || s->now < c->deadline)
 		return;
 	if (c->state == CONN_HEAD && c->in_n > 0) {
@@ -722,7 +753,7 @@ void conn_close(struct server *s, struct conn *c)
 	c->src.fd = -1;
 	if (c->waiting) {
 		work_cancel(s, c);
-	} else if (c->state == CONN_WORK || c->state == CONN_CHECK) {
+	} else if (c->state == CONN_WORK || c->state == CONN_CHECK || c->growing) {
 		/* a worker has it: it is freed with the answer */
 		return;
 	}

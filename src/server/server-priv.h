@@ -32,6 +32,7 @@ struct worker {
 	pid_t pid;
 	struct conn *busy; /* its request is there; NULL: free */
 	bool checks;	   /* it checks a password */
+	bool slow;	   /* for slow routes */
 };
 
 struct server {
@@ -88,6 +89,8 @@ struct conn {
 	GString *out;
 	size_t out_at;
 	int64_t file_at, file_end, sent;
+	bool growing; /* a worker still fills the file: up to file_ready it is good */
+	int64_t file_ready;
 	int64_t deadline;
 	int64_t moved; /* bytes since the deadline was put off */
 };
@@ -103,6 +106,8 @@ void conn_new(struct server *s, int fd, char *peer);
 void conn_run(struct server *s, struct conn *c);
 void conn_answered(
 	struct server *s, struct conn *c); /* a worker has filled in call.reply, or call.user */
+void conn_streams(struct server *s, struct conn *c); /* the answer stands, its file grows */
+void conn_streamed(struct server *s, struct conn *c, int64_t size);
 void conn_check_deadline(struct server *s, struct conn *c);
 /* Closes the connection that has been idle for longest; false: none is. */
 bool conn_evict(struct server *s);

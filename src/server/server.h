@@ -37,8 +37,8 @@ struct reply {
 	int status; /* 0: there is none yet */
 	GString *headers, *body;
 	int fd; /* -1: the text of body; else len bytes of the file from off; closed by the server */
-	int64_t off, len;
-	bool close; /* the connection ends with this answer */
+	int64_t off, len; /* len without fd: what HEAD is told */
+	bool close;	  /* the connection ends with this answer */
 };
 
 /* Adds a header; CR and LF in the value become '?'. Content-Length, Date and Connection come by themselves. */
@@ -46,6 +46,8 @@ void reply_header(struct reply *r, const char *name, const char *fmt, ...) _prin
 /* The status, and a body of that type when there is one (NULL: none). */
 void reply_text(struct reply *r, int status, const char *type, const char *body);
 void reply_none(struct reply *r, int status);
+/* As if nothing had been said. */
+void reply_clear(struct reply *r);
 /* Takes fd. */
 void reply_file(struct reply *r, int status, int fd, int64_t off, int64_t len);
 
@@ -73,6 +75,7 @@ struct route {
 	 * but for the answer. */
 	void (*work)(struct call *c);
 	unsigned flags; /* the dialect's: see allow() */
+	bool slow; /* work() waits for a network: it has processes of its own, as many as config.fetchers */
 };
 
 struct call {
@@ -84,6 +87,8 @@ struct call {
 	struct sink body;
 	char digest[72]; /* of the body's file when it had sink.sha: for work() */
 	struct reply reply;
+	int worker;	  /* the server's: in a worker, its socket */
+	int64_t promised; /* by call_stream() */
 };
 
 /* The decoded value of a query's key, or NULL when it isn't there (or is no text). Caller frees. */
@@ -92,6 +97,12 @@ char *call_query(const struct call *c, const char *key);
 /* Ends another request whose body is still coming, as if its client had gone: cut() is called, its file is closed.
  * false: its body has come, or it is in a worker. In the server's process. */
 bool call_abort(struct call *c);
+
+/* In work(): the answer (reply's headers, 200, len bytes of fd) begins before the file has all of them.
+ * call_streamed() tells how many there are; the last one is only sent when work() ends with status 200, otherwise the
+ * client sees that bytes are missing. fd stays the caller's. */
+int call_stream(struct call *c, int fd, int64_t len);
+int call_streamed(struct call *c, int64_t size);
 
 /* --- the server ------------------------------------------------------------------------------------------ */
 
@@ -109,7 +120,7 @@ struct server_config {
 	const char *htpasswd, *realm;			/* htpasswd NULL: no names */
 	const char *log;	    /* access log; "-": standard error; NULL: none */
 	int64_t timeout, idle_exit; /* ns; idle_exit 0: never */
-	int connections, workers;
+	int connections, workers, fetchers;
 	int keep_fd; /* the data's own descriptor, which workers keep; -1: none */
 	void (*ready)(const char *address, void *data); /* for each socket that listens */
 };

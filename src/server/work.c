@@ -29,7 +29,14 @@ struct ask {
 	char user[256];
 };
 
+enum {
+	ANSWER_ALL,
+	ANSWER_BEGINS, /* its file isn't whole: others follow */
+	ANSWER_MOVES,  /* len bytes are there */
+};
+
 struct answer {
+	int32_t kind;
 	int32_t status;
 	int32_t headers_n, body_n; /* bytes that follow */
 	int32_t close;
@@ -116,11 +123,39 @@ static int body_to_file(struct reply *r)
 	return 0;
 }
 
+static int send_reply(int sock, int kind, const struct reply *r)
+{
+	struct answer a = { kind, r->status, (int32_t)r->headers->len, (int32_t)r->body->len,
+		r->close, r->off, r->len };
+	struct iovec iov[] = { { &a, sizeof(a) }, { r->headers->str, r->headers->len },
+		{ r->body->str, r->body->len } };
+
+	return send_message(sock, iov, G_N_ELEMENTS(iov), r->fd);
+}
+
+int call_stream(struct call *c, int fd, int64_t len)
+{
+	int r;
+
+	reply_file(&c->reply, 200, fd, 0, len);
+	r = send_reply(c->worker, ANSWER_BEGINS, &c->reply);
+	c->reply.fd = -1;
+	c->reply.status = 0;
+	c->promised = len;
+	return r;
+}
+
+int call_streamed(struct call *c, int64_t size)
+{
+	struct answer a = { .kind = ANSWER_MOVES, .len = MIN(size, MAX(c->promised - 1, 0)) };
+	struct iovec iov = { &a, sizeof(a) };
+
+	return send_message(c->worker, &iov, 1, -1);
+}
+
 static int send_answer(const struct server_config *cfg, int sock, struct call *c)
 {
 	struct reply *r = &c->reply;
-	struct answer a;
-	struct iovec iov[3];
 
 	if (r->headers->len > ANSWER_HEADERS_MAX ||
 		(r->body->len > SERVER_BODY_MAX && body_to_file(r) < 0)) {
@@ -129,12 +164,7 @@ static int send_answer(const struct server_config *cfg, int sock, struct call *c
 		r->status = 500;
 		cfg->failed(r, 500, "the answer is too long");
 	}
-	a = (struct answer){ r->status, (int32_t)r->headers->len, (int32_t)r->body->len, r->close,
-		r->off, r->len };
-	iov[0] = (struct iovec){ &a, sizeof(a) };
-	iov[1] = (struct iovec){ r->headers->str, r->headers->len };
-	iov[2] = (struct iovec){ r->body->str, r->body->len };
-	return send_message(sock, iov, G_N_ELEMENTS(iov), r->fd);
+	return send_reply(sock, ANSWER_ALL, r);
 }
 
 static void run_ask(const struct server *s, const struct ask *ask, struct call *c)
@@ -181,6 +211,7 @@ static _Noreturn void worker_main(const struct server *s, int sock)
 		call_init(&c);
 		c.data = cfg->data;
 		c.body.fd = fd;
+		c.worker = sock;
 		c.q = &q;
 		if (http_request_parse(buf + sizeof(*ask), (size_t)ask->head_n, &q, &status) == 0)
 			run_ask(s, ask, &c);
@@ -268,14 +299,40 @@ static struct worker *free_worker(struct server *s, bool check)
 	for (guint i = 0; i < s->workers->len; i++) {
 		struct worker *w = s->workers->pdata[i];
 
+		if (w->slow)
+			continue;
 		checks += w->busy && w->checks;
 		if (!w->busy && w->pid > 0)
 			found = w;
 	}
 	/* whoever tries passwords doesn't hold up all that works */
-	if (check && checks > 0 && checks >= s->workers->len / 2)
+	if (check && checks > 0 && checks >= (guint)s->cfg->workers / 2)
 		return NULL;
 	return found;
+}
+
+/* The processes for slow routes are made when they are wanted. */
+static struct worker *free_fetcher(struct server *s)
+{
+	struct worker *w;
+	guint n = 0;
+
+	for (guint i = 0; i < s->workers->len; i++) {
+		w = s->workers->pdata[i];
+		n += w->slow;
+		if (w->slow && !w->busy && w->pid > 0)
+			return w;
+	}
+	if (n >= (guint)s->cfg->fetchers)
+		return NULL;
+	w = g_new0(struct worker, 1);
+	w->slow = true;
+	if (spawn(s, w) < 0) {
+		g_free(w);
+		return NULL;
+	}
+	g_ptr_array_add(s->workers, w);
+	return w;
 }
 
 static void hand_out(struct server *s)
@@ -284,7 +341,9 @@ static void hand_out(struct server *s)
 
 	for (GList *l = s->waiting.head; l; l = next) {
 		struct conn *c = l->data;
-		struct worker *w = free_worker(s, c->state == CONN_CHECK);
+		bool check = c->state == CONN_CHECK;
+		struct worker *w =
+			!check && c->call.route->slow ? free_fetcher(s) : free_worker(s, check);
 
 		next = l->next;
 		if (!w)
@@ -372,7 +431,22 @@ static void worker_ready(struct server *s, struct source *src, uint32_t events)
 		hand_out(s);
 		return;
 	}
-	take_answer(c, buf, fd);
+	if (a->kind == ANSWER_MOVES) {
+		conn_streamed(s, c, a->len);
+		return;
+	}
+	if (a->kind == ANSWER_ALL && c->growing) {
+		/* what was promised is there, or isn't */
+		c->call.reply.status = a->status;
+		if (fd >= 0)
+			(void)close(fd);
+	} else {
+		take_answer(c, buf, fd);
+	}
+	if (a->kind == ANSWER_BEGINS) {
+		conn_streams(s, c);
+		return;
+	}
 	w->busy = NULL;
 	conn_answered(s, c);
 	hand_out(s);

@@ -11,14 +11,15 @@
 #define CONNECTIONS_MAX	    100000
 #define WORKERS_DEFAULT	    4
 #define WORKERS_MAX	    64
+#define FETCHERS_DEFAULT    16
 
 /* --- serve -------------------------------------------------------------------------------------------------- */
 
 struct serve_args {
 	char *root, **listen;
-	char *tls_cert, *tls_key, *tls_client_ca, *htpasswd, *realm, *log;
+	char *tls_cert, *tls_key, *tls_client_ca, *htpasswd, *realm, *log, *proxy_of;
 	bool read_only, no_delete;
-	int64_t timeout, idle_exit, connections, workers;
+	int64_t timeout, idle_exit, connections, workers, fetchers;
 };
 
 static void serve_defaults(void *p)
@@ -29,6 +30,7 @@ static void serve_defaults(void *p)
 	a->timeout = 60 * NS;
 	a->connections = CONNECTIONS_DEFAULT;
 	a->workers = WORKERS_DEFAULT;
+	a->fetchers = FETCHERS_DEFAULT;
 }
 
 static void say_address(const char *address, void *data)
@@ -47,6 +49,10 @@ static int check_serve(const struct serve_args *a, struct err *e)
 		return err_set(e, -E_USAGE, "--connections is 1 to %d", CONNECTIONS_MAX);
 	if (a->workers < 1 || a->workers > WORKERS_MAX)
 		return err_set(e, -E_USAGE, "--workers is 1 to %d", WORKERS_MAX);
+	if (a->fetchers < 1 || a->fetchers > WORKERS_MAX)
+		return err_set(e, -E_USAGE, "--fetchers is 1 to %d", WORKERS_MAX);
+	if (a->proxy_of && a->read_only)
+		return err_set(e, -E_USAGE, "a cache (--proxy-of) can't be --read-only");
 	if (a->timeout <= 0 || a->idle_exit < 0)
 		return err_set(e, -E_USAGE, "--timeout and --idle-exit are times above 0");
 	if (strpbrk(a->realm, "\"\\\r\n"))
@@ -71,6 +77,9 @@ static int serve_run(struct cmd_call *call, struct err *e)
 		.idle_exit = a->idle_exit,
 		.connections = (int)a->connections,
 		.workers = (int)a->workers,
+		.fetchers = (int)a->fetchers,
+		.proxy_of = a->proxy_of,
+		.c = call->c,
 		.read_only = a->read_only,
 		.no_delete = a->no_delete,
 		.ready = say_address,
@@ -94,6 +103,8 @@ static const struct opt serve_opts[] = { OPT_LIST('l', "listen", struct serve_ar
 		"folder of the registry; made when missing"),
 	OPT_FLAG(0, "read-only", struct serve_args, read_only, "refuse everything but reading"),
 	OPT_FLAG(0, "no-delete", struct serve_args, no_delete, "refuse to delete"),
+	OPT_STRING(0, "proxy-of", struct serve_args, proxy_of, "URL", complete_none,
+		"be a cache of that registry"),
 	OPT_GROUP("Who may connect"),
 	OPT_STRING(0, "tls-cert", struct serve_args, tls_cert, "FILE", complete_file,
 		"certificate chain in PEM; speak TLS"),
@@ -110,6 +121,8 @@ static const struct opt serve_opts[] = { OPT_LIST('l', "listen", struct serve_ar
 		"at once; others wait (default 1000)"),
 	OPT_INT(0, "workers", struct serve_args, workers, "N",
 		"processes that wait for disks (default 4)"),
+	OPT_INT(0, "fetchers", struct serve_args, fetchers, "N",
+		"processes that fetch for a cache (default 16)"),
 	OPT_TIME(0, "timeout", struct serve_args, timeout, "TIME",
 		"for clients that send nothing (default 60s)"),
 	OPT_TIME(0, "idle-exit", struct serve_args, idle_exit, "TIME",

@@ -12,6 +12,7 @@
  *	repositories/NAME/_tags/TAG		a link whose target is the manifest's digest
  *	repositories/NAME/_referrers/DIGEST/DIGEST	of a subject: the manifests that name it
  *	repositories/NAME/_uploads/ID		what came so far of a blob
+ *	fetches/DIGEST				the same, of one that a cache fetches
  *
  * A repository's name never has a part that begins with '_'. Reading needs no lock: every file appears whole, by
  * link or rename, after its bytes are on the disk; what is below a repository alone decides what it has, and a
@@ -30,6 +31,7 @@ struct depot {
 	bool read_only, no_delete;
 	/* in the server's process, of uploads by their ids: what was hashed; the request that writes */
 	GHashTable *hashes, *writers;
+	struct upstream *upstream; /* the registry that this one is a cache of; NULL: none */
 };
 
 enum {

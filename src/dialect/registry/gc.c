@@ -230,6 +230,22 @@ static void sweep_uploads(struct gc *gc, const char *name)
 	}
 }
 
+/* What a cache didn't fetch to the end. */
+static void sweep_fetches(struct gc *gc)
+{
+	g_autoptr(GPtrArray) all = depot_list(gc->reg, "fetches");
+
+	for (guint i = 0; all && i < all->len; i++) {
+		g_autofree char *path = g_strdup_printf("fetches/%s", (const char *)all->pdata[i]);
+		_cleanup_close_ int fd =
+			RET_NERRNO(openat(gc->reg->root, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+
+		if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || age(gc, path) < gc->o->upload_age)
+			continue;
+		drop(gc, path, &gc->res->uploads);
+	}
+}
+
 static void remove_if_empty(struct gc *gc, const char *name)
 {
 	static const char *const kinds[] = { "_referrers", "_types", "_tags", "_uploads", "_blobs",
@@ -308,6 +324,7 @@ int registry_gc(const struct registry_gc_options *o, struct registry_gc_result *
 		return r;
 	gc.reg = reg;
 	lists_walk(reg, one_repository, &gc);
+	sweep_fetches(&gc);
 	sweep_contents(&gc);
 	depot_free(reg);
 	*ret = res;

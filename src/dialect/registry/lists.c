@@ -29,28 +29,15 @@ static void answer(struct call *c, json_t *j, const char *type)
 
 /* --- tags ---------------------------------------------------------------------------------------------------- */
 
-void lists_tags(struct call *c)
+void lists_answer_tags(struct call *c, const char *name, const GPtrArray *tags)
 {
-	const char *name = call_name(c);
-	const struct depot *reg = c->data;
-	g_autofree char *folder = NULL, *last = call_query(c, "last"), *path = NULL;
-	g_autoptr(GPtrArray) tags = NULL;
+	g_autofree char *last = call_query(c, "last");
+	g_autofree char *path = g_strdup_printf("/v2/%s/tags/list", name);
+	int64_t n = call_count(c);
 	json_t *list;
-	int64_t n;
 
-	if (!name)
-		return;
-	n = call_count(c);
 	if (n < 0)
 		return;
-	if (!depot_repo_exists(reg, name)) {
-		registry_fail(
-			&c->reply, 404, "NAME_UNKNOWN", "repository name not known to registry");
-		return;
-	}
-	folder = depot_repo_path(name, "_tags", NULL);
-	tags = depot_list(reg, folder);
-	path = g_strdup_printf("/v2/%s/tags/list", name);
 	list = json_array();
 	for (guint i = 0; tags && i < tags->len; i++) {
 		const char *tag = tags->pdata[i];
@@ -66,6 +53,25 @@ void lists_tags(struct call *c)
 	}
 	answer(c, json_pack("{s:s, s:o}", "name", name, "tags", list),
 		"application/json; charset=utf-8");
+}
+
+void lists_tags(struct call *c)
+{
+	const char *name = call_name(c);
+	const struct depot *reg = c->data;
+	g_autofree char *folder = NULL;
+	g_autoptr(GPtrArray) tags = NULL;
+
+	if (!name)
+		return;
+	if (!depot_repo_exists(reg, name)) {
+		registry_unknown(
+			&c->reply, "NAME_UNKNOWN", "repository name not known to registry", name);
+		return;
+	}
+	folder = depot_repo_path(name, "_tags", NULL);
+	tags = depot_list(reg, folder);
+	lists_answer_tags(c, name, tags);
 }
 
 /* --- repositories ---------------------------------------------------------------------------------------------- */

@@ -151,24 +151,23 @@ static GPtrArray *wanted_tags(struct call *c, bool by_digest)
 	return g_steal_pointer(&tags);
 }
 
-static int keep_manifest(
-	struct call *c, const char *name, const struct manifest *m, const GPtrArray *tags)
+int manifests_keep(const struct depot *reg, const char *name, const char *digest, int fd,
+	const struct manifest *m, const GPtrArray *tags)
 {
-	const struct depot *reg = c->data;
 	g_autofree char *types = depot_repo_path(name, "_types", NULL);
 	g_autofree char *tag_folder = depot_repo_path(name, "_tags", NULL);
 	/* what tells of it stands first: a manifest that is there is complete */
-	int r = depot_set_link(reg, types, c->digest, m->media_type);
+	int r = depot_set_link(reg, types, digest, m->media_type);
 
 	if (r >= 0 && m->subject) {
 		g_autofree char *folder = depot_repo_path(name, "_referrers", m->subject);
 
-		r = depot_set_link(reg, folder, c->digest, "1");
+		r = depot_set_link(reg, folder, digest, "1");
 	}
 	if (r >= 0)
-		r = depot_keep(reg, name, "_manifests", c->digest, c->body.fd);
+		r = depot_keep(reg, name, "_manifests", digest, fd);
 	for (guint i = 0; r >= 0 && i < tags->len; i++)
-		r = depot_set_link(reg, tag_folder, tags->pdata[i], c->digest);
+		r = depot_set_link(reg, tag_folder, tags->pdata[i], digest);
 	return r;
 }
 
@@ -186,7 +185,7 @@ static void put_checked(struct call *c, const char *name, const struct manifest 
 	if (r >= 0 && !check_refs(c, name, m))
 		return;
 	if (r >= 0)
-		r = keep_manifest(c, name, m, tags);
+		r = manifests_keep(reg, name, c->digest, c->body.fd, m, tags);
 	if (r < 0) {
 		registry_broken(&c->reply, r, "cannot keep the manifest");
 		return;

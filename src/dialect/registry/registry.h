@@ -11,16 +11,16 @@
 #include <stdbool.h>
 #include "base/err.h"
 
-struct call;
-struct reply;
-struct route;
+struct ctx;
 
 struct registry_options {
 	const char *root;
 	char **listen;
 	const char *tls_cert, *tls_key, *tls_client_ca, *htpasswd, *realm, *log;
 	int64_t timeout, idle_exit; /* ns */
-	int connections, workers;
+	int connections, workers, fetchers;
+	const char *proxy_of; /* URL of the registry that this one is a cache of; NULL: none */
+	struct ctx *c;
 	bool read_only, no_delete;
 	void (*ready)(const char *address, void *data);
 };

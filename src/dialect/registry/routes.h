@@ -60,12 +60,20 @@ void manifests_delete(struct call *c);
 struct manifest;
 int manifest_load(const struct depot *reg, const char *name, const char *digest,
 	struct manifest *ret, int64_t *ret_size);
+/* fd has the manifest's bytes. The repository is locked. */
+int manifests_keep(const struct depot *reg, const char *name, const char *digest, int fd,
+	const struct manifest *m, const GPtrArray *tags);
 /* With its tags. The repository is locked. */
 int manifests_remove(const struct depot *reg, const char *name, const char *digest);
+
+/* cache.c: the same for a registry that is a cache of another one */
+extern const struct route registry_cache_routes[];
 
 /* lists.c */
 void lists_base(struct call *c);
 void lists_tags(struct call *c);
+/* One page of them; they are sorted. */
+void lists_answer_tags(struct call *c, const char *name, const GPtrArray *tags);
 void lists_catalog(struct call *c);
 void lists_referrers(struct call *c);
 /* Calls each for every repository, in the order of names, until it says no. */
