@@ -6,6 +6,7 @@ import glob
 import hashlib
 import json
 import os
+import random
 import resource
 import socket
 import sys
@@ -676,6 +677,156 @@ def rest():
     ask('PATCH', url, body[1000000:], [('Content-Range', '1000000-1999999')], want=202)
     ask('PUT', f'{url}?digest={digest(body)}', b'', want=201)
     assert ask('GET', f'/v2/half/blobs/{digest(body)}', want=200).body == body
+
+
+# --- behind a cache -----------------------------------------------------------------------------------------------
+
+def origin_blob(kind):
+    return random.Random(kind).randbytes(8000000)
+
+
+def origin():
+    """A registry for a cache to fetch from, on a port of the kernel's choice: repositories that stall, end too
+    early, lie. ROOT/log has a line for each request; "stall" goes on when ROOT/go is there."""
+    import http.server
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = 'HTTP/1.1'
+
+        def log_message(self, *args):
+            pass
+
+        def send(self, status, body, kind='application/octet-stream', length=None, more=()):
+            self.send_response(status)
+            self.send_header('Content-Type', kind)
+            self.send_header('Content-Length', str(len(body) if length is None else length))
+            for k, v in more:
+                self.send_header(k, v)
+            self.end_headers()
+            if self.command != 'HEAD':
+                self.wfile.write(body)
+
+        def do_GET(self):
+            with open(f'{ROOT}/log', 'a', encoding='utf-8') as f:
+                f.write(f'{self.command} {self.path} {self.headers.get("Range", "-")}\n')
+            part = self.path.split('/')
+            if len(part) < 5:
+                return self.send(200, b'{}', 'application/json')
+            kind, what = part[2], part[4]
+            data = origin_blob(kind)
+            if part[3] == 'manifests' and what != 'none':
+                m = json.dumps({'schemaVersion': 2, 'mediaType': OCI, 'config': descriptor(data, 'a/b'), 'layers': []}).encode()
+                if kind == 'badmanifest':
+                    m = m.replace(b'2', b'3', 1)
+                return self.send(200, m, OCI, more=[('Docker-Content-Digest', digest(m))])
+            if part[3] == 'tags':
+                return self.send(200, b'{"name": "x", "tags": ["b", "a", "../c"]}', 'application/json')
+            if part[3] != 'blobs' or what != digest(data):
+                return self.send(404, b'{"errors": [{"code": "BLOB_UNKNOWN"}]}', 'application/json')
+            first = int((self.headers.get('Range') or 'bytes=0-')[6:-1])
+            more = [('Content-Range', f'bytes {first}-{len(data) - 1}/{len(data)}')] if first else []
+            status = 206 if first else 200
+            if kind == 'lie':
+                return self.send(200, data[:-1] + bytes([data[-1] ^ 1]))
+            if kind == 'short' and not first:
+                self.send(200, data[:3000000], length=len(data))
+                self.close_connection = True
+                return None
+            if kind.startswith('stall') and self.command == 'GET' and not first:
+                self.send(200, data[:2000000], length=len(data))
+                self.wfile.flush()
+                while not os.path.exists(f'{ROOT}/go'):
+                    time.sleep(0.02)
+                return self.wfile.write(data[2000000:])
+            return self.send(status, data[first:], more=more)
+        do_HEAD = do_GET
+
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+    print(server.server_address[1], flush=True)
+    server.serve_forever()
+
+
+def asked(text):
+    with open(os.path.dirname(ROOT) + '/log', encoding='utf-8') as f:
+        return [line for line in f if text in line]
+
+
+def cache():
+    go = os.path.dirname(ROOT) + '/go'
+    # what comes is given on before all of it is there; one fetch serves all who ask
+    data = origin_blob('stall')
+    ask('GET', '/v2/stall/manifests/t', want=200)
+    a = ask('HEAD', f'/v2/stall/blobs/{digest(data)}', want=200)
+    assert int(a['content-length']) == len(data)
+    conns = [connect() for _ in range(4)]
+    for s in conns:
+        s.sendall(f'GET /v2/stall/blobs/{digest(data)} HTTP/1.1\r\nHost: x\r\n\r\n'.encode())
+    got = b''
+    while len(got) < 2000000:
+        got += conns[0].recv(1 << 20)
+    assert not os.path.exists(go)
+    # others don't wait for it
+    ask('GET', '/v2/', want=200)
+    ask('GET', '/v2/fine/manifests/t', want=200)
+    conns[3].close()
+    with open(go, 'w', encoding='utf-8'):
+        pass
+    while len(got.partition(b'\r\n\r\n')[2]) < len(data):
+        more = conns[0].recv(1 << 20)
+        assert more
+        got += more
+    assert got.partition(b'\r\n\r\n')[2] == data
+    for s in conns[1:3]:
+        a = read_answer(s.makefile('rb'))
+        assert a.status == 200 and a.body == data
+    assert len([l for l in asked('/v2/stall/blobs/') if l.startswith('GET')]) == 1, asked('stall')
+    ask('GET', f'/v2/stall/blobs/{digest(data)}', headers=[('Range', 'bytes=5-9')], want=206)
+    # its end comes too early: the rest is asked for
+    data = origin_blob('short')
+    ask('GET', '/v2/short/manifests/t', want=200)
+    assert ask('GET', f'/v2/short/blobs/{digest(data)}', want=200).body == data
+    assert asked('bytes=3000000-'), asked('short')
+    # a part of what isn't here; what no manifest names
+    data = origin_blob('part')
+    assert ask('GET', f'/v2/part/blobs/{digest(data)}', headers=[('Range', 'bytes=100-199')], want=206).body == data[100:200]
+    # wrong bytes: the client gets less than was promised, nothing is kept
+    data = origin_blob('lie')
+    ask('GET', '/v2/lie/manifests/t', want=200)
+    for _ in range(2):
+        with connect() as s:
+            s.sendall(f'GET /v2/lie/blobs/{digest(data)} HTTP/1.1\r\nHost: x\r\n\r\n'.encode())
+            got = s.makefile('rb').read()
+        assert f'Content-Length: {len(data)}\r\n'.encode() in got
+        assert len(got.partition(b'\r\n\r\n')[2]) < len(data)
+    assert not os.path.exists(f'{ROOT}/blobs/sha256/{digest(data)[7:]}')
+    # without a size that is known it is an error
+    for _ in range(2):
+        ask('GET', f'/v2/lie/blobs/{digest(data)}', headers=[('Range', 'bytes=0-5')], want=502)
+    assert ask('GET', '/v2/badmanifest/manifests/t', want=502).status == 502
+    assert ask('GET', '/v2/fine/manifests/none', want=404).code() == 'MANIFEST_UNKNOWN'
+    assert ask('GET', f'/v2/fine/blobs/{digest(b"no")}', want=404).code() == 'BLOB_UNKNOWN'
+    ask('HEAD', f'/v2/fine/blobs/{digest(b"no")}', want=404)
+    tags = ask('GET', '/v2/fine/tags/list', want=200).json()['tags']
+    assert sorted(tags) == ['a', 'b'], tags
+    for method, path in [('POST', 'blobs/uploads/'), ('PUT', 'manifests/t')]:
+        assert ask(method, f'/v2/fine/{path}', b'', want=405).code() == 'UNSUPPORTED'
+
+
+def stalled():
+    """Begins to fetch and stays; for a server that is killed meanwhile."""
+    data = origin_blob('stall2')
+    ask('GET', '/v2/stall2/manifests/t', want=200)
+    with connect() as s:
+        s.sendall(f'GET /v2/stall2/blobs/{digest(data)} HTTP/1.1\r\nHost: x\r\n\r\n'.encode())
+        got = b''
+        while len(got) < 2000000:
+            got += s.recv(1 << 20)
+
+
+def gone_on():
+    data = origin_blob('stall2')
+    assert ask('GET', f'/v2/stall2/blobs/{digest(data)}', want=200).body == data
+    assert asked('bytes=2000000-'), asked('stall2')
 
 
 def main():

@@ -116,3 +116,33 @@ teardown() {
 	serve
 	protocol verify <"$TEST_DIR/reg/done"
 }
+
+# origin: what a cache fetches from; sets ORIGIN.
+origin() {
+	mkdir -p "$TEST_DIR/reg"
+	python3 "$TOP/tests/registry.py" origin - "$TEST_DIR/reg" >"$TEST_DIR/reg/port" 3>&- &
+	echo $! >>"$TEST_DIR/reg/pids"
+	within 5 test -s "$TEST_DIR/reg/port"
+	ORIGIN=http://127.0.0.1:$(<"$TEST_DIR/reg/port")
+}
+
+@test "a cache streams, resumes, checks" {
+	origin
+	serve --proxy-of "$ORIGIN"
+	protocol cache
+	stop_server
+	contents_whole
+	equal "" "$(ls "$REG/fetches")"
+}
+
+@test "a cache that was killed goes on with what it has" {
+	origin
+	serve --proxy-of "$ORIGIN"
+	protocol stalled
+	kill_server
+	equal 2000000 "$(cat "$REG"/fetches/* | wc -c)"
+	serve --proxy-of "$ORIGIN"
+	protocol gone_on
+	stop_server
+	contents_whole
+}

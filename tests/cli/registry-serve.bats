@@ -236,6 +236,41 @@ fails_with() {
 	fails 125 "--root is missing" lodge registry gc
 }
 
+@test "a cache of another registry: skopeo, with and without the other; with its password" {
+	serve --htpasswd "$TEST_DIR/users" --access-log "$TEST_DIR/reg/log" --tls-cert "$TEST_DIR/server.pem" --tls-key "$TEST_DIR/server.key"
+	local origin=$ADDRESS origin_pid=$SERVER cache
+	mkdir -p "$TEST_DIR/home/.config/containers/certs.d/$origin"
+	cp "$TEST_DIR/ca.pem" "$TEST_DIR/home/.config/containers/certs.d/$origin/ca.crt"
+	export HOME=$TEST_DIR/home REGISTRY_AUTH_FILE=$TEST_DIR/home/auth.json
+	echo '{}' >"$REGISTRY_AUTH_FILE"
+	skopeo copy -q --dest-creds bob:secret --dest-cert-dir "$TEST_DIR/home/.config/containers/certs.d/$origin" \
+		"oci:$TEST_DIR/bb.oci:bb" "docker://$origin/o/bb:1"
+	# nobody is logged in there
+	cp -r "$REG" "$TEST_DIR/reg/origin"
+	"$LODGE" registry serve --root "$TEST_DIR/reg/cache" --listen 127.0.0.1:0 --proxy-of "https://$origin" >"$TEST_DIR/reg/out2" 3>&- &
+	echo $! >>"$TEST_DIR/reg/pids"
+	within 5 grep -q listening "$TEST_DIR/reg/out2"
+	cache=$(sed -n 's/^listening on //p' "$TEST_DIR/reg/out2")
+	equal 403 "$(curl -s -o /dev/null -w '%{http_code}' "http://$cache/v2/o/bb/manifests/1")"
+	echo secret | lodge login -u bob --password-stdin "$origin"
+	: >"$TEST_DIR/reg/log"
+	skopeo copy -q --src-tls-verify=false "docker://$cache/o/bb:1" "dir:$TEST_DIR/reg/one"
+	[ "$(grep -c ' bob .*"GET /v2/o/bb/blobs/' "$TEST_DIR/reg/log")" = 2 ]
+	: >"$TEST_DIR/reg/log"
+	skopeo copy -q --src-tls-verify=false "docker://$cache/o/bb:1" "dir:$TEST_DIR/reg/two"
+	# only the tag is asked for
+	[ "$(grep -c '"GET' "$TEST_DIR/reg/log")" = 0 ]
+	grep -q '"HEAD /v2/o/bb/manifests/1' "$TEST_DIR/reg/log"
+	kill "$origin_pid"
+	within 12 gone "$origin_pid"
+	skopeo copy -q --src-tls-verify=false "docker://$cache/o/bb:1" "dir:$TEST_DIR/reg/three"
+	diff -r "$TEST_DIR/reg/one" "$TEST_DIR/reg/three"
+	equal 502 "$(curl -s -o /dev/null -w '%{http_code}' "http://$cache/v2/o/bb/manifests/2")"
+	fails 125 "can't be --read-only" lodge registry serve --root "$REG" --listen :0 --proxy-of http://x --read-only
+	fails 1 "is not the address of a registry" lodge registry serve --root "$REG" --listen :0 --proxy-of http://x/y
+	fails 125 "--fetchers is 1 to" lodge registry serve --root "$REG" --listen :0 --fetchers 0
+}
+
 @test "sockets: of the file system, from systemd, on every address; idle exit" {
 	serve --listen "unix:$TEST_DIR/reg/sock"
 	grep -q "^listening on unix:$TEST_DIR/reg/sock" "$TEST_DIR/reg/out"

@@ -262,7 +262,6 @@ static int fetch_into(const struct depot *reg, const char *name, const char *dig
 		return r;
 	sha256_finish_text(f->sha, got);
 	if (!g_str_equal(got, digest)) {
-		(void)RET_NERRNO(ftruncate(f->fd, 0));
 		return err_set(e, -E_CORRUPT, "the blob has another digest than was asked for");
 	}
 	r = keep_blob(reg, name, digest, f->fd);
@@ -344,7 +343,8 @@ static void fetch_blob(struct call *c, const char *name, const char *digest)
 	if (r >= 0)
 		r = fetch_into(reg, name, digest, &f, &e);
 	sha256_free(f.sha);
-	if (r >= 0)
+	/* it is kept, or there is nothing to go on with */
+	if (r >= 0 || r == -E_NOTFOUND || r == -E_CORRUPT)
 		(void)unlinkat(reg->root, path, 0);
 	if (f.c)
 		c->reply.status = r < 0 ? 502 : 200;
