@@ -74,7 +74,7 @@ static void set_in(struct conn *c, const char *p, size_t n)
 static void log_line(struct server *s, struct conn *c)
 {
 	char date[HTTP_DATE_SIZE];
-	g_autofree char *line = NULL, *request = NULL;
+	g_autofree char *line = NULL, *request = NULL, *who = NULL;
 	const struct http_text *agent = c->started ? http_find(&c->q, "User-Agent") : NULL;
 
 	if (s->log < 0)
@@ -83,10 +83,13 @@ static void log_line(struct server *s, struct conn *c)
 	request = c->started ? g_strndup(c->q.method.p,
 				       (gsize)(c->q.target.p + c->q.target.n - c->q.method.p))
 			     : g_strdup("-");
-	line = g_strdup_printf("%s %s [%s] \"%s\" %d %" G_GINT64_FORMAT " %.3f \"%.*s\"\n", c->peer,
+	/* the client's words end where their quotes do */
+	g_strdelimit(request, "\"", '?');
+	who = agent ? g_strndup(agent->p, agent->n) : g_strdup("-");
+	g_strdelimit(who, "\"", '?');
+	line = g_strdup_printf("%s %s [%s] \"%s\" %d %" G_GINT64_FORMAT " %.3f \"%s\"\n", c->peer,
 		c->call.user ?: "-", date, request, c->call.reply.status, c->sent,
-		(double)(s->now - c->began) / 1e9, agent ? (int)agent->n : 0,
-		agent ? agent->p : "");
+		(double)(s->now - c->began) / 1e9, who);
 	(void)RET_NERRNO(write(s->log, line, strlen(line)));
 }
 

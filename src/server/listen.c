@@ -241,17 +241,25 @@ void listen_pause(struct server *s, bool pause)
 	}
 }
 
+void listener_free(void *p)
+{
+	struct listener *l = p;
+
+	g_free(l->unlink);
+	g_free(l);
+}
+
+/* They are freed later: this turn may still have events of theirs. */
 void listen_close(struct server *s)
 {
 	for (guint i = 0; i < s->listeners->len; i++) {
 		struct listener *l = s->listeners->pdata[i];
 
 		server_forget(s, &l->src);
-		(void)close(l->src.fd);
+		closep(&l->src.fd);
+		l->src.fd = -1;
 		if (l->unlink)
 			(void)unlink(l->unlink);
-		g_free(l->unlink);
-		g_free(l);
+		g_clear_pointer(&l->unlink, g_free);
 	}
-	g_ptr_array_set_size(s->listeners, 0);
 }

@@ -127,6 +127,7 @@ int listen_open(struct server *s, struct err *e);
 void listener_ready(struct server *s, struct source *src, uint32_t events);
 void listen_pause(struct server *s, bool pause);
 void listen_close(struct server *s);
+void listener_free(void *p);
 
 /* work.c */
 int work_start(struct server *s, struct err *e);

@@ -93,8 +93,8 @@ static void timer_ready(struct server *s, struct source *src, uint32_t events)
 		next = l->next;
 		conn_check_deadline(s, l->data);
 	}
-	/* descriptors may have become free elsewhere */
-	if (!s->stop_at && (int)s->conns.length < s->cfg->connections)
+	/* descriptors may have become free elsewhere, or a connection idle: whoever waits tries again */
+	if (!s->stop_at)
 		listen_pause(s, false);
 	if (s->conns.length || work_busy(s)) {
 		s->idle_since = 0;
@@ -270,7 +270,7 @@ int server_run(const struct server_config *cfg, struct err *e)
 	int r;
 
 	s.signals.fd = s.timer.fd = -1;
-	s.listeners = g_ptr_array_new();
+	s.listeners = g_ptr_array_new_with_free_func(listener_free);
 	s.workers = g_ptr_array_new();
 	s.graves = g_ptr_array_new();
 	s.scratch = g_malloc(SCRATCH_SIZE);

@@ -261,9 +261,8 @@ static int fetch_into(const struct depot *reg, const char *name, const char *dig
 	if (r < 0)
 		return r;
 	sha256_finish_text(f->sha, got);
-	if (!g_str_equal(got, digest)) {
+	if (!g_str_equal(got, digest))
 		return err_set(e, -E_CORRUPT, "the blob has another digest than was asked for");
-	}
 	r = keep_blob(reg, name, digest, f->fd);
 	return r < 0 ? err_sys(e, r, "cannot keep the blob") : 0;
 }
