@@ -171,7 +171,8 @@ bool confirm(bool force, const char *text);
 extern const struct cmd lodge_run, lodge_create, lodge_start, lodge_stop, lodge_restart,
 	lodge_kill, lodge_pause, lodge_unpause, lodge_rm, lodge_wait, lodge_rename, lodge_exec,
 	lodge_attach, lodge_logs, lodge_ls, lodge_inspect, lodge_cp, lodge_diff, lodge_export,
-	lodge_top, lodge_stats, lodge_events, lodge_port, lodge_image, lodge_login, lodge_logout, lodge_volume, lodge_network,
+	lodge_top, lodge_stats, lodge_events, lodge_port, lodge_image, lodge_registry, lodge_login,
+	lodge_logout, lodge_volume, lodge_network,
 	lodge_vm, lodge_system, lodge_fsck, lodge_doctor, lodge_boot, lodge_explain, lodge_where,
 	lodge_applets, lodge_completion, lodge_manual, lodge_version;
 

@@ -28,6 +28,7 @@ static const struct cmd *const commands[] = {
 	&lodge_port,
 	&lodge_events,
 	&lodge_image,
+	&lodge_registry,
 	&lodge_login,
 	&lodge_logout,
 	&lodge_volume,
