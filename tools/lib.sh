@@ -29,7 +29,8 @@ packages() {
 	test)
 		echo bats jq python3 socat netcat-openbsd iproute2 strace curl procps util-linux \
 			openssh-client genisoimage podman conmon docker.io containerd runc \
-			criu nftables iptables systemd dbus skopeo umoci docker-registry gnupg apache2-utils openssl
+			criu nftables iptables systemd dbus skopeo umoci docker-registry gnupg gpgv \
+			apache2-utils openssl
 		;;
 	vm)
 		# cloud-init as the measure of our seeds; without a datasource it doesn't run

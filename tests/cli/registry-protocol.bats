@@ -3,7 +3,7 @@
 # The registry's protocol, to the byte, and clients that don't keep to it (tests/registry.py).
 
 load ../lib
-load ../registry
+load ../registry-serve
 
 teardown() {
 	end_servers
