@@ -1,61 +1,81 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
-# What the tests of `lodge registry` share: a server for each test. Loaded after lib.bash.
+# What the tests of registries share: Debian's docker-registry in several dresses, and one that lies.
+# All of the user's files are in TEST_DIR/home.
 
-# serve [OPTION...]: a server of $REG, on a port of the kernel's choice; sets ADDRESS and SERVER.
-serve() {
-	REG=$TEST_DIR/reg/r
-	mkdir -p "$TEST_DIR/reg"
-	# what the last one said isn't what this one says
-	rm -f "$TEST_DIR/reg/out"
-	"$LODGE" registry serve --root "$REG" --listen 127.0.0.1:0 "$@" >"$TEST_DIR/reg/out" 2>"$TEST_DIR/reg/err" 3>&- </dev/null &
-	SERVER=$!
-	echo $SERVER >>"$TEST_DIR/reg/pids"
-	within 5 grep -qs listening "$TEST_DIR/reg/out" || {
-		cat "$TEST_DIR/reg/err" >&2
-		return 1
-	}
-	ADDRESS=$(sed -n 's/^listening on //p' "$TEST_DIR/reg/out" | head -n 1)
-	export SERVER ADDRESS REG
+export HOME=$TEST_DIR/home XDG_RUNTIME_DIR=$TEST_DIR/xdg XDG_CONFIG_HOME=$TEST_DIR/home/.config
+CONF=$HOME/.config/containers
+
+# Processes of setup_file would keep bats waiting, so each test starts the registries that it needs.
+eval "$(declare -f teardown | sed '1s/teardown/teardown_of_lib/')"
+teardown() {
+	jobs -p | xargs -r kill 2>/dev/null || true
+	wait 2>/dev/null || true
+	teardown_of_lib
 }
 
-# stop_server: by SIGTERM; it ends well, and its workers with it.
-stop_server() {
-	kill "$SERVER"
-	within 12 gone "$SERVER"
-	wait "$SERVER"
-	within 2 no_workers
+# registry PORT [LINE...]: one more, whose "http:" section has the lines, or "auth:" where they begin so
+registry() {
+	local port=$1 line
+	shift
+	{
+		printf 'version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\n'
+		printf 'storage: {filesystem: {rootdirectory: %s/reg%s}, delete: {enabled: true}}\n' "$TEST_DIR" "$port"
+		for line; do case $line in auth:*) echo "$line" ;; esac done
+		printf 'http:\n  addr: 127.0.0.1:%s\n' "$port"
+		for line; do case $line in auth:*) ;; *) echo "  $line" ;; esac done
+	} >"$TEST_DIR/reg$port.yml"
+	docker-registry serve "$TEST_DIR/reg$port.yml" >"$TEST_DIR/reg$port.log" 2>&1 3>&- &
+	within 10 port_open "$port"
 }
 
-# kill_server: at whatever it is doing.
-kill_server() {
-	kill -KILL "$SERVER"
-	wait "$SERVER" 2>/dev/null || true
-	within 2 no_workers
+port_open() {
+	(: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
-gone() {
-	! kill -0 "$1" 2>/dev/null || [ "$(awk '{ print $3 }' "/proc/$1/stat")" = Z ]
+# An authority of our own, a server's certificate by it, and a client's
+make_certs() {
+	local dir=$TEST_DIR/certs
+	mkdir -p "$dir"
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$dir/ca.key" -out "$dir/ca.crt" \
+		-subj "/CN=test authority" -days 2 2>/dev/null
+	for name in server client; do
+		openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$dir/$name.key" -out "$dir/$name.csr" \
+			-subj "/CN=$name" 2>/dev/null
+		openssl x509 -req -in "$dir/$name.csr" -CA "$dir/ca.crt" -CAkey "$dir/ca.key" -CAcreateserial -days 2 \
+			-extfile <(echo 'subjectAltName=DNS:localhost,IP:127.0.0.1') -out "$dir/$name.crt" 2>/dev/null
+	done
 }
 
-no_workers() {
-	! pgrep -x lodge-worker >/dev/null
+# layered FOLDER NAME: an image of three layers, the second of some MB that don't compress
+layered() {
+	local dir=$TEST_DIR/layered
+	mkdir -p "$dir/one" "$dir/two" "$dir/three"
+	make_root "$dir/one"
+	echo "$2" >"$dir/one/etc/which"
+	head -c "${BYTES:-6000000}" /dev/urandom >"$dir/two/random"
+	echo three >"$dir/three/three"
+	for n in one two three; do
+		tar -C "$dir/$n" --numeric-owner -czf "$dir/$n.tar.gz" .
+	done
+	"$TOP/tests/layout" "$1" "$2" "$dir"/{one,two,three}.tar.gz
+	rm -rf "$dir"
 }
 
-end_servers() {
-	local pid
-	while read -r pid; do
-		kill -KILL "$pid" 2>/dev/null || true
-	done < <(cat "$TEST_DIR/reg/pids" 2>/dev/null)
-	within 2 no_workers
-	rm -rf "$TEST_DIR/reg"
+liar() { # PORT LAYOUT
+	"$TOP/tests/liar" "$1" "$2" "$TEST_DIR/liar.log" 2>"$TEST_DIR/liar.err" 3>&- &
+	within 10 port_open "$1"
 }
 
-protocol() { # SECTION [ARGUMENT...]
-	python3 "$TOP/tests/registry.py" "$1" "$ADDRESS" "$REG" "${@:2}"
+# The store is whole, and what it says it takes is what it takes.
+store_is_whole() {
+	local says is
+	lodge fsck
+	says=$(lodge system df --format '{{.Bytes}}' | awk '{ n += $1 } END { print n }')
+	is=$(du -s --block-size=1 "$LODGE_ROOT" | cut -f 1)
+	equal "$is" "$says"
 }
 
-# every content has the digest that it is named by
-contents_whole() {
-	(cd "$REG/blobs/sha256" && find . -type f -printf '%f  %f\n' | sha256sum -c --quiet)
+partials() {
+	find "$LODGE_ROOT/blobs" -name '*.part' | wc -l
 }

@@ -28,7 +28,8 @@ packages() {
 		;;
 	test)
 		echo bats jq python3 socat netcat-openbsd iproute2 strace curl procps util-linux \
-			openssh-client genisoimage podman conmon docker.io containerd runc skopeo apache2-utils openssl
+			openssh-client genisoimage podman conmon docker.io containerd runc \
+			docker-registry skopeo apache2-utils openssl gpg gpg-agent gpgv
 		;;
 	vm)
 		# cloud-init as the measure of our seeds; without a datasource it doesn't run

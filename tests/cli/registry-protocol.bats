@@ -1,9 +1,9 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# The registry's protocol, to the byte, and clients that don't keep to it (tests/registry.py).
+# The registry's protocol, to the byte, and clients that don't keep to it (tests/registry-client.py).
 
 load ../lib
-load ../registry
+load ../registry-serve
 
 teardown() {
 	end_servers
@@ -120,7 +120,7 @@ teardown() {
 # origin: what a cache fetches from; sets ORIGIN.
 origin() {
 	mkdir -p "$TEST_DIR/reg"
-	python3 "$TOP/tests/registry.py" origin - "$TEST_DIR/reg" >"$TEST_DIR/reg/port" 3>&- &
+	python3 "$TOP/tests/registry-client.py" origin - "$TEST_DIR/reg" >"$TEST_DIR/reg/port" 3>&- &
 	echo $! >>"$TEST_DIR/reg/pids"
 	within 5 test -s "$TEST_DIR/reg/port"
 	ORIGIN=http://127.0.0.1:$(<"$TEST_DIR/reg/port")

@@ -3,7 +3,7 @@
 # lodge registry: its options, and the clients of others: skopeo, podman, docker, curl.
 
 load ../lib
-load ../registry
+load ../registry-serve
 
 prepare() {
 	mkdir -p "$TEST_DIR/home/.docker"

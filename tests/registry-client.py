@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""registry.py SECTION ADDRESS ROOT: a client of `lodge registry serve` that says what no tool would, and
+"""registry-client.py SECTION ADDRESS ROOT: a client of `lodge registry serve` that says what no tool would, and
 checks each answer. Fails with the line that was wrong. Used by tests/cli/registry-protocol.bats."""
 import glob
 import hashlib
