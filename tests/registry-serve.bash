@@ -6,10 +6,12 @@
 serve() {
 	REG=$TEST_DIR/reg/r
 	mkdir -p "$TEST_DIR/reg"
+	# what the last one said isn't what this one says
+	rm -f "$TEST_DIR/reg/out"
 	"$LODGE" registry serve --root "$REG" --listen 127.0.0.1:0 "$@" >"$TEST_DIR/reg/out" 2>"$TEST_DIR/reg/err" 3>&- </dev/null &
 	SERVER=$!
 	echo $SERVER >>"$TEST_DIR/reg/pids"
-	within 5 grep -q listening "$TEST_DIR/reg/out" || {
+	within 5 grep -qs listening "$TEST_DIR/reg/out" || {
 		cat "$TEST_DIR/reg/err" >&2
 		return 1
 	}
@@ -50,7 +52,7 @@ end_servers() {
 }
 
 protocol() { # SECTION [ARGUMENT...]
-	python3 "$TOP/tests/registry.py" "$1" "$ADDRESS" "$REG" "${@:2}"
+	python3 "$TOP/tests/registry-client.py" "$1" "$ADDRESS" "$REG" "${@:2}"
 }
 
 # every content has the digest that it is named by

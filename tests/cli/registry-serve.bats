@@ -134,6 +134,18 @@ fails_with() {
 	$docker image ls --digests | grep -q "$digest"
 }
 
+@test "lodge itself: push, pull, run" {
+	serve
+	lodge image tag bb "$ADDRESS/own/bb:1"
+	lodge image push -q "$ADDRESS/own/bb:1"
+	lodge image rm "$ADDRESS/own/bb:1" >/dev/null
+	lodge image pull -q "$ADDRESS/own/bb:1"
+	equal out "$(lodge run --rm --network none "$ADDRESS/own/bb:1" echo out)"
+	lodge image rm "$ADDRESS/own/bb:1" >/dev/null
+	stop_server
+	contents_whole
+}
+
 @test "names and passwords" {
 	serve --htpasswd "$TEST_DIR/users" --realm "this one"
 	curl -si "http://$ADDRESS/v2/" >"$TEST_DIR/reg/answer"

@@ -273,7 +273,7 @@ static int link_content(const struct depot *r, const char *to, const char *diges
 	 * when the shared one has as many links as a file can have. */
 	code = RET_NERRNO(linkat(AT_FDCWD, from, r->root, to, AT_SYMLINK_FOLLOW));
 	if (code >= 0)
-		(void)!linkat(r->root, to, r->root, blob, 0);
+		(void)RET_NERRNO(linkat(r->root, to, r->root, blob, 0));
 	return code;
 }
 
