@@ -29,7 +29,7 @@ packages() {
 	test)
 		echo bats jq python3 socat netcat-openbsd iproute2 strace curl procps util-linux \
 			openssh-client genisoimage podman conmon docker.io containerd runc \
-			skopeo umoci docker-registry gnupg
+			docker-registry skopeo umoci apache2-utils openssl gnupg gpg gpg-agent gpgv
 		;;
 	vm)
 		# cloud-init as the measure of our seeds; without a datasource it doesn't run
@@ -40,7 +40,7 @@ packages() {
 	fuzz) echo clang libclang-rt-14-dev ;;
 	bench)
 		echo docker.io podman crun runc lxc conmon containernetworking-plugins netavark aardvark-dns \
-			iptables jq busybox-static time
+			iptables jq busybox-static time skopeo docker-registry
 		;;
 	*) die "no group of packages '$1'" ;;
 	esac

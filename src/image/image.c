@@ -478,8 +478,10 @@ int image_prune(struct ctx *c, const struct image_prune_query *q, json_t **ret, 
 	}
 	if (r >= 0)
 		r = plan_collect(s, p, gone, ret_bytes, c, e);
-	if (r >= 0)
+	if (r >= 0) {
+		plan_add(p, AT_HOST, &step_partials);
 		r = journal_run_forward(c, p, e);
+	}
 	if (r < 0)
 		json_decref(list);
 	else

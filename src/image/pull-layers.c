@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include "image/pull-priv.h"
+#include "store/journal.h"
 #include "store/layer.h"
 #include "store/partial.h"
 
@@ -211,30 +212,53 @@ static int do_layer(struct work *w, struct err *e)
 	return r;
 }
 
-static int work(struct crew *crew)
+static int do_all(struct work *w, struct err *e)
 {
-	struct ctx c = *crew->p->c;
-	struct work w = { .crew = crew, .c = &c };
-	struct err e = { 0 };
-	int r;
+	struct crew *crew = w->crew;
+	int r = 0;
 
-	/* a connection of its own; the parent has closed the store before it forked */
-	c.store = NULL;
-	r = registry_copy(crew->p->registry, &c, &w.registry, &e);
 	while (r >= 0) {
 		unsigned at = __atomic_fetch_add(crew->next, 1, __ATOMIC_RELAXED);
 
 		if (at >= crew->n)
 			break;
-		w.index = crew->order[at];
-		w.l = &crew->layers[w.index];
-		r = do_layer(&w, &e);
+		w->index = crew->order[at];
+		w->l = &crew->layers[w->index];
+		r = do_layer(w, e);
 		if (r >= 0)
-			(void)say(&w, r > 0 ? TRANSFER_THERE : TRANSFER_DONE, 0, NULL);
+			(void)say(w, r > 0 ? TRANSFER_THERE : TRANSFER_DONE, 0, NULL);
 	}
+	return MIN(r, 0);
+}
+
+/*
+ * Each has a journal of its own. When all are killed at once the lock that keeps collectors away is free when the
+ * last of them is gone, and it is that one's plan whose undoing removes what all of them have left.
+ */
+static int work(struct crew *crew)
+{
+	_cleanup_(plan_freep) struct plan *plan = plan_new();
+	struct ctx c = *crew->p->c;
+	struct work w = { .crew = crew, .c = &c };
+	struct journal_hold hold = { NULL };
+	struct err e = { 0 };
+	struct store *s;
+	int r;
+
+	/* a connection of its own; the parent has closed the store before it forked */
+	c.store = NULL;
+	plan_add(plan, AT_HOST, &step_content, "skopeo", "copy", "docker:", "containers-storage:");
+	r = store_get(&c, &s, &e);
+	if (r >= 0)
+		r = journal_begin(&c, plan, &hold, &e);
+	if (r >= 0)
+		r = registry_copy(crew->p->registry, &c, &w.registry, &e);
+	if (r >= 0)
+		r = do_all(&w, &e);
 	if (r < 0)
 		(void)say(&w, TRANSFER_GOING, r, &e);
 	registry_free(w.registry);
+	journal_done(&hold);
 	store_close(&c);
 	return r < 0;
 }

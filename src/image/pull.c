@@ -343,6 +343,8 @@ static int fetch_held(struct pull *p, const struct found *f, const struct platfo
 				"make room in '%s', for instance with 'lodge system prune'",
 				p->c->root);
 		journal_abort(p->c, plan, &hold);
+		/* the plans of workers that had to be ended */
+		(void)journal_recover(p->c, NULL);
 		return r;
 	}
 	journal_done(&hold);

@@ -309,10 +309,23 @@ int registry_refused(
 		a->status, said ? ": " : "", said ?: "");
 }
 
+/* Whether to go on with plain http: nobody speaks TLS there, and it is allowed. */
+static bool try_plain(struct registry *r, int code)
+{
+	if ((code != -EPROTO && code != -ECONNREFUSED) || r->reached || !r->plain_allowed ||
+		!g_str_has_prefix(r->base, "https:"))
+		return false;
+	g_free(r->base);
+	r->base = g_strconcat("http://", r->host, NULL);
+	return true;
+}
+
 /* One attempt, but for finding out how it is spoken to and who we are. */
 int registry_try(struct registry *r, struct http_request *q, const char *where,
 	struct http_answer *ret, struct err *e)
 {
+	struct err tls = { 0 };
+
 	for (int round = 0;;) {
 		g_autofree char *url =
 			*where == '/' ? g_strconcat(r->base, where, NULL) : g_strdup(where);
@@ -321,14 +334,18 @@ int registry_try(struct registry *r, struct http_request *q, const char *where,
 		q->url = url;
 		q->authorization = http_same_place(url, r->base) ? r->authorization : NULL;
 		code = http_run(r->http, q, ret, e);
-		if ((code == -EPROTO || code == -ECONNREFUSED || code == -ECONNRESET) &&
-			!r->reached && r->plain_allowed && g_str_has_prefix(r->base, "https:") &&
-			*where == '/') {
-			g_free(r->base);
-			r->base = g_strconcat("http://", r->host, NULL);
+		q->url = NULL;
+		if (*where == '/' && try_plain(r, code)) {
+			tls = e ? *e : tls;
+			tls.code = code;
 			continue;
 		}
-		q->url = NULL;
+		/* a server of TLS that wanted something else, like a certificate of ours */
+		if (code >= 0 && tls.code == -EPROTO && ret->status == 400) {
+			if (e)
+				*e = tls;
+			return tls.code;
+		}
 		if (code < 0)
 			return code;
 		r->reached = true;

@@ -552,13 +552,22 @@ static int check_all(struct fsck *f, struct err *e)
 		r = check_volumes(f, e);
 	if (r >= 0)
 		r = for_each_in(f, "kernels", check_kernel, e);
-	if (r >= 0) {
-		unsigned before = f->problems->len;
-
-		r = journal_fsck(f->c, f->problems, e);
-		f->left += f->problems->len - before;
-	}
 	return r;
+}
+
+/*
+ * The lock under which content may be removed, or -EAGAIN. A command that was killed may still be on its way out when
+ * the store is opened, with its plan in the journal: so the journal is looked at once more when nobody adds content.
+ */
+static int lock_content(struct ctx *c, struct err *e)
+{
+	int lock = store_lock_flags(c, "content", "collect", LOCK_TRY, e);
+
+	if (lock < 0)
+		return lock;
+	(void)close(lock);
+	(void)journal_recover(c, NULL);
+	return store_lock_flags(c, "content", "collect", LOCK_TRY, e);
 }
 
 int store_fsck(struct ctx *c, bool repair, GPtrArray *problems, struct err *e)
@@ -579,11 +588,20 @@ int store_fsck(struct ctx *c, bool repair, GPtrArray *problems, struct err *e)
 	r = store_get(c, &f.s, e);
 	if (r < 0)
 		return r;
-	lock = store_lock_flags(c, "content", "collect", LOCK_TRY, e);
+	lock = lock_content(c, e);
 	if (lock < 0 && lock != -EAGAIN)
 		return lock;
 	f.may_collect = lock >= 0;
 	read_live_plans(&f);
 	r = check_all(&f, e);
+	/* what is undone there wants the lock for itself */
+	closep(&lock);
+	lock = -1;
+	if (r >= 0) {
+		unsigned before = problems->len;
+
+		r = journal_fsck(c, problems, e);
+		f.left += problems->len - before;
+	}
 	return r < 0 ? r : (int)f.left;
 }

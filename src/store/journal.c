@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "store/lock.h"
 #include "store/store-priv.h"
 
 #define FORWARD	    ".forward" /* end of the name of a plan that is finished, not undone */
@@ -303,6 +304,9 @@ static int recover_one(struct ctx *c, const char *name, struct err *e)
 		return 1;
 	}
 	r = forward ? run_plan(c, p, NULL, e) : undo_plan(c, p, e);
+	/* as it was, so that it can be tried again by us, too */
+	if (r == -EAGAIN)
+		(void)rename(path, old);
 	if (r < 0)
 		return 0;
 	(void)unlink(path);
@@ -332,11 +336,13 @@ int journal_recover(struct ctx *c, struct err *e)
 	return n;
 }
 
-int journal_fsck(struct ctx *c, GPtrArray *problems, struct err *e)
+/* Adds the lines; returns whether one is of a plan that a dead command has left. */
+static int look_at_plans(struct ctx *c, GPtrArray *problems, struct err *e)
 {
 	g_autofree char *folder = store_path(c, "journal"), *self = journal_owner();
-	DIR *d = opendir(folder);
 	struct dirent *f;
+	DIR *d = opendir(folder);
+	int dead = 0;
 
 	if (!d)
 		return errno == ENOENT ? 0 : err_sys(e, -errno, "cannot read '%s'", folder);
@@ -345,15 +351,37 @@ int journal_fsck(struct ctx *c, GPtrArray *problems, struct err *e)
 
 		if (strcmp(f->d_name, ".") == 0 || strcmp(f->d_name, "..") == 0)
 			continue;
-		if (!parse_owner(f->d_name, &o))
+		if (!parse_owner(f->d_name, &o)) {
 			g_ptr_array_add(problems,
 				g_strdup_printf("unknown file '%s/%s'", folder, f->d_name));
-		else if (!journal_owner_lives(f->d_name) || g_str_has_prefix(f->d_name, self))
+		} else if (!journal_owner_lives(f->d_name) || g_str_has_prefix(f->d_name, self)) {
+			dead = 1;
 			g_ptr_array_add(problems,
 				g_strdup_printf(
 					"the plan '%s/%s' of a dead command cannot be undone",
 					folder, f->d_name));
+		}
 	}
 	(void)closedir(d);
-	return 0;
+	return dead;
+}
+
+int journal_fsck(struct ctx *c, GPtrArray *problems, struct err *e)
+{
+	unsigned before = problems->len;
+	int lock, r;
+
+	r = look_at_plans(c, problems, e);
+	if (r <= 0)
+		return r;
+	/* While somebody adds content what a dead command has added can't be told from it; that one may have died since
+	 * the store was opened, too. */
+	g_ptr_array_set_size(problems, (int)before);
+	lock = store_lock_flags(c, "content", "collect", LOCK_TRY, NULL);
+	if (lock < 0)
+		return 0;
+	(void)close(lock);
+	(void)journal_recover(c, NULL);
+	r = look_at_plans(c, problems, e);
+	return MIN(r, 0);
 }

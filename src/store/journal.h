@@ -72,6 +72,8 @@ extern const struct step_ops
 extern const struct step_ops
 	step_content; /* command...: stands for work that the program does itself; undo collects what no image names */
 extern const struct step_ops
+	step_partials; /* removes what has come of downloads (partial.h); no undo */
+extern const struct step_ops
 	step_collect; /* digest...: removes layers, disks and blobs that no image names (these, it is expected); no undo */
 
 #endif

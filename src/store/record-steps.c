@@ -3,6 +3,8 @@
 #include <string.h>
 #include "store/blob.h"
 #include "store/journal.h"
+#include "store/lock.h"
+#include "store/partial.h"
 #include "store/store-priv.h"
 
 #define SHOWN_DB "\"${LODGE_ROOT:-/var/lib/lodge}/state.db\""
@@ -465,6 +467,17 @@ const struct step_ops step_blob = {
 	.show = blob_show,
 };
 
+/* Not before nobody adds content any more: the plan waits for it in the journal. */
+static int content_undo(struct step_run *r, const struct step *s, struct err *e)
+{
+	int lock = store_lock_flags(r->data, "content", "collect", LOCK_TRY, e);
+
+	if (lock < 0)
+		return lock;
+	(void)close(lock);
+	return collect(r, s, e);
+}
+
 static int content_run(struct step_run *r, const struct step *s, struct err *e)
 {
 	return 0;
@@ -486,7 +499,7 @@ const struct step_ops step_content = {
 	.name = "content",
 	.args = "command...",
 	.run = content_run,
-	.undo = collect,
+	.undo = content_undo,
 	.show = content_show,
 };
 
@@ -505,6 +518,25 @@ const struct step_ops step_collect = {
 	.show = collect_show,
 };
 
+static int partials_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	int64_t bytes = 0;
+
+	return MIN(partial_collect(r->data, 0, &bytes, e), 0);
+}
+
+static void partials_show(const struct step *s, struct text *t)
+{
+	text_add(t, "rm -f \"${LODGE_ROOT:-/var/lib/lodge}\"/blobs/sha256/*.part");
+}
+
+const struct step_ops step_partials = {
+	.name = "partials",
+	.args = "",
+	.run = partials_run,
+	.show = partials_show,
+};
+
 step_table store_steps = {
 	&step_record_guest,
 	&step_record_guest_remove,
@@ -519,5 +551,6 @@ step_table store_steps = {
 	&step_blob,
 	&step_content,
 	&step_collect,
+	&step_partials,
 	NULL,
 };
