@@ -302,6 +302,24 @@ static int refuse_proc(int code, const char *target, struct err *e)
 	return code;
 }
 
+/* --- unmount --- */
+
+/* Accepts that nothing is mounted there. */
+static int unmount_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	return overlay_undo(r, s, e);
+}
+
+static void unmount_show(const struct step *s, struct text *t)
+{
+	text_add(t, "umount -l ");
+	text_add_word(t, s->arg[0]);
+}
+
+const struct step_ops step_unmount = {
+	.name = "unmount", .args = "path", .run = unmount_run, .show = unmount_show
+};
+
 /* --- mount, mount-in --- */
 
 static int mount_run(struct step_run *r, const struct step *s, struct err *e)

@@ -50,6 +50,7 @@ extern const struct step_ops step_layer;     /* image target: mounts a layer's E
 extern const struct step_ops step_private;   /* propagation: "rprivate|rslave|..." of / */
 extern const struct step_ops step_overlay;   /* target lower(by ':', top first) upper work options */
 extern const struct step_ops step_mount;     /* source target type flags data: of the host or of the new root */
+extern const struct step_ops step_unmount;   /* path: of the host; no undo */
 extern const struct step_ops step_bind;	     /* root source target flags kind("dir"|"file"|"auto"): target is made in root, resolved in root */
 extern const struct step_ops step_bind_from; /* as bind, and ns: source is a folder in another guest's mount namespace */
 extern const struct step_ops step_mount_in;  /* root source target type flags data: target is made in root, resolved in root */

@@ -346,6 +346,14 @@ static char *name_of_ref(const struct image_record *i, const char *ref)
 	return NULL;
 }
 
+/* By image_mount(), guest/image-root.h. */
+static bool is_mounted(struct ctx *c, const struct image_record *i)
+{
+	g_autofree char *at = store_run_path(c, "images/%s", i->id + strlen("sha256:"));
+
+	return access(at, F_OK) == 0;
+}
+
 int image_remove(struct ctx *c, const char *ref, bool force, json_t **ret, struct err *e)
 {
 	_cleanup_(image_record_freep) struct image_record *i = NULL;
@@ -371,6 +379,11 @@ int image_remove(struct ctx *c, const char *ref, bool force, json_t **ret, struc
 	if (!name && !force && g_strv_length(i->names) > 1) {
 		r = err_set(e, -E_INUSE, "the image '%s' has more than one name", ref);
 		(void)err_mend(e, "remove the names one by one, or use --force");
+		goto out;
+	}
+	if (last && is_mounted(c, i)) {
+		r = err_set(e, -E_INUSE, "the image '%s' is mounted", ref);
+		(void)err_mend(e, "lodge image unmount gives it free");
 		goto out;
 	}
 	if (last && users->len > 0 && !force) {
@@ -409,7 +422,7 @@ static int matches(struct ctx *c, const struct image_record *i, const struct ima
 	_cleanup_(image_config_freep) struct image_config *config = NULL;
 	int r;
 
-	if (!q->all && i->names[0])
+	if ((!q->all && i->names[0]) || is_mounted(c, i))
 		return 0;
 	if (q->until > 0 && i->created >= q->until)
 		return 0;

@@ -740,17 +740,22 @@ static const struct cmd image_history_cmd = {
 
 static const struct cmd *const image_sub[] = {
 	&image_mirror,
+	&image_diff_cmd,
 	&image_history_cmd,
 	&image_import_cmd,
 	&image_inspect_cmd,
 	&image_load,
 	&image_ls,
+	&image_mount_cmd,
+	&image_outdated_cmd,
 	&image_prune_cmd,
 	&image_pull_cmd,
 	&image_push_cmd,
 	&image_rm,
 	&image_save_cmd,
 	&image_tag_cmd,
+	&image_tree_cmd,
+	&image_unmount_cmd,
 	NULL,
 };
 
