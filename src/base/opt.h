@@ -113,6 +113,8 @@ struct cmd {
 	const char *aliases;	  /* names by blank: "list ps" */
 	const char *file;	  /* __FILE__ of the row, for "lodge where" */
 };
+/* Every row begins with it. */
+#define CMD_FILE .file = __FILE__
 
 /* Parses argv[1..] for cmd. args must be zeroed memory of args_size. Returns 0; 1 when --help was asked
  * (what follows isn't looked at; *ret_operands is NULL); a code with e on a usage error. *ret_operands:

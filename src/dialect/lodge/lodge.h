@@ -4,7 +4,7 @@
 
 /*
  * Our own command line. A command is one row (struct cmd) at the end of the file that has its functions,
- * and one entry in a table of root.c. Options carry the names that docker's users know.
+ * and one entry in the table of src/root.c. Options carry the names that docker's users know.
  *
  * Exit statuses: 125 for what run and create couldn't do and for wrong usage, 126 and 127 for a guest's
  * command that can't be executed or isn't there, 1 for other failures, else the guest's own (128 + n: it was
@@ -20,9 +20,6 @@
 #include "guest/guest.h"
 
 #define REALM "lodge"
-
-/* Every row begins with it. */
-#define CMD_FILE .file = __FILE__
 
 extern const struct cmd lodge_root;
 int lodge_main(int argc, char **argv);
@@ -171,7 +168,7 @@ bool confirm(bool force, const char *text);
 extern const struct cmd lodge_run, lodge_create, lodge_start, lodge_stop, lodge_restart,
 	lodge_kill, lodge_pause, lodge_unpause, lodge_rm, lodge_wait, lodge_rename, lodge_exec,
 	lodge_attach, lodge_logs, lodge_ls, lodge_inspect, lodge_cp, lodge_diff, lodge_export,
-	lodge_top, lodge_stats, lodge_events, lodge_port, lodge_image, lodge_registry, lodge_login,
+	lodge_top, lodge_stats, lodge_events, lodge_port, lodge_image, lodge_login,
 	lodge_logout, lodge_volume, lodge_network,
 	lodge_vm, lodge_system, lodge_fsck, lodge_doctor, lodge_boot, lodge_explain, lodge_where,
 	lodge_applets, lodge_completion, lodge_manual, lodge_version;

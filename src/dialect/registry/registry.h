@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include "base/err.h"
 
+struct cmd;
 struct ctx;
 
 struct registry_options {
@@ -24,6 +25,9 @@ struct registry_options {
 	bool read_only, no_delete;
 	void (*ready)(const char *address, void *data);
 };
+/* The commands "registry serve" and "registry gc". */
+extern const struct cmd registry_cmd;
+
 /* Serves until it is told to stop. */
 int registry_serve(const struct registry_options *o, struct err *e);
 

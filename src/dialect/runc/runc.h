@@ -16,8 +16,6 @@
 #include "base/opt.h"
 #include "engine/bundle/bundle.h"
 
-#define CMD_FILE .file = __FILE__
-
 /* What stands before the command, and what all commands share. cmd_call.c is a pointer to its ctx. */
 struct runc {
 	struct ctx ctx; /* first: a command finds this struct by it */

@@ -15,9 +15,6 @@
 
 #define SKOPEO_VERSION "1.9.3" /* whose options and texts these are */
 
-/* Every row begins with it. */
-#define CMD_FILE .file = __FILE__
-
 /* The options before the command; what commands find in call->c is the first member. */
 struct skopeo {
 	struct ctx ctx; /* first */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* All commands of `lodge`: a new one is a row here and the file that it is in. */
+/* All commands of `lodge`: a new one is a row here and the file that it is in. It stands here because other dialects
+ * bring groups of commands, and no dialect knows another one. */
 
 #include "dialect/lodge/lodge.h"
+#include "dialect/registry/registry.h"
 
 static const struct cmd *const commands[] = {
 	&lodge_run,
@@ -28,7 +30,7 @@ static const struct cmd *const commands[] = {
 	&lodge_port,
 	&lodge_events,
 	&lodge_image,
-	&lodge_registry,
+	&registry_cmd,
 	&lodge_login,
 	&lodge_logout,
 	&lodge_volume,

@@ -3,7 +3,8 @@
 
 #include <string.h>
 #include "base/units.h"
-#include "dialect/lodge/lodge.h"
+#include "base/ctx.h"
+#include "base/opt.h"
 #include "dialect/registry/registry.h"
 
 #define NS		    INT64_C(1000000000)
@@ -227,7 +228,7 @@ static const struct cmd *const registry_sub[] = {
 	NULL,
 };
 
-const struct cmd lodge_registry = {
+const struct cmd registry_cmd = {
 	CMD_FILE,
 	.name = "registry",
 	.brief = "a registry of images of one's own",
