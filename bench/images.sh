@@ -9,12 +9,15 @@ image_registry() {
 	local i=$DIR/image
 	[ ! -d "$i" ] || return 0
 	mkdir -p "$i/big"
-	find /usr/bin /usr/lib -xdev -type f -size -1M 2>/dev/null | sort | head -3500 | tar -C / -cf "$i/one.tar" -T - 2>/dev/null
-	find /usr/share /usr/lib/python3 /usr/include -xdev -type f -size -16k 2>/dev/null | sort | head -20000 | tar -C / -cf "$i/two.tar" -T - 2>/dev/null
-	find /usr/bin /usr/lib/x86_64-linux-gnu -xdev -type f -size +20k 2>/dev/null | sort | head -3000 | xargs cat 2>/dev/null |
-		head -c 209715200 >"$i/big/big"
+	(
+		# head ends what comes before it
+		set +o pipefail
+		find /usr/bin /usr/lib -xdev -type f -size -1M | sort | head -3500 | tar -C / -cf "$i/one.tar" -T -
+		find /usr/share /usr/lib/python3 /usr/include -xdev -type f -size -16k | sort | head -20000 | tar -C / -cf "$i/two.tar" -T -
+		find /usr/bin /usr/lib/x86_64-linux-gnu -xdev -type f -size +20k | sort | head -3000 | xargs cat | head -c 209715200 >"$i/big/big"
+	) 2>/dev/null || true
 	tar -C "$i/big" -cf "$i/three.tar" .
-	gzip -6 "$i"/*.tar
+	printf '%s\0' "$i"/{one,two,three}.tar | xargs -0 -n 1 -P 2 gzip -6
 	tests/layout "$i/layout" bench "$i"/{one,two,three}.tar.gz
 	printf 'version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: "127.0.0.1:5000"}\n' \
 		"$i/registry" >"$i/registry.yml"
@@ -58,7 +61,7 @@ row_pull_memory() {
 	$lodge image pull -q $REF >/dev/null &
 	pid=$!
 	while kill -0 $pid 2>/dev/null; do
-		now=$(for p in $pid $(pgrep -P $pid); do awk '/^Pss:/ { print $2 }' "/proc/$p/smaps_rollup" 2>/dev/null; done | awk '{ n += $1 } END { print n + 0 }')
+		now=$(for p in $pid $(pgrep -P $pid || true); do awk '/^Pss:/ { print $2 }' "/proc/$p/smaps_rollup" 2>/dev/null || true; done | awk '{ n += $1 } END { print n + 0 }')
 		[ "$now" -le $most ] || most=$now
 		sleep 0.02
 	done
