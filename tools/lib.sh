@@ -40,7 +40,7 @@ packages() {
 	fuzz) echo clang libclang-rt-14-dev ;;
 	bench)
 		echo docker.io podman crun runc lxc conmon containernetworking-plugins netavark aardvark-dns \
-			iptables jq busybox-static time skopeo docker-registry
+			iptables jq busybox-static time docker-registry skopeo umoci isal strace
 		;;
 	*) die "no group of packages '$1'" ;;
 	esac

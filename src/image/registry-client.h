@@ -14,7 +14,7 @@ struct registry {
 	unsigned flags;
 	struct http *http;
 	char *host, *base; /* "host:port" of the API, and "https://host:port" */
-	bool plain_allowed, reached;
+	bool plain_allowed, plain_first, reached;
 	struct credentials who;
 	bool asked_who;
 	char *authorization;

@@ -43,7 +43,11 @@ int registry_new(struct ctx *c, const struct registry_place *place,
 		place->insecure, place->is_mirror };
 	r->host = g_strdup(strcmp(place->domain, "docker.io") == 0 ? DOCKER_HUB : place->domain);
 	r->plain_allowed = may_be_insecure(place, o);
-	r->base = g_strconcat("https://", r->host, NULL);
+	/* On this machine nobody listens to what is asked first, without a password; TLS that fails would take longer than
+	 * all the rest. */
+	r->plain_first = r->plain_allowed && o->loopback_insecure && o->tls_verify < 0 &&
+			 http_is_loopback(r->host);
+	r->base = g_strconcat(r->plain_first ? "http://" : "https://", r->host, NULL);
 	code = certs_find(o, r->host, &ca, &cert, &key, e);
 	if (code < 0)
 		return code;
@@ -309,14 +313,17 @@ int registry_refused(
 		a->status, said ? ": " : "", said ?: "");
 }
 
-/* Whether to go on with plain http: nobody speaks TLS there, and it is allowed. */
-static bool try_plain(struct registry *r, int code)
+/* Whether to go on the other way: nobody speaks TLS there, and plain http is allowed; or plain http was tried first. */
+static bool try_other(struct registry *r, int code, int status)
 {
-	if ((code != -EPROTO && code != -ECONNREFUSED) || r->reached || !r->plain_allowed ||
-		!g_str_has_prefix(r->base, "https:"))
+	bool tls = g_str_has_prefix(r->base, "https:");
+	bool refused = tls ? code == -EPROTO || code == -ECONNREFUSED
+			   : code == -EPROTO || code == -ECONNRESET || (code >= 0 && status == 400);
+
+	if (r->reached || !refused || (tls ? !r->plain_allowed || r->plain_first : !r->plain_first))
 		return false;
 	g_free(r->base);
-	r->base = g_strconcat("http://", r->host, NULL);
+	r->base = g_strconcat(tls ? "http://" : "https://", r->host, NULL);
 	return true;
 }
 
@@ -335,7 +342,7 @@ int registry_try(struct registry *r, struct http_request *q, const char *where,
 		q->authorization = http_same_place(url, r->base) ? r->authorization : NULL;
 		code = http_run(r->http, q, ret, e);
 		q->url = NULL;
-		if (*where == '/' && try_plain(r, code)) {
+		if (*where == '/' && try_other(r, code, ret->status)) {
 			tls = e ? *e : tls;
 			tls.code = code;
 			continue;

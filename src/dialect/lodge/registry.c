@@ -258,8 +258,8 @@ const struct cmd image_push_cmd = {
 	.details = "Layers that the registry has aren't sent, an upload that broke off is gone on "
 		   "with "
 		   "where the registry lets it.",
-	.examples = "lodge image tag app:1 registry.lan:5000/app:1 && lodge image push "
-		    "registry.lan:5000/app:1   # under another name\n",
+	.examples = "lodge image tag app:1 reg.lan:5000/app:1   # give it the registry's name\n"
+		    "lodge image push reg.lan:5000/app:1   # and put it there\n",
 	.min_operands = 1,
 	.max_operands = 1,
 	.complete = complete_image,

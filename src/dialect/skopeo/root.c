@@ -14,13 +14,10 @@ const struct cmd *const skopeo_commands[] = {
 	&skopeo_list_tags,
 	&skopeo_login,
 	&skopeo_logout,
-	//login
-	//logout
 	&skopeo_manifest_digest,
 	&skopeo_standalone_sign,
 	&skopeo_standalone_verify,
 	&skopeo_sync,
-	//sync
 	NULL,
 };
 
