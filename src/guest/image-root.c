@@ -8,6 +8,7 @@
 #include "guest/guest-priv.h"
 #include "host/steps.h"
 #include "image/image.h"
+#include "image/tree-diff.h"
 #include "store/blob.h"
 #include "store/journal.h"
 #include "store/layer.h"
@@ -167,7 +168,7 @@ int image_diff(struct ctx *c, const char *ref_a, const char *ref_b,
 	p.layers = b->layers;
 	p.out = tmpfile();
 	if (!p.out)
-		return err_sys(e, -errno, "cannot make a temporary file");
+		return err_set(e, -EIO, "cannot make a temporary file");
 	r = layers_with_root(c, a->layers, with_first, &p, e);
 	rewind(p.out);
 	while (r >= 0 && getdelim(&line, &room, '\0', p.out) > 1)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+#include "image/tree-diff.h"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/xattr.h>
 #include <unistd.h>
-#include "guest/image-root.h"
 
 #define DEPTH_MAX  1000
 #define CHUNK	   (128 << 10)
