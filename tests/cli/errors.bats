@@ -46,6 +46,14 @@ in_guest() {
 	fails 125 exec lodge exec onlyone
 }
 
+@test "networks that exclude each other, in any order" {
+	lodge network create one >/dev/null
+	fails 125 "can't be combined" lodge run --rm --network none --network one bb true
+	fails 125 "can't be combined" lodge run --rm --network one --network none bb true
+	fails 125 "can't be combined" lodge run --rm --network host --network one bb true
+	lodge network rm one >/dev/null
+}
+
 @test "a full disk is an error and leaves nothing" {
 	mkdir "$TEST_DIR/small"
 	mount -t tmpfs -o size=3m small "$TEST_DIR/small"

@@ -287,6 +287,9 @@ static int fill_network(struct fill *f, struct err *e)
 	{
 		struct spec_attach *one = NULL;
 
+		/* "none" leaves nothing in the spec by which the next one could see it */
+		if (r >= 0 && w > a->network && g_str_equal(w[-1], "none"))
+			r = err_set(e, -E_USAGE, "network 'none' can't be combined with another");
 		if (r >= 0)
 			r = parse_network(*w, f->s, &one, e);
 		if (r >= 0 && !first)
