@@ -313,7 +313,7 @@ is_stopped() {
 	if cgroup_v2; then
 		mkdir "/sys/fs/cgroup/$ID/part"
 		runtime exec -d --cgroup part "$ID" sleep 55
-		[ -s "/sys/fs/cgroup/$ID/part/cgroup.procs" ]
+		[ -n "$(cat "/sys/fs/cgroup/$ID/part/cgroup.procs")" ]
 		refuses_in 255 "cgroup v2 has one tree" runtime exec --cgroup memory:part "$ID" true
 		refuses_in 255 "no cgroup" runtime exec --cgroup nope "$ID" true
 		refuses_in 255 "bad path" runtime exec --cgroup ../.. "$ID" true
