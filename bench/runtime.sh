@@ -10,7 +10,7 @@ bundles=$DIR/bundles
 
 setup_bundles() {
 	[ ! -d "$bundles" ] || return 0
-	mkdir -p "$bundles/true" "$bundles/still"
+	mkdir -p "$bundles/true" "$bundles/still" "$TEST_DIR/limit"
 	gcc -O2 -shared -fPIC -w -o "$DIR/norlimit.so" bench/norlimit.c
 	(cd "$bundles/true" && "$runtime" spec)
 	jq --arg root "$ROOT" '.process.terminal = false | .root.path = $root | .process.args = ["/bin/still"]' \

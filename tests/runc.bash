@@ -53,6 +53,9 @@ refuses() {
 # Beside the guests' leaks: containers, cgroups and mounts of the runtime.
 runtime_clean() {
 	local id
+	# shellcheck disable=SC2086
+	[ -z "${CONSOLES:-}" ] || kill $CONSOLES 2>/dev/null || true
+	CONSOLES=
 	for id in $(ls "$TEST_DIR/state" 2>/dev/null); do runtime delete -f "$id" || true; done
 	[ -z "$(find /sys/fs/cgroup -name "rt-$BATS_TEST_NUMBER-*" 2>/dev/null)" ] || {
 		find /sys/fs/cgroup -name "rt-$BATS_TEST_NUMBER-*" >&2
@@ -70,7 +73,7 @@ state_of() {
 console() {
 	rm -f "$1" "$2.in"
 	mkfifo "$2.in"
-	python3 - "$1" "$2" <<-'PY' &
+	python3 - "$1" "$2" 3>&- <<-'PY' &
 		import array, os, select, socket, sys
 		s = socket.socket(socket.AF_UNIX)
 		s.bind(sys.argv[1])
@@ -94,5 +97,6 @@ console() {
 		            os.write(master, b)
 	PY
 	CONSOLE=$!
+	CONSOLES+=" $CONSOLE"
 	within 20 test -S "$1"
 }

@@ -218,6 +218,92 @@ teardown() {
 	refuses 1 "'linux.seccomp.listenerPath' must be there" runtime run -b "$BUNDLE" "$(new_id)"
 }
 
+# The listener of seccomp's notifications: takes the descriptor and the state, and answers every call with errno 99.
+listener() {
+	rm -f "$1"
+	python3 - "$1" "$2" 3>&- <<-'PY' &
+		import array, fcntl, socket, struct, sys
+		s = socket.socket(socket.AF_UNIX)
+		s.bind(sys.argv[1])
+		s.listen(1)
+		c = s.accept()[0]
+		data, control, _, _ = c.recvmsg(65536, socket.CMSG_SPACE(4))
+		fd = array.array("i", control[0][2])[0]
+		open(sys.argv[2], "wb").write(data)
+		while True:
+		    req = bytearray(80) # struct seccomp_notif
+		    try:
+		        fcntl.ioctl(fd, 0xC0502100, req)
+		    except OSError:
+		        break
+		    id = struct.unpack_from("Q", req)[0]
+		    fcntl.ioctl(fd, 0xC0182101, struct.pack("QqiI", id, 0, -99, 0))
+	PY
+	CONSOLES+=" $!"
+	within 20 test -S "$1"
+}
+
+@test "seccomp: notifications go to the listener, with the state" {
+	export ASK=$TEST_DIR/ask
+	listener "$ASK" "$TEST_DIR/asked"
+	bundle '.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", listenerPath: $ENV.ASK, listenerMetadata: "meta",
+		syscalls: [{names: ["mkdir", "mkdirat"], action: "SCMP_ACT_NOTIFY"}]} | .annotations = {k: "v"}' \
+		sh -c 'mkdir /tmp/dir; echo status $?'
+	output=$(runtime run -b "$BUNDLE" "rt-$BATS_TEST_NUMBER-ask" 2>&1)
+	grep -q "Cannot assign requested address" <<<"$output"
+	grep -q "status 1" <<<"$output"
+	[ ! -e "$TEST_DIR/rootfs/tmp/dir" ]
+	jq -e --arg id "rt-$BATS_TEST_NUMBER-ask" --arg dir "$BUNDLE" '.fds == ["seccompFd"] and .metadata == "meta" and .pid > 0
+		and .state.id == $id and .state.bundle == $dir and .state.status == "creating" and .state.annotations.k == "v"' "$TEST_DIR/asked"
+	# nobody listens
+	rm -f "$TEST_DIR/ask"
+	refuses 1 "cannot connect to '$TEST_DIR/ask'" runtime run -b "$BUNDLE" "$(new_id)"
+}
+
+@test "limits of huge pages" {
+	local dir size
+	dir=$(ls -d /sys/kernel/mm/hugepages/hugepages-2048kB 2>/dev/null) || skip "this kernel has no huge pages"
+	size=2MB
+	ID=$(new_id)
+	bundle ".linux.resources.hugepageLimits = [{pageSize: \"$size\", limit: 4194304}]" sleep 100
+	status=0; output=$(runtime run -d -b "$BUNDLE" "$ID" 2>&1 </dev/null >/dev/null) || status=$?
+	if [ $status != 0 ]; then # a host without the controller
+		grep -q hugetlb <<<"$output"
+		return
+	fi
+	equal 4194304 "$(cat "/sys/fs/cgroup/hugetlb/$ID/hugetlb.2MB.limit_in_bytes" "/sys/fs/cgroup/$ID/hugetlb.2MB.max" \
+		"/sys/fs/cgroup/unified/$ID/hugetlb.2MB.max" 2>/dev/null)"
+	runtime delete -f "$ID"
+	bundle '.linux.resources.hugepageLimits = [{pageSize: "3MB", limit: 1}]' true
+	refuses 1 "hugetlb" runtime run -b "$BUNDLE" "$(new_id)"
+}
+
+@test "limits of rdma: set where the host has such a device, said where not" {
+	bundle '.linux.resources.rdma = {nosuchdev: {hcaHandles: 3, hcaObjects: 10}}' true
+	refuses 1 "rdma" runtime run -b "$BUNDLE" "$(new_id)"
+	bundle '.linux.resources.rdma = {x: 7}' true
+	refuses 1 "'linux.resources.rdma[\"x\"]' is not a pair of limits" runtime run -b "$BUNDLE" "$(new_id)"
+}
+
+@test "an unprivileged user: one id" {
+	mkdir -p "$TEST_DIR/home"
+	chown 12345:12345 "$TEST_DIR/home"
+	chmod 711 "$TEST_DIR"
+	(cd "$TEST_DIR/home" && rm -f config.json && "$LODGE_RUNC" spec --rootless)
+	jq --arg root "$TEST_DIR/rootfs" '.process.terminal = false | .root.path = $root
+		| .process.args = ["sh", "-c", "id -u; hostname; cat /proc/self/uid_map"]
+		| .linux.uidMappings[0].hostID = 12345 | .linux.gidMappings[0].hostID = 12345' \
+		"$TEST_DIR/home/config.json" >"$TEST_DIR/c" && mv "$TEST_DIR/c" "$TEST_DIR/home/config.json"
+	chmod 644 "$TEST_DIR/home/config.json"
+	output=$(cd "$TEST_DIR/home" && setpriv --reuid 12345 --regid 12345 --clear-groups \
+		env -u XDG_RUNTIME_DIR "$LODGE_RUNC" --root "$TEST_DIR/home/state" run rootless 2>&1 </dev/null) || {
+		echo "$output" >&2
+		return 1
+	}
+	equal "0 runc 0 12345 1" "$(xargs <<<"$output")"
+	[ -z "$(ls -A "$TEST_DIR/home/state")" ]
+}
+
 @test "rootfsPropagation" {
 	ran '.linux.rootfsPropagation = "shared"' grep ' / / ' /proc/self/mountinfo | grep -q shared: ||
 		ran '.linux.rootfsPropagation = "shared"' awk '$5 == "/"' /proc/self/mountinfo | grep -q shared:

@@ -13,7 +13,6 @@ setup() {
 }
 
 teardown() {
-	[ -z "${CONSOLE:-}" ] || kill "$CONSOLE" 2>/dev/null || true
 	runtime_clean
 }
 

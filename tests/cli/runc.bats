@@ -157,6 +157,33 @@ is_stopped() {
 	refuses 1 "cannot use console socket" runtime create --console-socket /x -b "$BUNDLE" "$(new_id)"
 }
 
+@test "the console socket gets the terminal of run and of exec" {
+	ID=$(new_id)
+	bundle '.process.terminal = true | .process.consoleSize = {"height": 33, "width": 77}' \
+		sh -c 'stty size; while read -r line; do echo "got $line"; done'
+	console "$TEST_DIR/sock" "$TEST_DIR/said"
+	runtime run -d --console-socket "$TEST_DIR/sock" -b "$BUNDLE" "$ID"
+	echo one >"$TEST_DIR/said.in"
+	within 5 grep -q 'got one' "$TEST_DIR/said"
+	console "$TEST_DIR/sock2" "$TEST_DIR/said2"
+	runtime exec -d -t --console-socket "$TEST_DIR/sock2" "$ID" sh -c 'tty; read -r x; echo "exec $x"'
+	echo two >"$TEST_DIR/said2.in"
+	within 5 grep -q 'exec two' "$TEST_DIR/said2"
+	grep -q /dev/pts/ "$TEST_DIR/said2"
+	refuses_in 255 "cannot connect to '/nope/sock'" runtime exec -d -t --console-socket /nope/sock "$ID" true
+}
+
+@test "runc of others lists, kills and deletes what this one made" {
+	command -v runc >/dev/null || skip "no runc"
+	sleeper '.annotations = {"x": "y"}'
+	equal running "$(runc --root "$TEST_DIR/state" state "$ID" | jq -r .status)"
+	runc --root "$TEST_DIR/state" list -q | grep -qx "$ID"
+	runc --root "$TEST_DIR/state" kill "$ID" KILL
+	within 2 is_stopped
+	runc --root "$TEST_DIR/state" delete "$ID"
+	[ ! -e "$TEST_DIR/state/$ID" ]
+}
+
 @test "pause and resume; exec in a paused container" {
 	sleeper
 	runtime pause "$ID"
@@ -286,7 +313,7 @@ is_stopped() {
 	if cgroup_v2; then
 		mkdir "/sys/fs/cgroup/$ID/part"
 		runtime exec -d --cgroup part "$ID" sleep 55
-		[ -s "/sys/fs/cgroup/$ID/part/cgroup.procs" ]
+		[ -n "$(cat "/sys/fs/cgroup/$ID/part/cgroup.procs")" ]
 		refuses_in 255 "cgroup v2 has one tree" runtime exec --cgroup memory:part "$ID" true
 		refuses_in 255 "no cgroup" runtime exec --cgroup nope "$ID" true
 		refuses_in 255 "bad path" runtime exec --cgroup ../.. "$ID" true

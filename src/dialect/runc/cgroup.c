@@ -71,6 +71,23 @@ static int systemd_place(struct runc *r, const struct config *c, const char *id,
 		       : err_set(e, -E_INVALID, "'linux.cgroupsPath': bad path '%s'", p->path);
 }
 
+/* Whether this user may make the cgroup: the nearest folder that is there has been given to it. */
+static bool is_delegated(const char *path)
+{
+	const struct cgroup_host *h = cgroup_host();
+	g_autofree char *dir = g_strdup_printf(
+		"%s/%s", h->mode == CGROUP_V2 || !h->n_v1 ? h->v2 : h->v1[0].mount, path);
+
+	while (access(dir, F_OK) < 0) {
+		char *slash = strrchr(dir, '/');
+
+		if (!slash || slash == dir)
+			return false;
+		*slash = '\0';
+	}
+	return access(dir, W_OK) == 0;
+}
+
 int cgroup_place_of(struct runc *r, const struct config *c, const char *id,
 	struct cgroup_place *ret, struct err *e)
 {
@@ -87,6 +104,7 @@ int cgroup_place_of(struct runc *r, const struct config *c, const char *id,
 	if (!cgroup_path_ok(clean + 1))
 		return err_set(
 			e, -E_INVALID, "'linux.cgroupsPath': bad path '%s'", path ? path : id);
-	ret->path = g_strdup(clean + 1);
+	if (!r->is_rootless || is_delegated(clean + 1))
+		ret->path = g_strdup(clean + 1);
 	return 0;
 }

@@ -272,7 +272,7 @@ static int run_end(struct start *s, const char *id, struct err *e)
 	_cleanup_(container_freep) struct container *c = NULL;
 	int code = container_load(s->r, id, &c, e);
 
-	return code < 0 ? code : container_remove(s->r, c, e);
+	return code < 0 ? code : container_remove(s->r, c, s->config, e);
 }
 
 static int follow(struct start *s, const char *id, struct step_run *run, struct err *e)
@@ -405,7 +405,7 @@ static int start(struct cmd_call *call, struct err *e)
 		return code;
 	code = poststart(r, config, c->id, c->bundle, c->pid, e);
 	if (code < 0)
-		(void)container_remove(r, c, NULL);
+		(void)container_remove(r, c, config, NULL);
 	return code;
 }
 

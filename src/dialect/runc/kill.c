@@ -136,7 +136,7 @@ static int delete (struct cmd_call *call, struct err *e)
 	if (c->status != STATUS_STOPPED && c->status != STATUS_CREATED && !a->force)
 		return err_set(e, -E_STATE, "cannot delete container %s that is not stopped: %s",
 			c->id, status_name(c->status));
-	return container_remove(r, c, e);
+	return container_remove(r, c, NULL, e);
 }
 
 const struct cmd runc_delete = {

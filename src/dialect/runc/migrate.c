@@ -402,7 +402,7 @@ static int run_checkpoint(struct runc *r, struct container *c, const struct conf
 	step_run_done(&run);
 	if (code < 0 || m->x.leave_running || m->x.pre_dump)
 		return code;
-	return container_remove(r, c, e);
+	return container_remove(r, c, config, e);
 }
 
 static int checkpoint(struct cmd_call *call, struct err *e)

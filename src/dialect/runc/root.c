@@ -3,6 +3,7 @@
 #include "dialect/runc/runc.h"
 
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/resource.h>
 
 const struct cmd *const runc_commands[] = {
@@ -154,7 +155,11 @@ int runc_main(int argc, char **argv)
 	struct err e = { 0 };
 	char **words = NULL;
 	int n, code, status;
+	size_t seed;
 
+	/* what the kernel gave this process at its start is as random as /dev/urandom, and here already */
+	memcpy(&seed, (const void *)getauxval(AT_RANDOM), sizeof(seed));
+	json_object_seed(seed);
 	ctx_init(&r.ctx);
 	code = opt_parse(&runc_root, &opt_policy_runc, argc, argv, &r, &words, &n, &e);
 	if (code == 0)

@@ -82,8 +82,10 @@ char *container_record(const struct bundle *b, const struct runc *r);
 json_t *container_annotations(const struct container *c);
 /* The config.json of its bundle. */
 int container_config(const struct container *c, struct config **ret, struct err *e);
-/* Kills what is left, undoes the plan's remains, runs the poststop hooks. */
-int container_remove(struct runc *r, struct container *c, struct err *e);
+/* Kills what is left, undoes the plan's remains, runs the poststop hooks. config: its bundle's, where it is known;
+ * NULL: it is read. */
+int container_remove(
+	struct runc *r, struct container *c, const struct config *config, struct err *e);
 /* Sends a signal to the first process, if it is still that one. */
 int container_signal(const struct container *c, int signal, struct err *e);
 

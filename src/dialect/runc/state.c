@@ -296,16 +296,16 @@ static json_t *cgroup_paths(const struct bundle *b)
 	return o;
 }
 
-/* "2026-01-02T15:04:05.123456789Z" */
+/* "2026-01-02T15:04:05.123456789Z". Not by strftime(3), which reads the local time zone's file first. */
 static char *time_stamp(void)
 {
 	struct timespec t;
 	struct tm tm;
-	char text[32];
 
 	(void)clock_gettime(CLOCK_REALTIME, &t);
-	(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", gmtime_r(&t.tv_sec, &tm));
-	return g_strdup_printf("%s.%09ldZ", text, t.tv_nsec);
+	(void)gmtime_r(&t.tv_sec, &tm);
+	return g_strdup_printf("%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ", tm.tm_year + 1900,
+		tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, t.tv_nsec);
 }
 
 static json_t *namespaces_of(const struct config *c)
@@ -347,7 +347,8 @@ static json_t *cgroups_of(const struct bundle *b)
 
 		json_object_set_new(o, "path", json_string(path));
 	}
-	json_object_set_new(o, "resources", json_object());
+	/* one member of its resources, which are in the same object, or it refuses the whole */
+	json_object_set_new(o, "memory", json_integer(0));
 	return o;
 }
 
@@ -417,16 +418,14 @@ static void wait_gone(struct container *c)
 }
 
 /* Failures of these are told and don't stop anything. */
-static void poststop(struct runc *r, const struct container *c)
+static void poststop(struct runc *r, const struct container *c, const struct config *config)
 {
-	_cleanup_(config_freep) struct config *config = NULL;
 	_cleanup_(plan_freep) struct plan *p = plan_new();
 	struct err e = { 0 };
 	struct step_run run;
 	g_autofree char *state = NULL;
 
-	/* a bundle that is gone has no hooks any more */
-	if (container_config(c, &config, NULL) < 0 || !config->hooks.poststop->len)
+	if (!config->hooks.poststop->len)
 		return;
 	state = bundle_state(config, c->id, c->bundle, "stopped");
 	bundle_plan_hooks(p, AT_HOST, config->hooks.poststop, "poststop", state);
@@ -436,8 +435,10 @@ static void poststop(struct runc *r, const struct container *c)
 	step_run_done(&run);
 }
 
-int container_remove(struct runc *r, struct container *c, struct err *e)
+int container_remove(
+	struct runc *r, struct container *c, const struct config *config, struct err *e)
 {
+	_cleanup_(config_freep) struct config *own = NULL;
 	_cleanup_(plan_freep) struct plan *p = plan_new();
 	struct step_run run;
 	int code;
@@ -452,7 +453,12 @@ int container_remove(struct runc *r, struct container *c, struct err *e)
 	}
 	bundle_plan_remains(c->dir, c->cgroup, c->unit.name ? &c->unit : NULL, p);
 	step_run_init(&run, p);
-	poststop(r, c);
+	run.trace_fd = r->ctx.trace_fd;
+	/* a bundle that is gone has no hooks any more */
+	if (!config && container_config(c, &own, NULL) >= 0)
+		config = own;
+	if (config)
+		poststop(r, c, config);
 	code = plan_undo(&run, UNDO_ENDED, e);
 	step_run_done(&run);
 	return code;
