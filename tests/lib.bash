@@ -24,6 +24,26 @@ setup_file() {
 	snapshot >"$TEST_DIR/before"
 }
 
+# file_server COMMAND...: runs beside all tests of a file, from prepare on. It has none of bats' descriptors, or bats
+# would wait for its end.
+file_server() {
+	(
+		for fd in /proc/self/fd/*; do
+			fd=${fd##*/}
+			[ "$fd" -le 2 ] || eval "exec $fd>&-"
+		done
+		exec "$@"
+	) </dev/null &>"$TEST_DIR/server.$((${servers:-0} + 1)).log" &
+	echo $! >>"$TEST_DIR/servers"
+	servers=$((${servers:-0} + 1))
+}
+
+teardown_file() {
+	local pid
+	[ -f "$TEST_DIR/servers" ] || return 0
+	while read -r pid; do kill "$pid" 2>/dev/null || true; done <"$TEST_DIR/servers"
+}
+
 teardown() {
 	remember_ids
 	lodge ls -aq --no-trunc 2>/dev/null | xargs -r "$LODGE" rm -fv >/dev/null 2>&1 || true

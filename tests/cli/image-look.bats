@@ -9,7 +9,7 @@ prepare() {
 	lodge skopeo --insecure-policy copy -q "oci:$TEST_DIR/l:plain" containers-storage:plain:1
 	printf 'version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: 127.0.0.1:5000}\n' \
 		"$TEST_DIR/registry" >"$TEST_DIR/registry.yml"
-	docker-registry serve "$TEST_DIR/registry.yml" >"$TEST_DIR/registry.log" 2>&1 3>&- &
+	file_server docker-registry serve "$TEST_DIR/registry.yml"
 	within 10 curl -s -o /dev/null http://127.0.0.1:5000/v2/
 }
 

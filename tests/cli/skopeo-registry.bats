@@ -22,7 +22,7 @@ start_registry() { # PORT [YAML]: without TLS
 		http: {addr: 127.0.0.1:$1}
 		${2:-}
 	CONF
-	docker-registry serve "$TEST_DIR/registry-$1.yml" >"$TEST_DIR/registry-$1.log" 2>&1 3>&- &
+	file_server docker-registry serve "$TEST_DIR/registry-$1.yml"
 	within 10 curl -s -o /dev/null "http://127.0.0.1:$1/v2/"
 }
 
