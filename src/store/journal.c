@@ -172,8 +172,7 @@ static int write_file(
 }
 
 /* Makes the folders, and undoes what a dead command left, before we build on it. */
-static int begin(
-	struct ctx *c, const struct plan *p, bool forward, char **ret_path, struct err *e)
+static int begin(struct ctx *c, const struct plan *p, bool forward, char **ret_path, struct err *e)
 {
 	struct store *s;
 	int r = store_get(c, &s, e);
@@ -368,9 +367,9 @@ int journal_recover(struct ctx *c, struct err *e)
 
 static void add_dead(GPtrArray *problems, const char *folder, const char *name)
 {
-	g_ptr_array_add(problems,
-		g_strdup_printf(
-			"the plan '%s/%s' of a dead command cannot be undone", folder, name));
+	g_ptr_array_add(
+		problems, g_strdup_printf("the plan '%s/%s' of a dead command cannot be undone",
+				  folder, name));
 }
 
 /* What is wrong: to `problems`; plans of dead commands that we haven't tried: to `dead`. */
