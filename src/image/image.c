@@ -401,7 +401,7 @@ int image_remove(struct ctx *c, const char *ref, bool force, json_t **ret, struc
 	if (last && users->len == 0) {
 		/* the record first, with all names: in one transaction, which refuses if a guest
 		 * came meanwhile */
-		plan_add(p, AT_HOST, &step_record_image_remove, i->id);
+		plan_add(p, AT_HOST, &step_record_image_remove, i->id, plan_number(p, i->added));
 		did(list, "Deleted", i->id);
 		g_hash_table_add(gone, i->id);
 		r = plan_collect(s, p, gone, &bytes, c, e);
@@ -474,7 +474,7 @@ int image_prune(struct ctx *c, const struct image_prune_query *q, json_t **ret, 
 		g_hash_table_add(gone, x->id);
 		/* a guest that came meanwhile keeps its image */
 		plan_addf(p, AT_HOST, STEP_IGNORE, &step_record_image_remove, x->id,
-			(const char *)NULL);
+			plan_number(p, x->added), (const char *)NULL);
 	}
 	if (r >= 0)
 		r = plan_collect(s, p, gone, ret_bytes, c, e);

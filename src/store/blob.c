@@ -214,7 +214,7 @@ int content_collect(struct ctx *c, int64_t *ret_bytes, struct err *e)
 	*ret_bytes = 0;
 	lock = store_lock_flags(c, "content", "collect", LOCK_TRY, e);
 	if (lock < 0)
-		return lock == -EAGAIN ? 0 : lock;
+		return lock == -EAGAIN ? journal_collect_later(c, e) : lock;
 	n = blob_collect(c, &blobs, e);
 	if (n < 0)
 		return n;

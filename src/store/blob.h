@@ -41,7 +41,7 @@ int blob_hold(struct ctx *c, struct err *e);
 int blob_collect(struct ctx *c, int64_t *ret_bytes, struct err *e);
 
 /* Blobs, layers and disks that no image names: the three collectors under the lock; 0 when another
- * command is adding content just now. Returns how many. */
+ * command is adding or collecting content just now: then the next command does it. Returns how many. */
 int content_collect(struct ctx *c, int64_t *ret_bytes, struct err *e);
 
 #endif

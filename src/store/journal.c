@@ -12,6 +12,11 @@
 #define FORWARD	    ".forward" /* end of the name of a plan that is finished, not undone */
 #define JOURNAL_MAX (64 << 20) /* bytes of a plan's file */
 #define BOOT_CHARS  8	       /* of the boot's id, in names */
+#define EXITING	    0x4	       /* PF_EXITING of the kernel's flags in /proc/PID/stat */
+#define TRIES	    20	       /* of fsck, while others go on dying */
+
+/* As of a dead command: no boot has this id. */
+#define LATER "1.0.00000000.0" FORWARD
 
 static const step_table *const tables[] = { &host_steps, &store_steps, NULL };
 
@@ -24,7 +29,10 @@ static int read_small(const char *path, char *buf, size_t size)
 	return n > 0 ? 0 : -ENOENT;
 }
 
-/* Field 22 of /proc/PID/stat, and whether the process is more than a zombie. proc_pid_stat(5). */
+/*
+ * Field 22 of /proc/PID/stat, and whether the process still runs what is ours: not when it is a zombie, nor on its
+ * way there, where it has lost its locks some time before it is one. proc_pid_stat(5).
+ */
 static int process_start(pid_t pid, uint64_t *ret)
 {
 	char path[64], buf[1024];
@@ -44,6 +52,8 @@ static int process_start(pid_t pid, uint64_t *ret)
 		if (!p)
 			return -ESRCH;
 		p++;
+		if (field + 1 == 9 && (g_ascii_strtoull(p, NULL, 10) & EXITING))
+			return -ESRCH;
 	}
 	*ret = g_ascii_strtoull(p, NULL, 10);
 	return 0;
@@ -137,14 +147,9 @@ static int write_file(
 {
 	_cleanup_close_ int fd = -1;
 	_cleanup_free_ char *data = NULL;
-	struct store *s;
 	size_t size, done = 0;
 	int r;
 
-	/* makes the folders, and undoes what a dead command left before we build on it */
-	r = store_get(c, &s, e);
-	if (r < 0)
-		return r;
 	r = plan_encode(p, &data, &size);
 	if (r < 0)
 		return err_sys(e, r, "cannot journal the plan");
@@ -162,6 +167,33 @@ static int write_file(
 			return r;
 		}
 		done += (size_t)n;
+	}
+	return 0;
+}
+
+/* Makes the folders, and undoes what a dead command left, before we build on it. */
+static int begin(struct ctx *c, const struct plan *p, bool forward, char **ret_path, struct err *e)
+{
+	struct store *s;
+	int r = store_get(c, &s, e);
+
+	return r < 0 ? r : write_file(c, p, forward, ret_path, e);
+}
+
+int journal_collect_later(struct ctx *c, struct err *e)
+{
+	g_autofree char *path = NULL, *later = store_path(c, "journal/" LATER);
+	_cleanup_(plan_freep) struct plan *p = plan_new();
+	int r;
+
+	plan_add(p, AT_HOST, &step_collect);
+	r = write_file(c, p, true, &path, e);
+	if (r < 0)
+		return r;
+	r = RET_NERRNO(rename(path, later));
+	if (r < 0) {
+		(void)unlink(path);
+		return err_sys(e, r, "cannot write the journal '%s'", later);
 	}
 	return 0;
 }
@@ -205,7 +237,7 @@ static int journal(struct ctx *c, struct plan *p, bool forward, struct err *e)
 		plan_show(p, stdout);
 		return 0;
 	}
-	r = write_file(c, p, forward, &path, e);
+	r = begin(c, p, forward, &path, e);
 	if (r < 0)
 		return r;
 	r = run_plan(c, p, &failed, e);
@@ -232,7 +264,7 @@ int journal_begin(struct ctx *c, struct plan *p, struct journal_hold *ret, struc
 		plan_show(p, stdout);
 		return 1;
 	}
-	return write_file(c, p, false, &ret->path, e);
+	return begin(c, p, false, &ret->path, e);
 }
 
 void journal_done(struct journal_hold *h)
@@ -304,9 +336,6 @@ static int recover_one(struct ctx *c, const char *name, struct err *e)
 		return 1;
 	}
 	r = forward ? run_plan(c, p, NULL, e) : undo_plan(c, p, e);
-	/* as it was, so that it can be tried again by us, too */
-	if (r == -EAGAIN)
-		(void)rename(path, old);
 	if (r < 0)
 		return 0;
 	(void)unlink(path);
@@ -336,13 +365,19 @@ int journal_recover(struct ctx *c, struct err *e)
 	return n;
 }
 
-/* Adds the lines; returns whether one is of a plan that a dead command has left. */
-static int look_at_plans(struct ctx *c, GPtrArray *problems, struct err *e)
+static void add_dead(GPtrArray *problems, const char *folder, const char *name)
+{
+	g_ptr_array_add(
+		problems, g_strdup_printf("the plan '%s/%s' of a dead command cannot be undone",
+				  folder, name));
+}
+
+/* What is wrong: to `problems`; plans of dead commands that we haven't tried: to `dead`. */
+static int look_at_plans(struct ctx *c, GPtrArray *problems, GPtrArray *dead, struct err *e)
 {
 	g_autofree char *folder = store_path(c, "journal"), *self = journal_owner();
 	struct dirent *f;
 	DIR *d = opendir(folder);
-	int dead = 0;
 
 	if (!d)
 		return errno == ENOENT ? 0 : err_sys(e, -errno, "cannot read '%s'", folder);
@@ -351,37 +386,40 @@ static int look_at_plans(struct ctx *c, GPtrArray *problems, struct err *e)
 
 		if (strcmp(f->d_name, ".") == 0 || strcmp(f->d_name, "..") == 0)
 			continue;
-		if (!parse_owner(f->d_name, &o)) {
+		if (!parse_owner(f->d_name, &o))
 			g_ptr_array_add(problems,
 				g_strdup_printf("unknown file '%s/%s'", folder, f->d_name));
-		} else if (!journal_owner_lives(f->d_name) || g_str_has_prefix(f->d_name, self)) {
-			dead = 1;
-			g_ptr_array_add(problems,
-				g_strdup_printf(
-					"the plan '%s/%s' of a dead command cannot be undone",
-					folder, f->d_name));
-		}
+		else if (g_str_has_prefix(f->d_name, self))
+			add_dead(problems, folder, f->d_name); /* taken over, see recover_one */
+		else if (!journal_owner_lives(f->d_name))
+			add_dead(dead, folder, f->d_name);
 	}
 	(void)closedir(d);
-	return dead;
+	return 0;
 }
 
+/* One that died since the last look is no finding before its plan has been tried. */
 int journal_fsck(struct ctx *c, GPtrArray *problems, struct err *e)
 {
 	unsigned before = problems->len;
-	int lock, r;
 
-	r = look_at_plans(c, problems, e);
-	if (r <= 0)
-		return r;
-	/* While somebody adds content what a dead command has added can't be told from it; that one may have died since
-	 * the store was opened, too. */
-	g_ptr_array_set_size(problems, (int)before);
-	lock = store_lock_flags(c, "content", "collect", LOCK_TRY, NULL);
-	if (lock < 0)
-		return 0;
-	(void)close(lock);
-	(void)journal_recover(c, NULL);
-	r = look_at_plans(c, problems, e);
-	return MIN(r, 0);
+	for (unsigned i = 0;; i++) {
+		g_autoptr(GPtrArray) dead = g_ptr_array_new_with_free_func(g_free);
+		int lock, r;
+
+		g_ptr_array_set_size(problems, (int)before);
+		r = look_at_plans(c, problems, dead, e);
+		if (r < 0 || dead->len == 0)
+			return r;
+		/* while somebody adds content what a dead command has added can't be told from it */
+		lock = store_lock_flags(c, "content", "collect", LOCK_TRY, NULL);
+		if (lock < 0)
+			return 0;
+		(void)close(lock);
+		if (i == TRIES) {
+			g_ptr_array_extend_and_steal(problems, g_steal_pointer(&dead));
+			return 0;
+		}
+		(void)journal_recover(c, NULL);
+	}
 }

@@ -41,6 +41,10 @@ void journal_abort(struct ctx *c, struct plan *p, struct journal_hold *h);
  * now stays, is tried again by the next command, and is told by fsck: it doesn't keep others from work. */
 int journal_recover(struct ctx *c, struct err *e);
 
+/* Has the next command that can do it remove the content that no image names: for one who can't just now, since
+ * others are adding some. */
+int journal_collect_later(struct ctx *c, struct err *e);
+
 /* One line a leftover, for fsck. */
 int journal_fsck(struct ctx *c, GPtrArray *problems, struct err *e);
 
@@ -58,7 +62,8 @@ extern const struct step_ops
 extern const struct step_ops step_record_guest_remove; /* id: no undo, stands last */
 extern const struct step_ops
 	step_record_image; /* id manifest size created added arch os layers [disk-digest format size]: undo deletes the one of this `added` */
-extern const struct step_ops step_record_image_remove; /* id: no undo */
+extern const struct step_ops
+	step_record_image_remove; /* id [added]: that of this `added` only; no undo */
 extern const struct step_ops
 	step_record_name; /* name image old-image: undo gives the name back, or removes it */
 extern const struct step_ops step_record_name_remove;	/* name: no undo */

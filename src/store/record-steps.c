@@ -3,7 +3,6 @@
 #include <string.h>
 #include "store/blob.h"
 #include "store/journal.h"
-#include "store/lock.h"
 #include "store/partial.h"
 #include "store/store-priv.h"
 
@@ -220,12 +219,29 @@ const struct step_ops step_record_image = {
 	.show = record_image_show,
 };
 
+/* Not one that has come since: a removal that is finished by another command may be late. */
+static int remove_image(struct store *st, const struct step *s, struct err *e)
+{
+	_cleanup_(image_record_freep) struct image_record *i = NULL;
+	int r = 0;
+
+	if (s->n > 1)
+		r = store_image_find(st, s->arg[0], &i, e);
+	if (r < 0 || (i && i->added != number(s->arg[1])))
+		return r;
+	return store_image_remove(st, s->arg[0], e);
+}
+
 static int record_image_remove_run(struct step_run *r, const struct step *s, struct err *e)
 {
 	struct store *st;
-	int q = get(r, &st, e);
+	bool own;
+	int q;
 
-	return q < 0 ? q : gone(store_image_remove(st, s->arg[0], e));
+	q = get(r, &st, e);
+	if (q >= 0)
+		q = db_enter(st, &own, e);
+	return q < 0 ? q : gone(db_leave(st, own, remove_image(st, s, e), e));
 }
 
 static void record_image_remove_show(const struct step *s, struct text *t)
@@ -235,7 +251,7 @@ static void record_image_remove_show(const struct step *s, struct text *t)
 
 const struct step_ops step_record_image_remove = {
 	.name = "record-image-remove",
-	.args = "id",
+	.args = "id added...",
 	.run = record_image_remove_run,
 	.show = record_image_remove_show,
 };
@@ -467,17 +483,6 @@ const struct step_ops step_blob = {
 	.show = blob_show,
 };
 
-/* Not before nobody adds content any more: the plan waits for it in the journal. */
-static int content_undo(struct step_run *r, const struct step *s, struct err *e)
-{
-	int lock = store_lock_flags(r->data, "content", "collect", LOCK_TRY, e);
-
-	if (lock < 0)
-		return lock;
-	(void)close(lock);
-	return collect(r, s, e);
-}
-
 static int content_run(struct step_run *r, const struct step *s, struct err *e)
 {
 	return 0;
@@ -499,7 +504,7 @@ const struct step_ops step_content = {
 	.name = "content",
 	.args = "command...",
 	.run = content_run,
-	.undo = content_undo,
+	.undo = collect,
 	.show = content_show,
 };
 

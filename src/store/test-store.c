@@ -617,6 +617,43 @@ static void test_owner(void)
 	g_assert_true(journal_owner_lives("1.2"));
 }
 
+/* Whoever gets a dead command's lock must find it dead: else its plan would be left for later. */
+static void test_owner_killed(void)
+{
+	struct ctx c;
+	int pipes[2];
+
+	test_ctx_init(&c);
+	g_assert_cmpint(pipe(pipes), ==, 0);
+	for (int i = 0; i < 300; i++) {
+		char name[128] = "";
+		pid_t pid = fork();
+		int lock;
+
+		g_assert_cmpint(pid, >=, 0);
+		if (pid == 0) {
+			g_autofree char *me = journal_owner();
+
+			if (store_lock(&c, "content", "collect", NULL) < 0 ||
+				write(pipes[1], me, strlen(me) + 1) < 0)
+				_exit(1);
+			for (;;)
+				(void)pause();
+		}
+		g_assert_cmpint(read(pipes[0], name, sizeof(name) - 1), >, 0);
+		g_assert_true(journal_owner_lives(name));
+		g_assert_cmpint(kill(pid, SIGKILL), ==, 0);
+		lock = store_lock(&c, "content", "collect", &test_err);
+		g_assert_cmpint(lock, >=, 0);
+		g_assert_false(journal_owner_lives(name));
+		g_assert_cmpint(close(lock), ==, 0);
+		g_assert_cmpint(waitpid(pid, NULL, 0), ==, pid);
+	}
+	(void)close(pipes[0]);
+	(void)close(pipes[1]);
+	test_ctx_done(&c);
+}
+
 /* --- content, locks, sizes ------------------------------------------------------------------------- */
 
 static void test_blobs(void)
@@ -796,6 +833,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/journal/forward", test_journal_forward);
 	g_test_add_func("/journal/hold", test_journal_hold);
 	g_test_add_func("/journal/owner", test_owner);
+	g_test_add_func("/journal/owner-killed", test_owner_killed);
 	g_test_add_func("/store/blobs", test_blobs);
 	g_test_add_func("/store/locks", test_locks);
 	g_test_add_func("/store/fsck-files", test_fsck_files);

@@ -127,6 +127,58 @@ failing_loop() { # PROGRAM NAME COMMAND...
 	equal "$(lodge system df --format '{{.Size}}' | wc -l)" "$(lodge system df --format '{{.Size}}' | wc -l)"
 }
 
+# All that the store has of images.
+content() {
+	find "$LODGE_ROOT/blobs" "$LODGE_ROOT/layers" | sort
+}
+
+import_other() {
+	mkdir -p "$TEST_DIR/other"
+	echo other >"$TEST_DIR/other/file"
+	tar -C "$TEST_DIR/other" -cf - . | lodge image import - other
+}
+
+@test "image rm while another command adds or collects content: the next one removes what it had" {
+	local how before
+	before=$(content)
+	for how in -s -x; do
+		import_other
+		exec 9<>"$LODGE_RUN/locks/content-collect"
+		flock $how 9
+		lodge image rm other
+		# it isn't a finding that something waits
+		lodge fsck
+		exec 9>&-
+		lodge fsck
+		equal "$before" "$(content)"
+		equal 0 "$(find "$LODGE_ROOT/journal" -type f | wc -l)"
+	done
+}
+
+@test "a killed image rm that is finished late leaves the image alone that came meanwhile" {
+	local command
+	for command in "image rm other" "image prune -af"; do
+		import_other
+		lodge image save -o "$TEST_DIR/other.tar" other
+		# so that nothing else goes
+		lodge create --name victim --network none bb true
+		status=0
+		LODGE_FAULT=kill:0 "$LODGE" $command || status=$?
+		equal 137 "$status"
+		mv "$LODGE_ROOT/journal" "$TEST_DIR/journal"
+		run ! lodge image inspect other
+		lodge image load -i "$TEST_DIR/other.tar"
+		rmdir "$LODGE_ROOT/journal" 2>/dev/null || true
+		mv "$TEST_DIR/journal" "$LODGE_ROOT/journal"
+		lodge fsck
+		equal 0 "$(find "$LODGE_ROOT/journal" -type f | wc -l)"
+		lodge image inspect other >/dev/null
+		lodge image rm other
+		lodge rm victim
+		lodge fsck
+	done
+}
+
 @test "a killed monitor: the guest's end is noticed, nothing stays" {
 	lodge run -d --name victim bb sleep 1000
 	pid=$(guest_pid victim)
