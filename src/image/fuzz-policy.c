@@ -17,13 +17,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		{ .transport = "oci", .scope = "" },
 	};
 	_cleanup_(policy_freep) struct policy *p = NULL;
-	g_autofree char *digest = NULL, *reference = NULL;
+	static const enum policy_payload_kind kinds[] = { POLICY_SIMPLE, POLICY_SIGSTORE };
 	struct err e = { 0 };
 
-	if (policy_payload((const char *)data, size, &digest, &reference, &e) >= 0)
-		(void)policy_identity_fits(NULL, "docker.io/library/x:1", reference);
-	else
-		assert(*e.text);
+	for (unsigned i = 0; i < G_N_ELEMENTS(kinds); i++) {
+		g_autofree char *digest = NULL, *reference = NULL;
+
+		if (policy_payload((const char *)data, size, kinds[i], &digest, &reference, &e) >=
+			0)
+			(void)policy_identity_fits(NULL, "docker.io/library/x:1", reference);
+		else
+			assert(*e.text);
+	}
 	if (policy_parse((const char *)data, size, &p, &e) < 0) {
 		assert(*e.text);
 		return 0;

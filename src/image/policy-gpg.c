@@ -5,8 +5,6 @@
 #include "image/tool.h"
 #include "store/blob.h"
 
-#define TYPE "atomic container signature"
-
 /* --- the text -------------------------------------------------------------------------------------------- */
 
 static int bad(struct err *e, const char *what)
@@ -14,11 +12,16 @@ static int bad(struct err *e, const char *what)
 	return err_set(e, -E_CORRUPT, "the signed text is wrong: %s", what);
 }
 
-int policy_payload(
-	const char *text, size_t size, char **ret_digest, char **ret_reference, struct err *e)
+int policy_payload(const char *text, size_t size, enum policy_payload_kind kind, char **ret_digest,
+	char **ret_reference, struct err *e)
 {
+	static const char *const types[] = {
+		[POLICY_SIMPLE] = "atomic container signature",
+		[POLICY_SIGSTORE] = "cosign container image signature",
+	};
 	json_t *doc = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
 	json_t *critical = json_object_get(doc, "critical"), *image, *identity;
+	json_t *optional = json_object_get(doc, "optional");
 	const char *type, *digest, *reference;
 	int r = 0;
 
@@ -27,9 +30,11 @@ int policy_payload(
 	type = json_string_value(json_object_get(critical, "type"));
 	digest = json_string_value(json_object_get(image, "docker-manifest-digest"));
 	reference = json_string_value(json_object_get(identity, "docker-reference"));
-	if (json_object_size(doc) != 2 || !json_is_object(json_object_get(doc, "optional")))
+	/* cosign writes null for no members */
+	if (json_object_size(doc) != 2 ||
+		(!json_is_object(optional) && !(kind == POLICY_SIGSTORE && json_is_null(optional))))
 		r = bad(e, "it has other members than 'critical' and 'optional'");
-	else if (json_object_size(critical) != 3 || g_strcmp0(type, TYPE) != 0)
+	else if (json_object_size(critical) != 3 || g_strcmp0(type, types[kind]) != 0)
 		r = bad(e, "'critical' isn't that of a container's signature");
 	else if (json_object_size(image) != 1 || !digest)
 		r = bad(e, "'image' has no digest alone");
@@ -217,7 +222,7 @@ int policy_gpg_check(json_t *rule, const struct policy_image *i, GBytes *signatu
 	r = run_gpgv(rule, folder, signature, &payload, e);
 	remove_folder(folder);
 	if (r >= 0)
-		r = policy_payload(payload, strlen(payload), &digest, &reference, e);
+		r = policy_payload(payload, strlen(payload), POLICY_SIMPLE, &digest, &reference, e);
 	if (r < 0)
 		return r;
 	is = blob_digest(i->manifest, i->manifest_size);

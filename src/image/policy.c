@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What policy.json says, and whether an image fits it. How signatures are checked is in policy-gpg.c. */
+/* What policy.json says, and whether an image fits it. How signatures are checked is in policy-gpg.c and
+ * policy-sigstore.c. */
 #include "image/policy.h"
 
 #include <jansson.h>
@@ -96,6 +97,59 @@ static int check_signed_by(json_t *o, struct err *e)
 	return id ? check_identity(id, e) : 0;
 }
 
+/* How many of the members, NULL-terminated, are there; each a text, or of the plural a list of texts. -E_INVALID. */
+static int count_given(json_t *o, const char *const *names, struct err *e)
+{
+	int n = 0;
+
+	for (; *names; names++) {
+		json_t *v = json_object_get(o, *names), *j;
+		bool list = g_str_has_suffix(*names, "s");
+		size_t i;
+
+		if (!v)
+			continue;
+		if (list ? json_array_size(v) == 0 : !json_is_string(v) || !*json_string_value(v))
+			return err_set(e, -E_INVALID, "'%s' of 'sigstoreSigned' is empty", *names);
+		json_array_foreach(v, i, j) {
+			if (!json_is_string(j))
+				return err_set(e, -E_INVALID, "'%s' has something that is no text",
+					*names);
+		}
+		n++;
+	}
+	return n;
+}
+
+static int check_sigstore(json_t *o, struct err *e)
+{
+	static const char *const names[] = { "type", "keyPath", "keyPaths", "keyData", "keyDatas",
+		"fulcio", "pki", "rekorPublicKeyPath", "rekorPublicKeyPaths", "rekorPublicKeyData",
+		"rekorPublicKeyDatas", "signedIdentity", NULL };
+	static const char *const keys[] = { "keyPath", "keyPaths", "keyData", "keyDatas", NULL };
+	static const char *const rekor[] = { "rekorPublicKeyPath", "rekorPublicKeyPaths",
+		"rekorPublicKeyData", "rekorPublicKeyDatas", NULL };
+	json_t *id = json_object_get(o, "signedIdentity"), *fulcio = json_object_get(o, "fulcio"),
+	       *pki = json_object_get(o, "pki");
+	int r = only(o, names, "'sigstoreSigned'", e), given, logs = 0;
+
+	given = r < 0 ? r : count_given(o, keys, e);
+	if (given >= 0)
+		logs = count_given(o, rekor, e);
+	if (given < 0 || logs < 0)
+		return MIN(given, logs);
+	if ((fulcio && !json_is_object(fulcio)) || (pki && !json_is_object(pki)))
+		return err_set(e, -E_INVALID, "'fulcio' or 'pki' is no object");
+	if (given + !!fulcio + !!pki != 1)
+		return err_set(e, -E_INVALID,
+			"'sigstoreSigned' needs one of 'keyPath', 'keyPaths', 'keyData', "
+			"'keyDatas', 'fulcio' and 'pki'");
+	if (logs > 1 || (fulcio && logs == 0))
+		return err_set(e, -E_INVALID,
+			"'sigstoreSigned' takes one public key of Rekor, and 'fulcio' needs it");
+	return id ? check_identity(id, e) : 0;
+}
+
 static int check_requirements(json_t *list, struct err *e)
 {
 	static const char *const alone[] = { "type", NULL };
@@ -113,7 +167,9 @@ static int check_requirements(json_t *list, struct err *e)
 			r = only(o, alone, type, e);
 		else if (g_strcmp0(type, "signedBy") == 0)
 			r = check_signed_by(o, e);
-		else if (g_strcmp0(type, "sigstoreSigned") != 0)
+		else if (g_strcmp0(type, "sigstoreSigned") == 0)
+			r = check_sigstore(o, e);
+		else
 			r = err_set(e, -E_INVALID, "a requirement has the unknown type '%.100s'",
 				type ?: "");
 		if (r < 0)
@@ -251,13 +307,16 @@ static bool same_repository(const struct ref *a, const struct ref *b)
 
 static bool same_reference(const struct ref *a, const struct ref *b)
 {
-	return same_repository(a, b) && g_strcmp0(a->tag, b->tag) == 0 &&
+	/* a name alone is none */
+	return (b->tag || b->digest) && same_repository(a, b) && g_strcmp0(a->tag, b->tag) == 0 &&
 	       g_strcmp0(a->digest, b->digest) == 0;
 }
 
 /* matchRepoDigestOrExact */
 static bool repo_digest_or_exact(const struct ref *image, const struct ref *claimed)
 {
+	if (!claimed->tag && !claimed->digest)
+		return false;
 	return image->digest ? same_repository(image, claimed) : same_reference(image, claimed);
 }
 
@@ -296,10 +355,7 @@ bool policy_identity_fits(json_t *id, const char *reference, const char *claimed
 
 	if (ref_parse(claimed_text, REF_NO_DEFAULT, &claimed, NULL) < 0)
 		return false;
-	/* a name alone is none */
-	if (!claimed.tag && !claimed.digest)
-		yes = false;
-	else if (strcmp(type, "matchExact") == 0)
+	if (strcmp(type, "matchExact") == 0)
 		yes = with_ref(reference, &claimed, same_reference);
 	else if (strcmp(type, "matchRepository") == 0)
 		yes = with_ref(reference, &claimed, same_repository);
@@ -348,7 +404,7 @@ int policy_check(const struct policy *p, const struct policy_image *i, struct er
 {
 	g_autofree char *where = NULL;
 	json_t *list = rules(p, i->transport, i->scope, &where), *rule;
-	GPtrArray *signatures = NULL;
+	GPtrArray *signatures = NULL, *attachments = NULL;
 	size_t k;
 	int r = 0;
 
@@ -361,14 +417,13 @@ int policy_check(const struct policy *p, const struct policy_image *i, struct er
 		else if (strcmp(type, "signedBy") == 0)
 			r = check_signatures(rule, i, &signatures, where, e);
 		else if (strcmp(type, "sigstoreSigned") == 0)
-			r = err_set(e, -E_UNSUPPORTED,
-				"the policy of '%s' wants sigstore signatures, which can't be "
-				"checked here",
-				where);
+			r = policy_sigstore_check(rule, i, &attachments, where, e);
 		if (r < 0)
 			break;
 	}
 	if (signatures)
 		g_ptr_array_unref(signatures);
+	if (attachments)
+		g_ptr_array_unref(attachments);
 	return r;
 }

@@ -7,8 +7,9 @@
  * named, else ~/.config/containers/policy.json, else /etc/containers/policy.json; where there is none at all, all are
  * taken, as docker takes them.
  *
- * Requirements: insecureAcceptAnything, reject, signedBy with GPG keys (by the program gpgv). sigstoreSigned and what
- * else the format has are refused when they count for an image, never passed over.
+ * Requirements: insecureAcceptAnything, reject, signedBy with GPG keys (by the program gpgv), sigstoreSigned with public
+ * keys (by libcrypto). Sigstore's certificates and logs (fulcio, pki, rekor...) are refused when they count for an image,
+ * never passed over.
  */
 
 #include <glib.h>
@@ -26,6 +27,14 @@ int policy_load(const char *file, struct policy **ret, struct err *e);
 /* Pure. -E_INVALID: as strict as the format wants it. */
 int policy_parse(const char *text, size_t size, struct policy **ret, struct err *e);
 
+/* A sigstore signature: a signed text, and its signature in base64. */
+struct policy_attachment {
+	char *text;
+	size_t size;
+	char *signature;
+};
+void policy_attachment_free(struct policy_attachment *a);
+
 /* What is to be judged. */
 struct policy_image {
 	const char *transport; /* "docker", "oci", "dir", ... */
@@ -36,6 +45,8 @@ struct policy_image {
 	size_t manifest_size;
 	/* Its simple signatures: GBytes each; asked for once, and only where a signature counts. NULL: has none. */
 	int (*signatures)(void *arg, GPtrArray **ret, struct err *e);
+	/* Its sigstore signatures, the same way: struct policy_attachment each. */
+	int (*attachments)(void *arg, GPtrArray **ret, struct err *e);
 	void *arg;
 };
 /* 0: it may be taken. -EPERM, with the rule that says no. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 #include "image/archive-priv.h"
+#include "image/attachments.h"
 #include "image/lookaside.h"
 #include "image/policy.h"
 #include "image/pull-priv.h"
@@ -418,6 +419,16 @@ static int get_signatures(void *arg, GPtrArray **ret, struct err *e)
 	return r < 0 ? r : lookaside_read(j->p->registry, base, j->ref->path, j->f->digest, ret, e);
 }
 
+static int get_attachments(void *arg, GPtrArray **ret, struct err *e)
+{
+	struct judged *j = arg;
+	g_autofree char *base = NULL;
+	bool use = false;
+	int r = lookaside_find(j->p->o->transport, j->ref, false, &base, &use, e);
+
+	return r < 0 || !use ? r : attachments_read(j->p->registry, j->f->digest, ret, e);
+}
+
 /* A signature is for one manifest: of an index, for the one that was chosen. */
 static int judge(struct pull *p, const struct ref *ref, const struct found *f, struct err *e)
 {
@@ -430,6 +441,7 @@ static int judge(struct pull *p, const struct ref *ref, const struct found *f, s
 		.manifest = f->text,
 		.manifest_size = f->size,
 		.signatures = get_signatures,
+		.attachments = get_attachments,
 		.arg = &j };
 	int r = policy_load(p->o->policy, &policy, e);
 

@@ -12,8 +12,9 @@ static int check(const char *json, const char *transport, const char *scope)
 	return policy_check(p, &i, &e);
 }
 
-#define YES "[{\"type\":\"insecureAcceptAnything\"}]"
-#define NO  "[{\"type\":\"reject\"}]"
+#define YES	 "[{\"type\":\"insecureAcceptAnything\"}]"
+#define SIGSTORE "{\"type\":\"sigstoreSigned\","
+#define NO	 "[{\"type\":\"reject\"}]"
 
 /* Only the most precise requirements count. */
 static void test_scopes(void)
@@ -62,7 +63,20 @@ static void test_strict(void)
 		"{\"default\":[{\"type\":\"signedBy\",\"keyType\":\"GPGKeys\",\"keyPath\":\"a\","
 		"\"keyData\":\"b\"}]}",
 		"{\"default\":[{\"type\":\"signedBy\",\"keyType\":\"GPGKeys\",\"keyPath\":\"a\","
-		"\"signedIdentity\":{\"type\":\"exactReference\"}}]}" };
+		"\"signedIdentity\":{\"type\":\"exactReference\"}}]}",
+		"{\"default\":[{\"type\":\"sigstoreSigned\"}]}",
+		"{\"default\":[" SIGSTORE "\"keyPath\":\"\"}]}",
+		"{\"default\":[" SIGSTORE "\"keyPaths\":[]}]}",
+		"{\"default\":[" SIGSTORE "\"keyDatas\":[1]}]}",
+		"{\"default\":[" SIGSTORE "\"keyPath\":\"a\",\"keyDatas\":[\"b\"]}]}",
+		"{\"default\":[" SIGSTORE "\"keyPath\":\"a\",\"pki\":{}}]}",
+		"{\"default\":[" SIGSTORE "\"fulcio\":{}}]}",
+		"{\"default\":[" SIGSTORE "\"keyPath\":\"a\",\"rekor\":\"b\"}]}",
+		"{\"default\":[" SIGSTORE
+		"\"keyPath\":\"a\",\"signedIdentity\":{\"type\":\"x\"}}]}" };
+	static const char *const unsupported[] = { "{\"default\":[" SIGSTORE "\"pki\":{}}]}",
+		"{\"default\":[" SIGSTORE "\"fulcio\":{},\"rekorPublicKeyPath\":\"x\"}]}",
+		"{\"default\":[" SIGSTORE "\"keyPath\":\"/none\",\"rekorPublicKeyData\":\"x\"}]}" };
 
 	for (unsigned i = 0; i < G_N_ELEMENTS(bad); i++) {
 		struct policy *p = NULL;
@@ -71,9 +85,14 @@ static void test_strict(void)
 		g_assert_cmpint(policy_parse(bad[i], strlen(bad[i]), &p, &e), ==, -E_INVALID);
 	}
 	/* what can't be checked is no yes */
-	g_assert_cmpint(check("{\"default\":[{\"type\":\"sigstoreSigned\",\"keyPath\":\"x\"}]}",
-				"docker", "a/b:1"),
-		==, -E_UNSUPPORTED);
+	for (unsigned i = 0; i < G_N_ELEMENTS(unsupported); i++)
+		g_assert_cmpint(check(unsupported[i], "docker", "a/b:1"), ==, -E_UNSUPPORTED);
+	g_assert_cmpint(
+		check("{\"default\":[" SIGSTORE "\"keyPath\":\"/none\"}]}", "docker", "a/b:1"), ==,
+		-EIO);
+	g_assert_cmpint(
+		check("{\"default\":[" SIGSTORE "\"keyData\":\"bm9uZQ==\"}]}", "docker", "a/b:1"),
+		==, -E_INVALID);
 	g_assert_cmpint(check("{\"default\":[{\"type\":\"signedBy\",\"keyType\":\"GPGKeys\","
 			      "\"keyPath\":\"a\"}]}",
 				"docker", "a/b:1"),
@@ -92,6 +111,11 @@ static void test_identities(void)
 		{ NULL, "r.com/a" DIGEST, "r.com/a:2", true },
 		{ NULL, "r.com/a:1", "r.com/a", false },
 		{ NULL, NULL, "r.com/a:1", false },
+		{ NULL, "r.com/a" DIGEST, "r.com/a", false },
+		{ "{\"type\":\"matchExact\"}", "r.com/a:1", "r.com/a", false },
+		{ "{\"type\":\"matchRepository\"}", "r.com/a:1", "r.com/a", true },
+		{ "{\"type\":\"exactRepository\",\"dockerRepository\":\"x.com/a\"}", NULL,
+			"x.com/a", true },
 		{ "{\"type\":\"matchExact\"}", "r.com/a" DIGEST, "r.com/a:2", false },
 		{ "{\"type\":\"matchRepository\"}", "r.com/a:1", "r.com/a:2", true },
 		{ "{\"type\":\"matchRepository\"}", "r.com/a:1", "r.com/b:1", false },
@@ -133,15 +157,33 @@ static void test_payload(void)
 		"{\"critical\":{\"type\":\"atomic container "
 		"signature\",\"image\":{\"docker-manifest-digest\":\"d\"},"
 		"\"identity\":{\"docker-reference\":\"r\"}},\"optional\":{\"any\":1}}";
-	g_autofree char *digest = NULL, *reference = NULL;
+	static const char cosign[] =
+		"{\"critical\":{\"identity\":{\"docker-reference\":\"r\"},"
+		"\"image\":{\"docker-manifest-digest\":\"d\"},"
+		"\"type\":\"cosign container image signature\"},\"optional\":null}";
+	g_autofree char *digest = NULL, *reference = NULL, *digest2 = NULL, *reference2 = NULL;
 	struct err e = { 0 };
 
 	for (unsigned i = 0; i < G_N_ELEMENTS(bad); i++)
-		g_assert_cmpint(policy_payload(bad[i], strlen(bad[i]), &digest, &reference, &e), ==,
-			-E_CORRUPT);
-	g_assert_cmpint(policy_payload(good, strlen(good), &digest, &reference, &e), ==, 0);
+		g_assert_cmpint(policy_payload(bad[i], strlen(bad[i]), POLICY_SIMPLE, &digest,
+					&reference, &e),
+			==, -E_CORRUPT);
+	g_assert_cmpint(
+		policy_payload(good, strlen(good), POLICY_SIMPLE, &digest, &reference, &e), ==, 0);
 	g_assert_cmpstr(digest, ==, "d");
 	g_assert_cmpstr(reference, ==, "r");
+	/* a signature of the one kind is none of the other */
+	g_assert_cmpint(
+		policy_payload(good, strlen(good), POLICY_SIGSTORE, &digest2, &reference2, &e), ==,
+		-E_CORRUPT);
+	g_assert_cmpint(
+		policy_payload(cosign, strlen(cosign), POLICY_SIMPLE, &digest2, &reference2, &e),
+		==, -E_CORRUPT);
+	g_assert_cmpint(
+		policy_payload(cosign, strlen(cosign), POLICY_SIGSTORE, &digest2, &reference2, &e),
+		==, 0);
+	g_assert_cmpstr(digest2, ==, "d");
+	g_assert_cmpstr(reference2, ==, "r");
 }
 
 int main(int argc, char **argv)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* docker://[HOST[:PORT]/]NAME[:TAG|@DIGEST] */
 #include <string.h>
+#include "image/attachments.h"
 #include "image/lookaside.h"
 #include "image/registry-priv.h"
 #include "image/transport.h"
@@ -101,6 +102,20 @@ static int in_signatures(struct transport_in *s, const char *digest, GPtrArray *
 	return r < 0 ? r : lookaside_read(d->r, base, d->ref.path, digest, ret, e);
 }
 
+static int in_attachments(
+	struct transport_in *s, const char *digest, GPtrArray **ret, struct err *e)
+{
+	struct docker_in *d = docker_in(s);
+	g_autofree char *base = NULL;
+	bool use = false;
+	int r;
+
+	r = get_registry(d, e);
+	if (r >= 0)
+		r = lookaside_find(&d->o, &d->ref, false, &base, &use, e);
+	return r < 0 || !use ? r : attachments_read(d->r, digest, ret, e);
+}
+
 static int in_tags(struct transport_in *s, GPtrArray **ret, struct err *e)
 {
 	struct docker_in *d = docker_in(s);
@@ -125,6 +140,7 @@ static const struct transport_in_ops in_ops = {
 	.document = in_document,
 	.blob = in_blob,
 	.signatures = in_signatures,
+	.attachments = in_attachments,
 	.tags = in_tags,
 	.free = in_free,
 };

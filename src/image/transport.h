@@ -57,6 +57,10 @@ struct transport_in_ops {
 	/* As document(NULL), but the one that came with the image, whose blobs needn't be here. NULL slot: the same. */
 	int (*original)(struct transport_in *s, char **ret, size_t *ret_size, char **ret_type,
 		struct err *e);
+	/* Sigstore signatures of a document: struct policy_attachment each; *ret stays NULL where they aren't looked
+	 * for. NULL slot: has none. */
+	int (*attachments)(
+		struct transport_in *s, const char *digest, GPtrArray **ret, struct err *e);
 	/* Simple signatures of a document (containers-signature(5)): GBytes each. NULL slot: has none. */
 	int (*signatures)(
 		struct transport_in *s, const char *digest, GPtrArray **ret, struct err *e);

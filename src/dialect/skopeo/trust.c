@@ -79,6 +79,13 @@ static int signatures(void *arg, GPtrArray **ret, struct err *e)
 	return t->from->ops->signatures(t->from, t->digest, ret, e);
 }
 
+static int attachments(void *arg, GPtrArray **ret, struct err *e)
+{
+	struct trust *t = arg;
+
+	return t->from->ops->attachments(t->from, t->digest, ret, e);
+}
+
 static int allow(void *arg, struct transport_in *from, const char *text, size_t size, struct err *e)
 {
 	struct trust *t = arg;
@@ -88,6 +95,7 @@ static int allow(void *arg, struct transport_in *from, const char *text, size_t 
 		.manifest = text,
 		.manifest_size = size,
 		.signatures = from->ops->signatures ? signatures : NULL,
+		.attachments = from->ops->attachments ? attachments : NULL,
 		.arg = t };
 	int r;
 
