@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #define TREE_DEPTH_MAX 2048 /* deeper than PATH_MAX allows a path to be written */
 
@@ -211,4 +212,16 @@ int path_remove_tree(int dir_fd, const char *name)
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	return remove_entry(dir_fd, name, st.st_dev, 0);
+}
+
+int path_enter(int dir_fd)
+{
+	return RET_NERRNO(fchdir(dir_fd));
+}
+
+int path_confine(int root_fd)
+{
+	int r = path_enter(root_fd);
+
+	return r < 0 ? r : RET_NERRNO(chroot("."));
 }

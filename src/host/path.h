@@ -31,6 +31,11 @@ int path_parent_in(int root_fd, const char *path, bool create, char *name);
 /* "/proc/self/fd/N" in buf of 32 bytes: for system calls that want a path to what fd is. */
 const char *path_of_fd(int fd, char *buf);
 
+/* Makes a folder the working directory (an O_PATH descriptor will do), or the root as well. For processes of their own
+ * that have nothing else to do: extended attributes of links are set by name only. */
+int path_enter(int dir_fd);
+int path_confine(int root_fd);
+
 /* Removes a tree below dir_fd, never crossing into another file system, never following links. What isn't
  * there is no error. */
 int path_remove_tree(int dir_fd, const char *name);

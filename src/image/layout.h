@@ -4,7 +4,7 @@
 
 /*
  * OCI image layouts (image-layout.md), as a folder or as an archive: what transports oci: and oci-archive: share, and
- * what changes a layout in place (unpack.h).
+ * what unpacks them (bundle.h).
  */
 
 #include "image/archive-out.h"

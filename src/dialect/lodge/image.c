@@ -756,6 +756,7 @@ static const struct cmd *const image_sub[] = {
 	&image_tag_cmd,
 	&image_tree_cmd,
 	&image_unmount_cmd,
+	&image_unpack_cmd,
 	NULL,
 };
 
