@@ -68,3 +68,55 @@ row_pull_memory() {
 	bar_value "pull: memory of all its processes" 40960 KiB "$most"
 	$lodge image rm $REF >/dev/null
 }
+
+# Each start is the first one after the pull.
+row_pull_start() {
+	local n kind lines dir=$DIR/many
+	local -a tars=()
+	image_registry
+	for n in $(seq 39); do
+		mkdir -p "$dir/$n/srv"
+		seq "$n" $((n + 2000)) >"$dir/$n/srv/$n"
+		tar -C "$dir/$n" --numeric-owner -czf "$dir/$n.tar.gz" .
+		tars+=("$dir/$n.tar.gz")
+	done
+	gzip -1 <"$DIR/bb.tar" >"$dir/base.tar.gz"
+	tests/layout "$dir/layout" start1 "$dir/base.tar.gz"
+	tests/layout "$dir/layout" start40 "$dir/base.tar.gz" "${tars[@]}"
+	for kind in start1 start40; do
+		skopeo copy -q --dest-tls-verify=false "oci:$dir/layout:$kind" "docker://${REF%/*}/$kind:1"
+		ask[$kind/start]="$lodge run --rm --network none ${REF%/*}/$kind:1 /bin/true"
+	done
+	lines=$("$DIR/pair" -n "$rounds" -w 2 -g 30 -q "$quiet" \
+		-b "$lodge image rm ${REF%/*}/\$PAIR_NAME:1 >/dev/null 2>&1; $lodge image pull -q ${REF%/*}/\$PAIR_NAME:1 >/dev/null" \
+		start1 "${ask[start1/start]}" start40 "${ask[start40/start]}")
+	bar_value "start from 40 layers just pulled: more than from 1" 10 ms \
+		"$(awk -F'\t' '{ t[$1] = $5; failed += $3 } END { if (!failed) printf "%.2f", t["start40"] - t["start1"] }' <<<"$lines")" \
+		"1 layer, 40" "$(awk -F'\t' '{ printf "%s%.2f", (NR > 1 ? ", " : ""), $5 } END { print " ms" }' <<<"$lines")"
+	$lodge image rm "${REF%/*}/start1:1" "${REF%/*}/start40:1" >/dev/null
+	rm -rf "$dir"
+}
+
+# The registry that lies ends each blob at 90 %: to be gone on with at once ("cut"), or by the next pull ("short").
+row_pull_cut() {
+	local log=$DIR/liar.log at=127.0.0.1:5051 kind size server
+	image_registry
+	tests/liar "${at#*:}" "$DIR/image/layout" "$log" >/dev/null 2>&1 </dev/null &
+	server=$!
+	until (: <"/dev/tcp/${at/:/\/}") 2>/dev/null; do sleep 0.1; done
+	size=$(stat -c %s "$DIR"/image/*.gz | awk '{ n += $1 } END { print n }')
+	for kind in cut short; do
+		: >"$log"
+		if [ $kind = short ]; then
+			$lodge image pull -q $at/short/bench:1 >/dev/null 2>&1 && echo "nothing was cut" >&2
+			$lodge image pull -q $at/whole/bench:1 >/dev/null
+		else
+			$lodge image pull -q $at/cut/bench:1 >/dev/null
+		fi
+		# configurations are blobs, too, of some hundred bytes
+		bar_value "bytes fetched twice, $([ $kind = cut ] && echo "the connection cut" || echo "the pull ended") at 90 %" 1048576 "" \
+			"$(awk -v size="$size" '$1 == "GET" && $2 ~ /\/blobs\// { n += $4; m++ } END { if (m > 6) printf "%d", n - size }' "$log")"
+		$lodge image rm $at/${kind/short/whole}/bench:1 >/dev/null
+	done
+	kill "$server"
+}
