@@ -43,7 +43,7 @@ make_certs() {
 		openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$dir/$name.key" -out "$dir/$name.csr" \
 			-subj "/CN=$name" 2>/dev/null
 		openssl x509 -req -in "$dir/$name.csr" -CA "$dir/ca.crt" -CAkey "$dir/ca.key" -CAcreateserial -days 2 \
-			-extfile <(echo 'subjectAltName=DNS:localhost,IP:127.0.0.1') -out "$dir/$name.crt" 2>/dev/null
+			-extfile <(echo 'subjectAltName=DNS:localhost,DNS:registry.test,IP:127.0.0.1') -out "$dir/$name.crt" 2>/dev/null
 	done
 }
 

@@ -412,6 +412,7 @@ int image_copy(struct transport_in *from, struct transport_out *to, const struct
 	int r;
 
 	r = get(&c, NULL, &d, e);
+	to->source = from->repository;
 	if (r >= 0 && o->which == COPY_ONE)
 		r = narrow(&c, &d, e);
 	if (r >= 0) {

@@ -50,6 +50,32 @@ bool http_same_place(const char *a, const char *b)
 	return strcmp(ha, hb) == 0;
 }
 
+char *http_no_proxy(const char *list, const char *url)
+{
+	g_auto(GStrv) word = g_strsplit_set(list, ", \t", -1);
+	GString *out = g_string_new(NULL);
+	g_autofree char *authority = NULL;
+	const char *port = NULL;
+	struct place p;
+
+	if (split(url, &p)) {
+		authority = authority_of(url, &p);
+		port = strrchr(authority, ':');
+	}
+	for (char **w = word; *w; w++) {
+		const char *colon = strrchr(*w, ':');
+		/* one colon, or one behind the brackets of an IPv6 address */
+		bool has_port =
+			colon && (strchr(*w, ':') == colon || (colon > *w && colon[-1] == ']'));
+
+		if (!**w || (has_port && g_strcmp0(colon, port) != 0))
+			continue;
+		g_string_append_printf(out, "%s%.*s", out->len ? "," : "",
+			has_port ? (int)(colon - *w) : (int)strlen(*w), *w);
+	}
+	return g_string_free(out, FALSE);
+}
+
 /* Without "." and ".." (RFC 3986, section 5.2.4). */
 static char *clean_path(const char *path)
 {

@@ -265,13 +265,15 @@ static void set_proxy(struct http *h, const char *url)
 	bool tls = g_str_has_prefix(url, "https:");
 	const char *proxy = getenv(tls ? "HTTPS_PROXY" : "HTTP_PROXY");
 	const char *except = getenv("NO_PROXY") ?: getenv("no_proxy");
+	g_autofree char *here = NULL;
 
 	if (!proxy || !*proxy)
 		proxy = getenv(tls ? "https_proxy" : "http_proxy");
 	if (!proxy || !*proxy || http_is_loopback(url))
 		proxy = "";
 	(void)h->api.setopt(h->easy, CURLOPT_PROXY, proxy);
-	(void)h->api.setopt(h->easy, CURLOPT_NOPROXY, except ?: "");
+	here = http_no_proxy(except ?: "", url);
+	(void)h->api.setopt(h->easy, CURLOPT_NOPROXY, here);
 }
 
 /* The folder with one file a certificate is looked into by hash: the whole bundle takes 20 ms to parse. */

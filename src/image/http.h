@@ -82,6 +82,9 @@ void http_upload_free(struct http_upload *u);
 bool http_same_place(const char *a, const char *b);
 /* What a Location header means, seen from a URL (RFC 3986, section 5). NULL when it is none of http. Caller frees. Pure. */
 char *http_resolve(const char *base, const char *location);
+/* What of NO_PROXY counts for a URL, without the ports, as libcurl reads it: Go's programs take "host:port" there, too.
+ * Caller frees. Pure. */
+char *http_no_proxy(const char *list, const char *url);
 /* Seconds to wait as Retry-After says: 0 when it doesn't, at most 60. Pure, but for the clock. */
 int http_retry_after(const struct http_answer *a);
 /* "host" of a URL or of "host:port", without brackets; whether that is this machine. Pure. */

@@ -305,6 +305,11 @@ int registry_mount(struct registry *r, const char *digest, const char *from, str
 		http_answer_clear(&a);
 	}
 	g_clear_pointer(&r->location, g_free);
+	if (code == -EPERM || code == -EACCES) {
+		/* nor is a token to be asked for again that isn't given */
+		g_clear_pointer(&r->mount_from, g_free);
+		g_clear_pointer(&r->authorization, g_free);
+	}
 	/* what can't be mounted is uploaded */
 	if (code == -E_NOTFOUND || code == -E_INVALID || code == -EPERM || code == -EACCES)
 		return 0;

@@ -132,13 +132,6 @@ static int need_login(struct registry *r, struct err *e)
 	return -EACCES;
 }
 
-static void add_scope(GString *query, const char *scope)
-{
-	g_autofree char *escaped = g_uri_escape_string(scope, NULL, FALSE);
-
-	g_string_append_printf(query, "%sscope=%s", query->len ? "&" : "", escaped);
-}
-
 static void add_word(GString *query, const char *key, const char *value)
 {
 	g_autofree char *escaped = g_uri_escape_string(value, NULL, FALSE);
@@ -150,24 +143,29 @@ static void add_word(GString *query, const char *key, const char *value)
 static GString *token_query(const struct registry *r, const struct challenge *x)
 {
 	GString *query = g_string_new(NULL);
+	g_autofree char *own = NULL, *from = NULL, *both = NULL;
 
 	if (x->service)
 		add_word(query, "service", x->service);
-	if (r->place.path) {
-		g_autofree char *scope = g_strdup_printf("repository:%s:%s", r->place.path,
+	if (r->place.path)
+		own = g_strdup_printf("repository:%s:%s", r->place.path,
 			(r->flags & REGISTRY_DELETE) ? "delete,pull"
 			: (r->flags & REGISTRY_PUSH) ? "pull,push"
 						     : "pull");
-
-		add_scope(query, scope);
-	} else if (x->scope) {
-		add_scope(query, x->scope);
+	else
+		own = g_strdup(x->scope);
+	if (r->mount_from)
+		from = g_strdup_printf("repository:%s:pull", r->mount_from);
+	/* OAuth has one parameter with spaces in it (oauth.md), the older way one for each (token.md) */
+	if (own && from && r->who.identity) {
+		both = g_strdup_printf("%s %s", own, from);
+		add_word(query, "scope", both);
+		return query;
 	}
-	if (r->mount_from) {
-		g_autofree char *scope = g_strdup_printf("repository:%s:pull", r->mount_from);
-
-		add_scope(query, scope);
-	}
+	if (own)
+		add_word(query, "scope", own);
+	if (from)
+		add_word(query, "scope", from);
 	return query;
 }
 

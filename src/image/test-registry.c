@@ -39,6 +39,27 @@ static void test_urls(void)
 	g_assert_false(http_is_loopback("example.com"));
 }
 
+static void test_no_proxy(void)
+{
+	static const struct {
+		const char *list, *url, *is;
+	} rows[] = {
+		{ "", "http://h/", "" },
+		{ "a, b\t,c", "http://h/", "a,b,c" },
+		{ "h:80,i:443,j", "http://h/", "h,j" },
+		{ "h:80,i:443,j", "https://h/", "i,j" },
+		{ ".test:5000,*.x:5001", "http://h:5000/v2/", ".test" },
+		{ "[::1]:5,::1,fe80::1,[::2]:6", "http://[::1]:5/", "[::1],::1,fe80::1" },
+		{ "10.0.0.0/8,*", "http://10.1.1.1:5/", "10.0.0.0/8,*" },
+	};
+
+	for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_autofree char *is = http_no_proxy(rows[i].list, rows[i].url);
+
+		g_assert_cmpstr(is, ==, rows[i].is);
+	}
+}
+
 static void test_challenges(void)
 {
 	static const char *const bad[] = { "=", "Bearer realm=\"x", "Basic realm=\"a\" b=c",
@@ -209,6 +230,7 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/registry/urls", test_urls);
+	g_test_add_func("/registry/no-proxy", test_no_proxy);
 	g_test_add_func("/registry/challenges", test_challenges);
 	g_test_add_func("/registry/places", test_places);
 	g_test_add_func("/registry/names", test_names);

@@ -27,7 +27,7 @@ static int read_reference(const char *rest, struct ref *ret, char **ret_shown, s
 struct docker_in {
 	struct transport_in in;
 	struct ref ref;
-	char *shown;
+	char *shown, *repository;
 	struct transport_options o;
 	GPtrArray *places;
 	struct registry *r; /* the place that has it; NULL: nobody was asked yet */
@@ -74,10 +74,20 @@ static int in_document(struct transport_in *s, const char *digest, char **ret, s
 	struct docker_in *d = docker_in(s);
 	int r;
 
-	if (!digest)
-		return ask_places(d, ret, ret_size, ret_type, e);
-	r = get_registry(d, e);
-	return r < 0 ? r : registry_manifest(d->r, digest, ret, ret_size, ret_type, NULL, e);
+	if (!digest) {
+		r = ask_places(d, ret, ret_size, ret_type, e);
+	} else {
+		r = get_registry(d, e);
+		if (r >= 0)
+			r = registry_manifest(d->r, digest, ret, ret_size, ret_type, NULL, e);
+	}
+	if (r >= 0 && !d->repository) {
+		const struct registry_place *p = registry_where(d->r);
+
+		d->repository = g_strdup_printf("%s/%s", p->domain, p->path);
+		d->in.repository = d->repository;
+	}
+	return r;
 }
 
 static int in_blob(struct transport_in *s, const char *digest, int64_t offset, transport_sink sink,
@@ -133,6 +143,7 @@ static void in_free(struct transport_in *s)
 	if (d->places)
 		g_ptr_array_unref(d->places);
 	g_free(d->shown);
+	g_free(d->repository);
 	g_free(d);
 }
 
@@ -190,7 +201,15 @@ static struct docker_out *docker_out(struct transport_out *t)
 
 static int out_has_blob(struct transport_out *t, const char *digest, int64_t size, struct err *e)
 {
-	return registry_has_blob(docker_out(t)->r, digest, e);
+	struct docker_out *d = docker_out(t);
+	const struct registry_place *p = registry_where(d->r);
+	size_t n = strlen(p->domain);
+	int r = registry_has_blob(d->r, digest, e);
+
+	if (r != 0 || !t->source || strncmp(t->source, p->domain, n) != 0 || t->source[n] != '/' ||
+		strcmp(t->source + n + 1, p->path) == 0)
+		return r;
+	return registry_mount(d->r, digest, t->source + n + 1, e);
 }
 
 static int out_blob_begin(struct transport_out *t, const char *digest, int64_t size,

@@ -72,6 +72,8 @@ struct transport_in {
 	const struct transport_in_ops *ops;
 	struct ctx *c;
 	const char *shown; /* "docker://host/name:tag"; the transport's own */
+	const char *
+		repository; /* "host/name" that has the blobs, once a document was read; NULL: none */
 };
 
 struct transport_out;
@@ -107,6 +109,7 @@ struct transport_out {
 	const char *blob_type; /* NULL: not known */
 	const char *
 		blob_diff_id; /* of a layer: the digest of its tar, as the configuration has it; NULL */
+	const char *source; /* "host/name" that has them too, to be mounted from; NULL: none */
 	const char *
 		identity; /* docker reference of the target, that signatures name; NULL: has none */
 };
