@@ -302,6 +302,53 @@ static GPtrArray *differences(GHashTable *then, GHashTable *now, char *const *ma
 	return list;
 }
 
+/* "DEV:INO" of a file with several names; NULL: it isn't one. Caller frees. */
+static char *linked(int root, const char *path, const char *entry)
+{
+	g_autofree char *full = g_strconcat("/", path, NULL);
+	char name[NAME_MAX + 1];
+	_cleanup_close_ int dir = -1;
+	struct stat st;
+
+	if (!entry || bundle_record_is_folder(entry) || strstr(entry, "\nnlink=1\n"))
+		return NULL;
+	dir = path_parent_in(root, full, false, name);
+	if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return NULL;
+	return g_strdup_printf(
+		"%llx:%llx", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+}
+
+/* A name that a file got is a link only if its other names are in the layer, too, whether they differ or not. */
+static void add_links(int root, GHashTable *now, char *const *masks, GPtrArray *list)
+{
+	g_autoptr(GHashTable) files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
+			      listed = g_hash_table_new(g_str_hash, g_str_equal);
+	GHashTableIter i;
+	void *path, *entry;
+
+	for (unsigned k = 0; k < list->len; k++) {
+		char *key = linked(root, list->pdata[k], g_hash_table_lookup(now, list->pdata[k]));
+
+		g_hash_table_add(listed, list->pdata[k]);
+		if (key)
+			g_hash_table_add(files, key);
+	}
+	if (g_hash_table_size(files) == 0)
+		return;
+	g_hash_table_iter_init(&i, now);
+	while (g_hash_table_iter_next(&i, &path, &entry)) {
+		g_autofree char *key = NULL;
+
+		if (g_hash_table_contains(listed, path) || is_masked(path, masks))
+			continue;
+		key = linked(root, path, entry);
+		if (key && g_hash_table_contains(files, key))
+			g_ptr_array_add(list, path);
+	}
+	qsort(list->pdata, list->len, sizeof(void *), compare);
+}
+
 int bundle_diff(int root, const struct bundle_ids *ids, GHashTable *then, GHashTable *now,
 	char *const *masks, bundle_sink sink, void *arg, struct err *e)
 {
@@ -325,6 +372,7 @@ int bundle_diff(int root, const struct bundle_ids *ids, GHashTable *then, GHashT
 		.extents = extents };
 	int r = 0;
 
+	add_links(root, now, masks, list);
 	for (unsigned i = 0; i < list->len && r >= 0; i++) {
 		const char *path = list->pdata[i];
 

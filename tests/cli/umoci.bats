@@ -119,6 +119,7 @@ PY
 change() {
 	local r=$1/rootfs
 	rm -rf "$r/a/sub" "$r/etc/group"
+	mv "$r/a/hard" "$r/a/harder"
 	mkdir -p "$r/new/deep"
 	echo hello >"$r/new/deep/f"
 	ln "$r/new/deep/f" "$r/new/again"
@@ -152,7 +153,7 @@ change() {
 	[ "$(stat -c %b ours/rootfs/new/sparse)" -lt 100 ]
 	# only what differs
 	layer=l/blobs/sha256/$(skopeo inspect --raw oci:l:two | jq -r '.layers[-1].digest' | cut -c8-)
-	[ "$(tar tzf "$layer" | grep -c '^a/f$\|^lib')" = 0 ]
+	[ "$(tar tzf "$layer" | grep -c '^a/cap$\|^lib')" = 0 ]
 	equal a/.wh.sub "$(tar tzf "$layer" | grep wh.sub)"
 	equal 3 "$(skopeo inspect --raw oci:l:two | jq '.layers | length')"
 	[[ $(skopeo inspect --raw oci:l:two | jq -r '.layers[-1].mediaType') == *.tar+gzip ]]
@@ -228,6 +229,23 @@ change() {
 	lodge image repack --image l:r r
 	lodge image unpack --image l:r p
 	equal "1000 1000 600" "$(stat -c '%u %g %a' p/rootfs/a/f)"
+	if id nobody >/dev/null 2>&1; then
+		mkdir -m 777 user
+		cp -r l user/l
+		chown -R nobody user
+		as() {
+			setpriv --reuid=nobody --clear-groups env -u LODGE_ROOT -u LODGE_RUN XDG_DATA_HOME="$TEST_DIR/user/d" \
+				XDG_RUNTIME_DIR="$TEST_DIR/user/r" "$LODGE" "$@"
+		}
+		as image unpack --rootless --image user/l:t user/b
+		echo x >user/b/rootfs/x
+		chown nobody user/b/rootfs/x
+		as image repack --image user/l:n user/b
+		lodge image unpack --image user/l:n user/p
+		equal "1000 1000" "$(stat -c '%u %g' user/p/rootfs/a/f)"
+		equal "0 x" "$(stat -c %u user/p/rootfs/x) $(<user/p/rootfs/x)"
+		rm -rf user
+	fi
 	"$TOP/tests/layouts" "$TEST_DIR/multi"
 	lodge image unpack --image multi:multi m
 	echo x >m/rootfs/x
