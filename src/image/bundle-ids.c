@@ -125,3 +125,37 @@ size_t bundle_rootless_put(uint32_t uid, uint32_t gid, uint8_t ret[BUNDLE_ROOTLE
 	ret[n++] = 2 << 3;
 	return n + put_varint(ret + n, gid);
 }
+
+static bool get_varint(const uint8_t **p, const uint8_t *end, uint32_t *ret)
+{
+	uint64_t n = 0;
+
+	for (unsigned shift = 0; *p < end && shift < 35; shift += 7) {
+		uint8_t byte = *(*p)++;
+
+		n |= (uint64_t)(byte & 127) << shift;
+		if (byte & 128)
+			continue;
+		*ret = (uint32_t)n;
+		return n <= UINT32_MAX;
+	}
+	return false;
+}
+
+/* A number that is 0 needn't be there. */
+int bundle_rootless_get(const uint8_t *p, size_t n, uint32_t *ret_uid, uint32_t *ret_gid)
+{
+	const uint8_t *end = p + n;
+	uint32_t ids[2] = { 0, 0 };
+
+	while (p < end) {
+		uint8_t field = *p++;
+
+		if ((field != 1 << 3 && field != 2 << 3) ||
+			!get_varint(&p, end, &ids[(field >> 3) - 1]))
+			return -E_CORRUPT;
+	}
+	*ret_uid = ids[0];
+	*ret_gid = ids[1];
+	return 0;
+}

@@ -22,4 +22,18 @@ struct bundle_options {
 int bundle_unpack(struct ctx *c, const char *image, const char *path,
 	const struct bundle_options *o, struct err *e);
 
+struct bundle_repack_options {
+	const char *author, *comment, *created,
+		*created_by; /* of the history's entry; NULL: the usual */
+	bool no_history;
+	bool no_mask_volumes; /* what changed in the image's volumes is packed, too */
+	char **mask_path;     /* further paths whose changes aren't; NULL: none */
+	bool refresh;	      /* the bundle becomes one of the new image */
+};
+
+/* What has changed in the bundle (ours or umoci's) since it was unpacked, as a further layer of the image that it came
+ * from, which has to be in that layout; the result gets the tag. Of an index its image is replaced. */
+int bundle_repack(struct ctx *c, const char *image, const char *path,
+	const struct bundle_repack_options *o, struct err *e);
+
 #endif

@@ -751,6 +751,7 @@ static const struct cmd *const image_sub[] = {
 	&image_prune_cmd,
 	&image_pull_cmd,
 	&image_push_cmd,
+	&image_repack_cmd,
 	&image_rm,
 	&image_save_cmd,
 	&image_tag_cmd,

@@ -41,7 +41,7 @@ int pull_for_run(struct cmd_call *call, const char *written, const char *pull, c
 
 extern const struct cmd image_pull_cmd, image_push_cmd;
 extern const struct cmd image_diff_cmd, image_mount_cmd, image_outdated_cmd, image_tree_cmd,
-	image_unmount_cmd;		  /* image-look.c */
-extern const struct cmd image_unpack_cmd; /* image-bundle.c */
+	image_unmount_cmd;				    /* image-look.c */
+extern const struct cmd image_repack_cmd, image_unpack_cmd; /* image-bundle.c */
 
 #endif
