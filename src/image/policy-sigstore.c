@@ -3,7 +3,6 @@
 #include <string.h>
 #include "codec/verify.h"
 #include "image/policy-priv.h"
-#include "store/blob.h"
 
 void policy_attachment_free(struct policy_attachment *a)
 {
@@ -87,27 +86,16 @@ static const char *beyond_keys(json_t *rule)
 static int check_one(json_t *rule, const struct policy_image *i, GPtrArray *keys,
 	const struct policy_attachment *a, struct err *e)
 {
-	g_autofree char *digest = NULL, *reference = NULL, *is = NULL;
 	g_autofree guchar *signature = NULL;
 	bool good = false;
 	gsize size;
-	int r;
 
 	signature = g_base64_decode(a->signature, &size);
 	for (unsigned k = 0; !good && k < keys->len; k++)
 		good = verify(keys->pdata[k], a->text, a->size, signature, size);
 	if (!good)
 		return err_set(e, -EPERM, "the signature isn't one of the keys that are trusted");
-	r = policy_payload(a->text, a->size, POLICY_SIGSTORE, &digest, &reference, e);
-	if (r < 0)
-		return r;
-	is = blob_digest(i->manifest, i->manifest_size);
-	if (strcmp(is, digest) != 0)
-		return err_set(
-			e, -EPERM, "the signature is for '%s', the image is '%s'", digest, is);
-	if (!policy_identity_fits(json_object_get(rule, "signedIdentity"), i->reference, reference))
-		return err_set(e, -EPERM, "the signature is for '%s'", reference);
-	return 0;
+	return policy_claim_fits(rule, i, a->text, a->size, POLICY_SIGSTORE, e);
 }
 
 int policy_sigstore_check(json_t *rule, const struct policy_image *i, GPtrArray **attachments,

@@ -15,8 +15,6 @@
 #include "base/err.h"
 #include "image/image.h"
 
-struct transport_where; /* a parsed reference behind a transport's prefix; the transport's own */
-
 /* What a registry, a daemon or the user wants to be known; a transport ignores what isn't its business. */
 struct transport_options {
 	int tls_verify;	       /* 1, 0; -1: as registries.conf has it */
