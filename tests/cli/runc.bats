@@ -352,6 +352,14 @@ is_stopped() {
 	equal running "$(state_of "$ID")"
 }
 
+@test "--debug writes the steps into the log, and nothing without it" {
+	bundle . true
+	runtime --log "$TEST_DIR/quiet" run -b "$BUNDLE" "$(new_id)"
+	[ ! -s "$TEST_DIR/quiet" ]
+	runtime --debug --log "$TEST_DIR/steps" --log-format json run -b "$BUNDLE" "$(new_id)"
+	jq -es 'all(.level == "debug") and any(.msg | contains("pivot_root"))' "$TEST_DIR/steps"
+}
+
 @test "--systemd-cgroup without systemd" {
 	[ ! -d /run/systemd/system ] || skip "systemd runs here"
 	bundle . true

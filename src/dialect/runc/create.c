@@ -183,6 +183,7 @@ int start_run(struct start *s, struct step_run *run, struct plan *p, struct err 
 		return err_set(e, -E_EXISTS, "container with given ID already exists");
 	step_run_init(run, p);
 	run->trace_fd = s->r->ctx.trace_fd;
+	runc_log_plan(s->r, p);
 	return plan_run(run, e);
 }
 

@@ -59,6 +59,27 @@ void runc_log(struct runc *r, const char *level, const char *text)
 		(void)fclose(f);
 }
 
+void runc_log_plan(struct runc *r, const struct plan *p)
+{
+	g_auto(GStrv) lines = NULL;
+	char *text = NULL;
+	size_t size;
+	FILE *f;
+
+	if (!r->debug)
+		return;
+	f = open_memstream(&text, &size);
+	if (!f)
+		return;
+	plan_show(p, f);
+	(void)fclose(f);
+	lines = g_strsplit(text ?: "", "\n", -1);
+	free(text);
+	for (char **line = lines; *line; line++)
+		if (**line)
+			runc_log(r, "debug", *line);
+}
+
 /* "exec 'x': WHY" as Go says it: exec: "x": WHY. Engines look for these words. */
 static char *go_words(const char *text)
 {

@@ -244,6 +244,7 @@ static int run_exec(
 		return err_set(e, -E_STATE, "cannot exec in a stopped container");
 	run.guest_fd = pidfd;
 	run.trace_fd = runc_of(call)->ctx.trace_fd;
+	runc_log_plan(runc_of(call), p);
 	if (!a->detach) {
 		block_signals();
 		if (!a->no_subreaper)

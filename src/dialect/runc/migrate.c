@@ -398,6 +398,7 @@ static int run_checkpoint(struct runc *r, struct container *c, const struct conf
 		return code;
 	step_run_init(&run, p);
 	run.trace_fd = r->ctx.trace_fd;
+	runc_log_plan(r, p);
 	code = plan_run(&run, e);
 	step_run_done(&run);
 	if (code < 0 || m->x.leave_running || m->x.pre_dump)

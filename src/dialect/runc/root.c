@@ -36,7 +36,7 @@ const struct opt_policy opt_policy_runc = {
 
 /* clang-format off */
 static const struct opt global_opts[] = {
-	OPT_FLAG(0, "debug", struct runc, debug, "write more into the log"),
+	OPT_FLAG(0, "debug", struct runc, debug, "write the steps into the log"),
 	OPT_STRING(0, "log", struct runc, log, "PATH", complete_file, "the log's file (default: standard error)"),
 	OPT_STRING(0, "log-format", struct runc, log_format, "FORMAT", complete_none, "text or json"),
 	OPT_STRING(0, "root", struct runc, root, "PATH", complete_file, "folder of the containers' state"),

@@ -42,6 +42,8 @@ extern const struct opt_policy opt_policy_runc;
 /* Says it in the log (and on standard error when that is elsewhere). The exit status. */
 int runc_failed(struct runc *r, int code, struct err *e);
 void runc_log(struct runc *r, const char *level, const char *text);
+/* With --debug: the steps, each as the command that a person would type. */
+void runc_log_plan(struct runc *r, const struct plan *p);
 /* What a command returns in the place of an exit status that it knows: any from 0 to 255. */
 
 /* --- state.c --- */

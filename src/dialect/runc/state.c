@@ -454,6 +454,7 @@ int container_remove(
 	bundle_plan_remains(c->dir, c->cgroup, c->unit.name ? &c->unit : NULL, p);
 	step_run_init(&run, p);
 	run.trace_fd = r->ctx.trace_fd;
+	runc_log_plan(r, p);
 	/* a bundle that is gone has no hooks any more */
 	if (!config && container_config(c, &own, NULL) >= 0)
 		config = own;
