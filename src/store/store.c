@@ -205,6 +205,21 @@ static void never_chown(void)
 		(void)vfs->xSetSystemCall(vfs, "fchown", (sqlite3_syscall_ptr)keep_owner);
 }
 
+/*
+ * SQLite opens a file for reading when it can't open it for writing, also when it wasn't there yet and
+ * another command makes it between the two: that one is opened again.
+ */
+static int open_file(const char *name, int flags, sqlite3 **ret)
+{
+	int rc = sqlite3_open_v2(name, ret, flags, NULL);
+
+	if (rc != SQLITE_OK || !(flags & SQLITE_OPEN_READWRITE) ||
+		!sqlite3_db_readonly(*ret, "main"))
+		return rc;
+	sqlite3_close(*ret);
+	return sqlite3_open_v2(name, ret, flags, NULL);
+}
+
 /* Opens a database that is there. Returns -ENOENT, without a text, when it isn't. */
 static int open_db(struct store *s, const char *path, struct err *e)
 {
@@ -218,8 +233,8 @@ static int open_db(struct store *s, const char *path, struct err *e)
 		uri = g_strdup_printf("file:%s?mode=ro&readonly_shm=1", escaped);
 		flags |= SQLITE_OPEN_URI;
 	}
-	rc = sqlite3_open_v2(uri ? uri : path, &s->db,
-		flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+	rc = open_file(uri ? uri : path, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+		&s->db);
 	if (rc != SQLITE_OK) {
 		if (access(path, F_OK) < 0 && errno == ENOENT)
 			r = -ENOENT;

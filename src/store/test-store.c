@@ -810,6 +810,41 @@ static void test_many(void)
 	test_ctx_done(&c);
 }
 
+static int opens;
+static int (*real_open)(const char *, int, ...);
+
+/* The database isn't there at the first try to open it, and is there at the next. */
+static int late_open(const char *path, int flags, int mode)
+{
+	if (g_str_has_suffix(path, "/state.db") && opens++ == 0) {
+		errno = ENOENT;
+		return -1;
+	}
+	return real_open(path, flags, mode);
+}
+
+/* Another command makes the store while this one looks for it. */
+static void test_made_meanwhile(void)
+{
+	sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+	g_autofree char *id = g_strdup_printf("%064x", 1);
+	struct guest_record g = guest(id, id);
+	struct ctx c;
+	struct store *s;
+
+	test_ctx_init(&c);
+	open_store(&c);
+	store_close(&c);
+	real_open = (int (*)(const char *, int, ...))vfs->xGetSystemCall(vfs, "open");
+	opens = 0;
+	(void)vfs->xSetSystemCall(vfs, "open", (sqlite3_syscall_ptr)late_open);
+	ok(store_get(&c, &s, &test_err));
+	(void)vfs->xSetSystemCall(vfs, "open", NULL);
+	g_assert_cmpint(opens, >, 1);
+	ok(store_guest_add(s, &g, &test_err));
+	test_ctx_done(&c);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 5 && strcmp(argv[1], "--die") == 0)
@@ -827,6 +862,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/store/salvage", test_salvage);
 	g_test_add_func("/store/newer", test_newer);
 	g_test_add_func("/store/older", test_older);
+	g_test_add_func("/store/made-meanwhile", test_made_meanwhile);
 	g_test_add_func("/store/explain", test_explain);
 	g_test_add_func("/journal/run", test_journal_run);
 	g_test_add_func("/journal/dead", test_journal_dead);
