@@ -185,8 +185,18 @@ row_rm() {
 		"$(pairs remove -b "$(around start-still)" -a "rm -rf $TEST_DIR/lxcmany")" docker:0.2
 }
 
-# The middle one of three rounds, for each tool. The order goes round and there is a pause, because a hundred guests'
-# namespaces are cleaned up by the kernel for seconds after their end, and that would fall on the next tool alone.
+# Waits until the kernel has cleaned up the network namespaces that have ended: that takes it seconds for a hundred
+# guests, under the lock that every new one needs, and would fall on the next tool alone.
+settle() {
+	local still=0
+	while [ $still -lt 10 ]; do
+		still=$((still + 1))
+		if cat /proc/[0-9]*/comm 2>/dev/null | grep -q '+netns'; then still=0; fi
+		sleep 0.1
+	done
+}
+
+# The middle one of three rounds, for each tool, in turning order.
 row_start_100() {
 	local mode title tool order
 	local -A got
@@ -198,7 +208,7 @@ row_start_100() {
 			for tool in $order; do
 				got[$tool]+=$(start_many $tool 100 $mode)$'\n'
 				remove_many $tool 100
-				sleep 3
+				settle
 			done
 		done
 		bar_value "$title" "$(middle_of 4 "${got[docker]}" | awk '{ printf "%.0f", $1 / 15 }')" ms \
