@@ -36,6 +36,15 @@ shift
 
 rounds=${BENCH_ROUNDS:-15} quiet=${BENCH_QUIET:-15} peers=${BENCH_PEERS:-docker podman lxc limit}
 LODGE=${BENCH_LODGE:-$TOP/build/lodge}
+# Without a journal ext4 goes past each inode that was deleted within a minute whenever it makes one, so whoever
+# removes a hundred guests slows down the next tool. What users have has a journal.
+if [ "$(stat -f -c %T "$TEST_DIR")" = ext2/ext3 ] && [ -z "$(ls /proc/fs/jbd2 2>/dev/null)" ]; then
+	truncate -s 64G "$TEST_DIR/disk"
+	mkfs.ext4 -q "$TEST_DIR/disk"
+	mkdir "$TEST_DIR/fs"
+	mount -o loop "$TEST_DIR/disk" "$TEST_DIR/fs"
+	export TEST_DIR=$TEST_DIR/fs
+fi
 DIR=$TEST_DIR/bench
 ROOT=$DIR/root
 mkdir -p "$ROOT"
