@@ -315,7 +315,7 @@ const char *guest_emulated(struct ctx *c)
 	const char *why;
 	bool first;
 
-	if (!c->is_root || c->explain)
+	if (c->explain)
 		return NULL;
 	return !vm_kvm_works(c, &why, &first) && first ? why : NULL;
 }

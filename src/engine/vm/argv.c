@@ -16,6 +16,7 @@
 #define FIRST_FD 100
 /* Behind the ranges that systemd's UIDS-GIDS documents for anything else. */
 #define FIRST_UID 0x70000000u
+#define NANO	  1000000000
 
 void vm_build_init(struct vm_build *b, struct ctx *c, const struct engine_start *s)
 {
@@ -164,6 +165,37 @@ static void plan_answer(struct vm_build *b, const struct step *veth, unsigned n)
 		veth->arg[4], dns ? dns->arg[1] : "", dns ? dns->arg[2] : "", NULL);
 }
 
+/* A card whose other end is passt: the network's step, with what only we know. */
+static int plan_passt(struct vm_build *b, const struct step *s, unsigned n, struct err *e)
+{
+	static const char *const paths[] = { "/usr/bin/passt", "/usr/local/bin/passt" };
+	g_autoptr(GPtrArray) argv = g_ptr_array_new();
+	const char *program = NULL;
+
+	for (guint i = 0; i < G_N_ELEMENTS(paths) && !program; i++)
+		if (access(paths[i], X_OK) == 0)
+			program = paths[i];
+	if (!program) {
+		err_set(e, -E_UNSUPPORTED,
+			"a machine reaches the network 'passt' by passt, which is missing");
+		err_mend(e, "install passt, or use --network none");
+		return -E_UNSUPPORTED;
+	}
+	for (unsigned i = 0; i < s->n; i++)
+		g_ptr_array_add(argv, (char *)(uintptr_t)(i == 4 ? program : s->arg[i]));
+	/* it would become "nobody", whom others may be, too */
+	if (b->c->is_root) {
+		unsigned uid = vm_uid(b->s->id);
+
+		g_ptr_array_add(argv, (char *)"--runas");
+		g_ptr_array_add(argv, (char *)(uintptr_t)plan_str(b->p, "%u:%u", uid, uid));
+	}
+	plan_addv(b->p, AT_HOST, 0, &step_passt, (const char *const *)argv->pdata, argv->len);
+	vm_argf(b, "-netdev", "stream,id=n%u,server=off,addr.type=fd,addr.str=%u", n,
+		fd_tap(b, "", n));
+	return 0;
+}
+
 int vm_networks(struct vm_build *b, GPtrArray *ret_mac, struct err *e)
 {
 	unsigned n = 0;
@@ -173,6 +205,16 @@ int vm_networks(struct vm_build *b, GPtrArray *ret_mac, struct err *e)
 
 		if (s->at != AT_PARENT)
 			continue;
+		if (s->op == &step_passt) {
+			int r = plan_passt(b, s, n, e);
+
+			if (r < 0)
+				return r;
+			n++;
+			g_ptr_array_add(
+				ret_mac, (char *)(uintptr_t)plan_str(b->p, "%s", s->arg[1]));
+			continue;
+		}
 		if (s->op != &step_veth)
 			return err_set(e, -E_UNSUPPORTED,
 				"a machine can't be in a network of driver '%s' yet", s->op->name);
@@ -204,6 +246,24 @@ static bool is_for_program(const char *key)
 	return !g_str_has_prefix(key, "memory") && strcmp(key, "swappiness") != 0 &&
 	       strcmp(key, "oom-kill-disable") != 0 && strcmp(key, "pids") != 0 &&
 	       !g_str_has_prefix(key, "hugetlb");
+}
+
+/* Without root nobody but the user is there to be guarded against, and no cgroup can be made. */
+static int check_user(struct vm_build *b, struct err *e)
+{
+	g_autoptr(GPtrArray) limits = engine_limits(b->spec);
+
+	for (guint i = 0; i < limits->len; i++) {
+		const struct spec_pair *l = g_ptr_array_index(limits, i);
+
+		/* whole processors are those that the machine has */
+		if (!is_for_program(l->key) ||
+			(strcmp(l->key, "nano-cpus") == 0 && b->spec->limits.nano_cpus % NANO == 0))
+			continue;
+		err_set(e, -E_UNSUPPORTED, "a machine's limit '%s' needs root", l->key);
+		return err_mend(e, "leave it out, or run as root");
+	}
+	return 0;
 }
 
 static int plan_cgroup(struct vm_build *b, struct err *e)
@@ -249,6 +309,25 @@ static void plan_kvm(struct vm_build *b)
 		"/dev/kvm", "bind,rprivate", "file");
 }
 
+/* A user's: in a user namespace, whose root it is, so that it has the other ones, too. */
+static void plan_clone(struct vm_build *b)
+{
+	struct plan *p = b->p;
+
+	if (b->c->is_root) {
+		plan_add(p, AT_CLONE, &step_clone, "mnt,pid,uts,ipc");
+		plan_add(p, AT_CHILD, &step_cgroup_join, b->cgroup);
+		return;
+	}
+	plan_add(p, AT_HOST, &step_dumpable);
+	plan_add(p, AT_CLONE, &step_clone, "user,mnt,pid,uts,ipc");
+	plan_add(p, AT_PARENT, &step_idmap, "uid", plan_str(p, "0 %u 1", (unsigned)geteuid()));
+	plan_add(p, AT_PARENT, &step_idmap, "gid", plan_str(p, "0 %u 1", (unsigned)getegid()));
+	plan_add(p, AT_PARENT, &step_undumpable);
+	plan_add(p, AT_CHILD, &step_undumpable);
+	plan_add(p, AT_CHILD, &step_setid0);
+}
+
 int vm_plan_process(struct vm_build *b, struct err *e)
 {
 	g_autofree char *cgroup = engine_cgroup(b->s);
@@ -257,11 +336,10 @@ int vm_plan_process(struct vm_build *b, struct err *e)
 	int r;
 
 	b->cgroup = cgroup;
-	r = plan_cgroup(b, e);
+	r = b->c->is_root ? plan_cgroup(b, e) : check_user(b, e);
 	if (r < 0)
 		return r;
-	plan_add(p, AT_CLONE, &step_clone, "mnt,pid,uts,ipc");
-	plan_add(p, AT_CHILD, &step_cgroup_join, cgroup);
+	plan_clone(b);
 	plan_add(p, AT_CHILD, &step_private, "rprivate");
 	plan_add(p, AT_CHILD, &step_env, "PATH=/usr/bin:/bin", "HOME=/");
 	plan_add(p, AT_CHILD, &step_session, "");
@@ -273,12 +351,13 @@ int vm_plan_process(struct vm_build *b, struct err *e)
 
 		plan_addv(p, s->at, s->flags, s->op, s->arg, s->n);
 	}
-	if (b->kvm)
+	if (b->kvm && b->c->is_root)
 		plan_kvm(b);
 	/* the network of the machine is the descriptor that it has; of the host's it sees nothing */
 	plan_add(p, AT_CHILD, &step_unshare, "net");
 	plan_add(p, AT_CHILD, &step_caps_bounding, "0");
-	plan_add(p, AT_CHILD, &step_user, user, "");
+	if (b->c->is_root)
+		plan_add(p, AT_CHILD, &step_user, user, "");
 	plan_add(p, AT_CHILD, &step_caps, "0", "0", "0", "0");
 	plan_add(p, AT_CHILD, &step_no_new_privs);
 	plan_addv(p, AT_CHILD, 0, &step_exec, (const char *const *)b->argv->pdata, b->argv->len);
@@ -306,7 +385,7 @@ bool vm_kvm_works(struct ctx *c, const char **ret_why, bool *ret_first)
 						   : "works");
 		*ret_first = true;
 		/* what couldn't be kept is tried again */
-		if (!c->explain && c->is_root)
+		if (!c->explain)
 			(void)g_file_set_contents(file, text, -1, NULL);
 	}
 	if (strcmp(text, "works") == 0)
