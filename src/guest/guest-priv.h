@@ -91,6 +91,8 @@ int guest_remove_locked(struct ctx *c, struct guest *g, bool volumes, struct err
 int monitor_connect(struct ctx *c, const struct guest *g, struct err *e);
 int monitor_send(int fd, unsigned type, unsigned flags, uint32_t value, const void *data, size_t n,
 	struct err *e);
+/* The same, with a descriptor. */
+int monitor_send_fd(int conn, unsigned type, const void *data, size_t n, int fd, struct err *e);
 /* Waits for a packet. Returns the size of the payload, in buf (MSG_DATA_MAX bytes); -ECONNRESET when
  * the monitor is gone. */
 ssize_t monitor_receive(int fd, struct msg *m, char *buf, struct err *e);

@@ -134,8 +134,11 @@ setup() {
 	run -0 lodge vm attach-nic box back --ip 10.77.0.9
 	mac=$output
 	within 40 inside_says box 'cat /sys/class/net/*/address' "$mac"
-	inside box 'ip address add 10.77.0.9/24 dev eth0; ip link set eth0 up'
+	# its address, and names, without a restart
+	inside box 'ip link set eth0 up; udhcpc -q -n -i eth0 -s /bin/bound'
+	inside_says box 'ip -4 address show eth0' 10.77.0.9/24
 	lodge run -d --name peer --network back bb sleep 100 >/dev/null
+	inside_says box 'ping -c 1 -W 2 peer' '1 packets received'
 	within 40 lodge exec peer ping -c 1 -W 1 10.77.0.9 >/dev/null
 	fails 125 "address '10.77.0.9'" lodge run --rm --network back --ip 10.77.0.9 bb true
 	lodge vm detach-nic box back

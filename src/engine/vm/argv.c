@@ -124,10 +124,10 @@ const char *vm_file(struct vm_build *b, const char *path, bool write)
 
 /* The step of the network's plan, for that interface; NULL. */
 static const struct step *inside(
-	const struct vm_build *b, const struct step_ops *op, unsigned word, const char *ifname)
+	const struct plan *net, const struct step_ops *op, unsigned word, const char *ifname)
 {
-	for (unsigned i = 0; b->s->net && i < plan_len(b->s->net); i++) {
-		const struct step *s = plan_step(b->s->net, i);
+	for (unsigned i = 0; i < plan_len(net); i++) {
+		const struct step *s = plan_step(net, i);
 
 		if (s->op == op && (!ifname || strcmp(s->arg[word], ifname) == 0))
 			return s;
@@ -136,7 +136,7 @@ static const struct step *inside(
 }
 
 /* The address where a machine's questions are answered: the subnet's last, which no guest is given. */
-static const char *dns_address(struct vm_build *b, const char *address)
+static const char *dns_address(struct plan *p, const char *address)
 {
 	char text[ADDR_TEXT_MAX];
 	struct addr a, last;
@@ -146,23 +146,24 @@ static const char *dns_address(struct vm_build *b, const char *address)
 	addr_last(&a, &last);
 	last.b[3]--;
 	addr_show(&last, false, text);
-	return plan_str(b->p, "%s", text);
+	return plan_str(p, "%s", text);
 }
 
 /* What a machine that boots by itself is told by DHCP is what a container's plan would have set. */
-static void plan_answer(struct vm_build *b, const struct step *veth, unsigned n)
+void vm_plan_answer(struct plan *p, const struct plan *net, const struct step *veth,
+	const char *ifname, unsigned n, const char *hostname)
 {
 	/* the first is IPv4's */
-	const struct step *addr = inside(b, &step_addr, 0, veth->arg[1]);
-	const struct step *route = inside(b, &step_route, 2, veth->arg[1]);
-	const struct step *dns = inside(b, &step_dns_socket, 0, NULL);
+	const struct step *addr = inside(net, &step_addr, 0, veth->arg[1]);
+	const struct step *route = inside(net, &step_route, 2, veth->arg[1]);
+	const struct step *dns = inside(net, &step_dns_socket, 0, NULL);
 
 	if (!addr)
 		return;
-	plan_addf(b->p, AT_HOST, 0, &step_answer, veth->arg[0], plan_str(b->p, "%u", n),
-		veth->arg[3], addr->arg[1], route ? route->arg[1] : "",
-		dns ? dns_address(b, addr->arg[1]) : "", b->spec->hostname ? b->spec->hostname : "",
-		veth->arg[4], dns ? dns->arg[1] : "", dns ? dns->arg[2] : "", NULL);
+	plan_add(p, AT_HOST, &step_answer, ifname, plan_str(p, "%u", n), veth->arg[3], addr->arg[1],
+		route ? route->arg[1] : "", dns ? dns_address(p, addr->arg[1]) : "",
+		hostname ? hostname : "", veth->arg[4], dns ? dns->arg[1] : "",
+		dns ? dns->arg[2] : "");
 }
 
 /* A card whose other end is passt: the network's step, with what only we know. */
@@ -223,7 +224,7 @@ int vm_networks(struct vm_build *b, GPtrArray *ret_mac, struct err *e)
 			plan_str(b->p, "%u", n));
 		vm_argf(b, "-netdev", "tap,id=n%u,fd=%u", n, fd_tap(b, s->arg[0], n));
 		if (b->spec->vm->full)
-			plan_answer(b, s, n);
+			vm_plan_answer(b->p, b->s->net, s, s->arg[0], n, b->spec->hostname);
 		n++;
 		g_ptr_array_add(ret_mac, (char *)(uintptr_t)plan_str(b->p, "%s", s->arg[3]));
 	}
