@@ -199,6 +199,28 @@ setup() {
 	fails 1 "VNC address ':7' is in use" lodge start other
 }
 
+@test "its monitor is killed: the next command brings its names back" {
+	local id
+	lodge run -d --name peer bb sh -c 'while :; do nc -l -p 99; done' >/dev/null
+	vm_make box --network bridge >/dev/null
+	vm_start box
+	id=$(lodge inspect --format '{{.Id}}' box)
+	inside box '(while sleep 1; do echo asked | nc -w 2 peer 99; done >/dev/null 2>&1 &)'
+	within 40 has_log peer asked
+	kill -9 "$(sed -n 's/^monitor \([0-9]*\) .*/\1/p' "$LODGE_RUN/guests/$id/status")"
+	# nobody answers: what is said comes to an end
+	sleep 6
+	before=$(lodge logs peer | grep -c asked)
+	lodge ls | grep -q unmonitored
+	within 40 sh -c "[ \"\$('$LODGE' logs peer | grep -c asked)\" -gt $before ]"
+	# there is one, however many commands come by
+	lodge ls >/dev/null
+	lodge inspect box >/dev/null
+	equal 1 "$(pgrep -fc "lodge-monito[r] .*stand-in")"
+	lodge rm -f box >/dev/null
+	within 5 sh -c '! pgrep -f "lodge-monito[r] .*stand-in"'
+}
+
 # --- states ----------------------------------------------------------------------------------------------------
 
 @test "internal snapshots: memory and disks" {
