@@ -18,7 +18,7 @@ step_table host_steps = {
 	&step_route, &step_macvlan, &step_ipvlan, &step_netns, &step_dns_socket, &step_name, &step_lease, &step_forwarding,
 	&step_nft_base, &step_nft_network, &step_nft_forget, &step_nft_publish,
 	&step_channel, &step_open, &step_connect, &step_tap, &step_answer, &step_tap_open, &step_passt, &step_blank_disk, &step_helper,
-	&step_copy, &step_disk_create, &step_disk_snapshot, &step_listen, &step_vnc_listen, &step_qmp,
+	&step_copy, &step_disk_create, &step_disk_snapshot, &step_disk_commit, &step_listen, &step_vnc_listen, &step_qmp,
 	&step_fifo, &step_wait_start, &step_first, &step_hook, &step_console_send, &step_seccomp_send, &step_prlimit,
 	&step_ids, &step_keyring, &step_undumpable, &step_dumpable, &step_close_from, &step_find_exec, &step_chroot, &step_own_null,
 	&step_criu_dump, &step_criu_restore, &step_systemd_scope, &step_systemd_set,

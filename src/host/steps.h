@@ -111,6 +111,7 @@ extern const struct step_ops step_helper;     /* pidfile socket argv...: AT_HOST
 extern const struct step_ops step_copy;	      /* path source mode: what is there is replaced */
 extern const struct step_ops step_disk_create; /* path format size backing backing-format: qemu-img; size may be empty with a backing file */
 extern const struct step_ops step_disk_snapshot; /* path what("create"|"apply"|"delete") tag: of a qcow2 that no QEMU has; only create has an undo */
+extern const struct step_ops step_disk_commit; /* above path format path format...: of a chain that no QEMU has, the first file into the second; above: a qcow2 over the first that gets the second's name, or ""; can be done again */
 extern const struct step_ops step_listen;     /* fd path: AT_CHILD, a Unix socket that listens */
 extern const struct step_ops step_vnc_listen; /* address(":N" of 127.0.0.1, or a path): AT_HOST, leaves KEPT_VNC in the executor */
 extern const struct step_ops step_qmp;	      /* command fd("vnc" or ""): what the monitor says to QEMU once it answers, with KEPT_VNC */

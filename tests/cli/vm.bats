@@ -262,6 +262,71 @@ setup() {
 	inside_says box 'head -c 6 /dev/vda' marker
 }
 
+files_of() { # GUEST: of its disks, in its folder
+	find "$LODGE_ROOT/guests/$(lodge inspect --format '{{.Id}}' "$1")" -name '*.qcow2' | wc -l
+}
+
+@test "external snapshots are deleted: while it runs and while it doesn't, in any order" {
+	cp raw.img base.img
+	vm_up box --disk base.img,format=raw
+	for name in one two three; do
+		lodge vm snapshot create --external box $name
+		inside box "printf $name | dd of=/dev/vda bs=1M seek=2 conv=notrunc; sync"
+	done
+	equal 3 "$(files_of box)"
+	# one in the middle, then the top one: the guest writes on
+	lodge vm snapshot delete box two
+	equal 'one three ' "$(lodge vm snapshot list --format '{{.Name}}' box | sort | tr '\n' ' ')"
+	equal 2 "$(files_of box)"
+	inside_says box 'dd if=/dev/vda bs=1M skip=2 count=1 iflag=direct 2>/dev/null | head -c 5' three
+	lodge vm snapshot delete box three
+	equal 1 "$(files_of box)"
+	inside box 'printf later | dd of=/dev/vda bs=1M seek=3 conv=notrunc; sync'
+	equal marker "$(head -c 6 base.img)"
+	vm_stop box
+	vm_start box
+	inside_says box 'dd if=/dev/vda bs=1M skip=2 count=1 2>/dev/null | head -c 5; dd if=/dev/vda bs=1M skip=3 count=1 2>/dev/null | head -c 5' threelater
+	# of a chain that QEMU was started with
+	lodge vm snapshot create --external box four
+	vm_stop box
+	vm_start box
+	lodge vm snapshot delete box one
+	equal 1 "$(files_of box)"
+	equal three "$(dd if=base.img bs=1M skip=2 count=1 2>/dev/null | head -c 5)"
+	inside box 'printf last! | dd of=/dev/vda bs=1M seek=4 conv=notrunc; sync'
+	vm_stop box
+	lodge vm snapshot create --external box five
+	# while it doesn't run
+	lodge vm snapshot delete box four
+	equal 1 "$(files_of box)"
+	lodge vm snapshot delete box five
+	equal 0 "$(files_of box)"
+	equal last! "$(dd if=base.img bs=1M skip=4 count=1 2>/dev/null | head -c 5)"
+	equal '' "$(lodge vm snapshot list --format '{{.Name}}' box)"
+	fails 1 "no snapshot 'five'" lodge vm snapshot delete box five
+	vm_start box
+	inside_says box 'dd if=/dev/vda bs=1M skip=4 count=1 2>/dev/null | head -c 5' last!
+}
+
+@test "the deletion of an external snapshot, killed after each of its steps, is gone on with" {
+	local n
+	for n in 0 1 2; do
+		cp raw.img base.img
+		vm_make box --disk base.img,format=raw >/dev/null
+		lodge vm snapshot create --external box one
+		lodge vm snapshot create --external box two
+		LODGE_FAULT=kill:$n lodge vm snapshot delete box one || true
+		if lodge vm snapshot list --format '{{.Name}}' box | grep -qx one; then
+			fails 1 'its state is gone' lodge vm snapshot revert box one
+			lodge vm snapshot delete box one
+		fi
+		equal two "$(lodge vm snapshot list --format '{{.Name}}' box)"
+		vm_start box
+		inside_says box 'head -c 6 /dev/vda' marker
+		lodge rm -f box >/dev/null
+	done
+}
+
 @test "a saved state goes on where it was" {
 	vm_up box --disk blank.qcow2
 	inside box 'echo here >/file; cut -d. -f1 /proc/uptime >/up'
