@@ -72,6 +72,9 @@ int wait_exit(int fd, struct err *e);
 /* --- start.c ------------------------------------------------------------------------------------------ */
 
 /* As guest_start, with the lock held. attach: ATTACH_*. Returns a connection. */
+/* The plan of the next start of a guest that runs, by its record, with the addresses and ports that it has now: what a
+ * restart by policy will do. Caller frees. */
+int guest_replan(struct ctx *c, struct guest *g, struct plan **ret, struct err *e);
 int guest_start_locked(struct ctx *c, struct guest *g, unsigned attach, struct err *e);
 /* Volumes are folders of ours: the engine sees only binds. */
 void resolve_volumes(struct ctx *c, struct spec *spec);

@@ -29,7 +29,7 @@ static int load_plan(struct ctx *c, const struct guest *g, struct plan **ret, st
 	return r < 0 ? err_sys(e, r, "cannot understand the plan '%s'", file) : 0;
 }
 
-static int keep_plan(struct ctx *c, const struct guest *g, const struct plan *p, struct err *e)
+int machine_keep_plan(struct ctx *c, const struct guest *g, const struct plan *p, struct err *e)
 {
 	g_autofree char *dir = guest_dir(c, g), *file = g_build_filename(dir, "plan", NULL);
 	_cleanup_free_ char *data = NULL;
@@ -62,7 +62,7 @@ static int add_to_plan(struct ctx *c, const struct guest *g, const struct plan *
 			copy_step(p, plan_step(more, i));
 	for (unsigned i = 0; i < plan_len(old); i++)
 		copy_step(p, plan_step(old, i));
-	return keep_plan(c, g, p, e);
+	return machine_keep_plan(c, g, p, e);
 }
 
 /* Whether the step gives the address, or a name to it. "@ADDRESS" is the way back. */
@@ -95,7 +95,7 @@ static int take_from_plan(struct ctx *c, const struct guest *g, const char *addr
 	run.trace_fd = c->trace_fd;
 	r = plan_undo(&run, UNDO_ENDED, e);
 	step_run_done(&run);
-	return r < 0 ? r : keep_plan(c, g, p, e);
+	return r < 0 ? r : machine_keep_plan(c, g, p, e);
 }
 
 /* --- what the networks gave: RUN/guests/ID/net ------------------------------------------------------------------------ */

@@ -150,6 +150,29 @@ setup() {
 	lodge run --rm --network back --ip 10.77.0.3 bb true
 }
 
+@test "a restart by policy has the devices of today" {
+	lodge network create --subnet 10.77.0.0/24 back >/dev/null
+	vm_up box --restart always --network bridge -p 80
+	address=$(lodge inspect --format '{{.NetworkSettings.IPAddress}}' box)
+	ports=$(lodge ls --format '{{.Ports}}')
+	lodge vm attach-disk box raw.img,format=raw,serial=extra
+	mac=$(lodge vm attach-nic box back --ip 10.77.0.9)
+	kill -9 "$(guest_pid box)"
+	within 120 vm_booted box 2
+	inside_says box 'cat /sys/block/vda/serial' extra
+	inside_says box 'cat /sys/class/net/*/address' "$mac"
+	inside_says box 'ip -4 address show eth0' "$address/16"
+	equal "$ports" "$(lodge ls --format '{{.Ports}}')"
+	lodge vm detach-nic box back
+	lodge vm detach-disk box disk0
+	lodge run --rm --network back --ip 10.77.0.9 bb true
+	kill -9 "$(guest_pid box)"
+	within 120 vm_booted box 3
+	! inside_says box 'ls /sys/block' vda
+	! inside_says box 'cat /sys/class/net/*/address' "$mac"
+	lodge rm -f box >/dev/null
+}
+
 @test "its address, names and a published port" {
 	vm_make box --network bridge -p 8088:80 >/dev/null
 	vm_start box
