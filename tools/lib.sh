@@ -24,7 +24,7 @@ packages() {
 		;;
 	run)
 		echo mmdebstrap debian-archive-keyring gpgv nftables busybox-static erofs-utils \
-			e2fsprogs dosfstools mtools qemu-utils libarchive13 qemu-system-x86 qemu-system-common
+			e2fsprogs dosfstools mtools qemu-utils libarchive13 qemu-system-x86 qemu-system-common passt
 		;;
 	test)
 		echo bats jq python3 socat netcat-openbsd iproute2 strace curl procps util-linux \
@@ -34,7 +34,7 @@ packages() {
 		;;
 	vm)
 		# cloud-init as the measure of our seeds; without a datasource it doesn't run
-		echo qemu-system-x86 qemu-system-common linux-image-cloud-amd64 cpio kmod busybox-static \
+		echo qemu-system-x86 qemu-system-common passt linux-image-cloud-amd64 cpio kmod busybox-static \
 			ovmf qemu-guest-agent fdisk cloud-init cloud-image-utils python3-yaml
 		;;
 	check) echo clang-format python3 jq ;;

@@ -30,6 +30,8 @@ struct engine_start {
 	 * services (MSG_SERVE): dir and run_dir are folders of this run alone. It ends with the connection
 	 * that start gives. NULL: an ordinary start. */
 	const char *held;
+	/* It runs, and the plan is for its next start: what it has in use is its own. */
+	bool running;
 };
 
 struct engine_exec {

@@ -31,6 +31,8 @@ enum msg_type {
 	MSG_QMP_EVENTS, /* MSG_QMP_EVENT follow, from now on */
 	MSG_SERVE, /* payload: the words of a service of the machine's lodge-init (wire/machine.h); then as
 		    * MSG_EXEC */
+	MSG_CARD, /* payload: an encoded plan of one step "answer", flags: 0, one descriptor: the socket that it left;
+		   * a card that came while the machine runs. Answered with MSG_STATUS */
 	/* from the monitor */
 	MSG_STATUS = 64, /* payload: the text of the status file */
 	MSG_STARTED,	 /* value: process id (host's) of the exec */
