@@ -210,6 +210,9 @@ enum {
 /* "c 1:3 rwm", "b *:* m", "a"; a "-" before it denies. -E_INVALID. */
 int cgroup_device_parse(const char *s, struct cgroup_device_rule *ret, struct err *e);
 
+/* The name that /proc/devices has for a major number, as systemd's "char-NAME" wants it. -ENOENT. */
+int cgroup_device_name(bool block, int64_t major, char *ret, size_t size);
+
 /* What docker allows every container: null zero full random urandom tty console ptmx pts, and mknod
  * of all. NULL-terminated. */
 extern const char *const cgroup_device_default[];

@@ -371,6 +371,15 @@ const struct step_ops step_criu_dump = {
 	.name = "criu-dump", .args = "program command words...", .run = dump_run, .show = dump_show
 };
 
+static void end_child(pid_t pid)
+{
+	if (pid <= 0)
+		return;
+	(void)kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+		;
+}
+
 static int restore_run(struct step_run *r, const struct step *s, struct err *e)
 {
 	_cleanup_(talk_end) struct talk t = { .program = s->arg[0],
@@ -380,6 +389,7 @@ static int restore_run(struct step_run *r, const struct step *s, struct err *e)
 		.sock = -1 };
 	struct place before = { -1, -1 };
 	struct criu_reply reply = { 0 };
+	pid_t holder = r->child; /* of step "holder" */
 	const char *root = value_of(&t, "--root");
 	int code = own_root(root, &before);
 
@@ -394,14 +404,15 @@ static int restore_run(struct step_run *r, const struct step *s, struct err *e)
 	go_back(&before);
 	if (code >= 0)
 		code = converse(r, &t, CRIU_RESTORE, &reply, e);
+	end_child(holder);
+	if (r->child == holder)
+		r->child = 0;
 	if (code >= 0 && reply.pid <= 0)
 		code = err_set(e, -E_CORRUPT, "criu restored nothing");
 	if (code >= 0)
 		r->child = reply.pid;
 	else if (r->child > 0) { /* it is this process's child, and ended by criu */
-		(void)kill(r->child, SIGKILL);
-		while (waitpid(r->child, NULL, __WALL) < 0 && errno == EINTR)
-			;
+		end_child(r->child);
 		r->child = 0;
 	}
 	return code;

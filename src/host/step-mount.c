@@ -452,6 +452,33 @@ const struct step_ops step_mount_in = { .name = "mount-in",
 	.run = mount_in_run,
 	.show = mount_in_show };
 
+/* --- mount-point: for whoever mounts later ---------------------------------------------------------- */
+
+static int point_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	_cleanup_close_ int root = open_root(s->arg[0]), fd = -1;
+
+	if (root < 0)
+		return root;
+	fd = strcmp(s->arg[2], "dir") == 0 ? path_mkdirs_in(root, s->arg[1], 0755, 0)
+					   : path_touch_in(root, s->arg[1], 0644);
+	return fd < 0 ? err_sys(e, fd, "cannot make the mount point '%s' in '%s'", s->arg[1],
+				s->arg[0])
+		      : 0;
+}
+
+static void point_show(const struct step *s, struct text *t)
+{
+	text_add(t, strcmp(s->arg[2], "dir") == 0 ? "mkdir -p " : "touch ");
+	text_add_word(t, s->arg[0]);
+	text_add_word(t, s->arg[1]);
+}
+
+const struct step_ops step_mount_point = { .name = "mount-point",
+	.args = "root target kind",
+	.run = point_run,
+	.show = point_show };
+
 /* --- bind --- */
 
 /* Flags of a detached copy of a mount. Before Linux 5.12 there is no mount_setattr(2). */

@@ -7,34 +7,36 @@ load ../runc
 
 USER_ID=12345
 
+# The user is there for as long as this file's mount namespace, or machine.
 prepare() {
+	local file line
 	make_root "$TEST_DIR/rootfs"
-	mkdir -p "$TEST_DIR/home/state" "$TEST_DIR/spec"
+	mkdir -p "$TEST_DIR/home/state"
 	cp -a "$TEST_DIR/rootfs" "$TEST_DIR/home/rootfs"
 	chown -R $USER_ID:$USER_ID "$TEST_DIR/home"
 	chmod 711 "$TEST_DIR"
-}
-
-# The user is there for as long as this file's mount namespace.
-setup() {
-	command -v newuidmap >/dev/null || skip "no uidmap"
-	local file
-	for file in passwd group subuid subgid; do
-		cp "/etc/$file" "$TEST_DIR/$file"
+	command -v newuidmap >/dev/null || return 0
+	for file in passwd group shadow subuid subgid; do
 		case $file in
-		passwd) echo "walter:x:$USER_ID:$USER_ID::$TEST_DIR/home:/bin/sh" ;;
-		group) echo "walter:x:$USER_ID:" ;;
-		*) echo "walter:200000:65536" ;;
-		esac >>"$TEST_DIR/$file"
+		passwd) line="walter:x:$USER_ID:$USER_ID::$TEST_DIR/home:/bin/sh" ;;
+		group) line="walter:x:$USER_ID:" ;;
+		shadow) line="walter:*:19000::::::" ;;
+		*) line="walter:200000:65536" ;;
+		esac
+		cp -p "/etc/$file" "$TEST_DIR/$file"
+		echo "$line" >>"$TEST_DIR/$file"
 		mount --bind "$TEST_DIR/$file" "/etc/$file"
 	done
-	DELEGATED= WITHIN=
+}
+
+setup() {
+	command -v newuidmap >/dev/null || skip "no uidmap"
+	DELEGATED= WITHIN= RUNTIME_DIR=
 }
 
 teardown() {
 	local id
 	for id in $(ls "$TEST_DIR/home/state" 2>/dev/null); do runtime delete -f "$id" || true; done
-	umount /etc/passwd /etc/group /etc/subuid /etc/subgid
 	[ -z "$DELEGATED" ] || take_back
 }
 
@@ -81,7 +83,7 @@ as_walter() {
 		[ -z "$WITHIN" ] || echo $BASHPID >"$WITHIN/cgroup.procs"
 		cd "$TEST_DIR/home"
 		exec setpriv --reuid $USER_ID --regid $USER_ID --clear-groups \
-			env -u XDG_RUNTIME_DIR HOME="$TEST_DIR/home" "$@"
+			env -u XDG_RUNTIME_DIR HOME="$TEST_DIR/home" ${RUNTIME_DIR:+XDG_RUNTIME_DIR="$RUNTIME_DIR"} "$@"
 	)
 }
 
@@ -204,4 +206,84 @@ ranged() {
 	equal 1 $status
 	[[ $output == *"no permission to make the cgroup 'lodge-nobodys'"* ]]
 	[ -z "$(ls "$TEST_DIR/home/state")" ]
+}
+
+# --- systemd's manager of the user ---
+
+# Starts it as logind would, without PAM and without a bus; walter's processes are in its part of the cgroups.
+manager() {
+	[ -d /run/systemd/system ] || skip "systemd isn't process 1"
+	RUNTIME_DIR=/run/user/$USER_ID
+	if ! systemctl is-active --quiet user@$USER_ID.service; then
+		mkdir -p $RUNTIME_DIR /run/systemd/system/user{,-runtime-dir}@.service.d
+		chown $USER_ID $RUNTIME_DIR
+		printf 'account required pam_permit.so\nsession required pam_permit.so\n' >/etc/pam.d/systemd-user
+		printf '[Service]\nExecStart=\nExecStart=/bin/true\n' >/run/systemd/system/user-runtime-dir@.service.d/test.conf
+		printf '[Service]\nEnvironment=XDG_RUNTIME_DIR=/run/user/%%i\n' >/run/systemd/system/user@.service.d/test.conf
+		systemctl daemon-reload
+		systemctl start user@$USER_ID.service
+	fi
+	MANAGED=/user.slice/user-$USER_ID.slice/user@$USER_ID.service
+	WITHIN=/sys/fs/cgroup$MANAGED/init.scope
+}
+
+# of a unit of walter's
+property() {
+	as_walter systemctl --user show -p "$1" --value "$UNIT"
+}
+
+@test "a service with Delegate=yes" {
+	[ -d /run/systemd/system ] || skip "systemd isn't process 1"
+	ranged '.linux.resources.pids.limit = 9' sh -c 'n=0; while [ $n -lt 20 ]; do sleep 5 & n=$((n + 1)); done'
+	status=0
+	systemd-run -q --wait --pipe --uid=$USER_ID -p Delegate=yes -p WorkingDirectory="$TEST_DIR/home" -E LODGE_RUNC="$LODGE_RUNC" bash -c '
+		cgroup=/sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup)
+		mkdir "$cgroup/self" && echo $$ >"$cgroup/self/cgroup.procs"
+		"$LODGE_RUNC" --root state run one' </dev/null >"$TEST_DIR/said" 2>&1 || status=$?
+	[ $status != 0 ] && grep -q "can't fork" "$TEST_DIR/said" || { cat "$TEST_DIR/said" >&2; return 1; }
+	[ -z "$(ls "$TEST_DIR/home/state")" ]
+}
+
+@test "--systemd-cgroup: a scope of the user's own manager" {
+	manager
+	ranged '.linux.resources = {memory: {limit: 33554432}, pids: {limit: 20}}' sleep 1000
+	runtime --systemd-cgroup run -d one </dev/null >/dev/null 2>&1 ||
+		{ runtime --systemd-cgroup run -d one </dev/null; false; }
+	UNIT=runc-one.scope
+	equal "$MANAGED/user.slice/$UNIT active yes" "$(property ControlGroup) $(property ActiveState) $(property Delegate)"
+	equal "33554432 20" "$(property MemoryMax) $(property TasksMax)"
+	CG=/sys/fs/cgroup$MANAGED/user.slice/$UNIT
+	equal "33554432 20" "$(cat "$CG"/{memory.max,pids.max} | xargs)"
+	equal "$(runtime state one | jq .pid)" "$(cat "$CG/cgroup.procs")"
+	equal 0::/ "$(runtime exec one cat /proc/self/cgroup)"
+	status=0
+	runtime exec one sh -c 'n=0; while [ $n -lt 30 ]; do sleep 5 & n=$((n + 1)); done' >"$TEST_DIR/said" 2>&1 || status=$?
+	[ $status != 0 ] && grep -q "can't fork" "$TEST_DIR/said"
+	runtime update --pids-limit 30 one
+	equal "30 30" "$(property TasksMax) $(cat "$CG/pids.max")"
+	runtime pause one
+	equal paused "$(runtime state one | jq -r .status)"
+	runtime resume one
+	runtime kill one KILL
+	within 5 eval '[ "$(runtime state one | jq -r .status)" = stopped ]'
+	runtime delete one
+	equal inactive "$(property ActiveState)"
+	[ ! -e "$CG" ]
+}
+
+@test "--systemd-cgroup: a slice of the user's; no manager" {
+	manager
+	ranged '.linux.cgroupsPath = "lodge-test.slice:lodge:two"' cat /proc/self/cgroup
+	equal 0::/ "$(runtime --systemd-cgroup run two)"
+	ranged '.linux.cgroupsPath = "lodge-test.slice:lodge:two"' sleep 1000
+	runtime --systemd-cgroup run -d two </dev/null >/dev/null 2>&1
+	UNIT=lodge-two.scope
+	equal "$MANAGED/lodge.slice/lodge-test.slice/$UNIT" "$(property ControlGroup)"
+	# found without XDG_RUNTIME_DIR, too
+	RUNTIME_DIR= runtime delete -f two
+	equal inactive "$(property ActiveState)"
+	RUNTIME_DIR=$TEST_DIR/home
+	status=0; output=$(runtime --systemd-cgroup run two 2>&1) || status=$?
+	equal 1 $status
+	[[ $output == *"systemd support for managing cgroups is not available"* ]] || { echo "$output" >&2; return 1; }
 }

@@ -60,11 +60,11 @@ static void all_controllers(char list[CGROUP_PATH_MAX])
 		CGROUP_PATH_MAX);
 }
 
-int bundle_plan_cgroup(const struct bundle *b, char list[], struct plan *p, struct err *e)
+int bundle_plan_cgroup(const struct bundle *b, enum step_at at, char list[], struct plan *p,
+	struct err *e)
 {
 	g_autoptr(GPtrArray) limits = bundle_limits(&b->config->linux_.resources);
 	g_autofree const char **keys = g_new0(const char *, limits->len + 1);
-	enum step_at at = b->unit ? AT_PARENT : AT_HOST;
 
 	for (guint i = 0; i < limits->len; i++) {
 		const struct config_pair *l = g_ptr_array_index(limits, i);
@@ -78,8 +78,7 @@ int bundle_plan_cgroup(const struct bundle *b, char list[], struct plan *p, stru
 	if (b->all_controllers)
 		all_controllers(list);
 	if (b->unit) {
-		/* systemd wants a process for it, so it is made when there is one */
-		int r = bundle_plan_unit(b, limits, p, e);
+		int r = bundle_plan_unit(b, at, limits, p, e);
 
 		if (r < 0)
 			return r;
@@ -305,14 +304,15 @@ int bundle_plan_create(const struct bundle *b, struct plan *p, struct err *e)
 	plan_add(p, AT_HOST, &step_tree, b->state_dir, "711");
 	if (b->fifo)
 		plan_add(p, AT_HOST, &step_fifo, b->fifo, "622");
-	r = b->cgroup && !b->unit ? bundle_plan_cgroup(b, controllers, p, e) : 0;
+	r = b->cgroup && !b->unit ? bundle_plan_cgroup(b, AT_HOST, controllers, p, e) : 0;
 	if (r >= 0)
 		r = bundle_plan_sources(b, p, e);
 	if (r < 0)
 		return r;
 	plan_clone(b->config, p);
+	/* systemd wants a process for it, so it is made when there is one */
 	if (b->cgroup && b->unit)
-		r = bundle_plan_cgroup(b, controllers, p, e);
+		r = bundle_plan_cgroup(b, AT_PARENT, controllers, p, e);
 	if (r < 0)
 		return r;
 	bundle_process_parent(&process, p);
