@@ -429,8 +429,7 @@ static int mount_in_run(struct step_run *r, const struct step *s, struct err *e)
 		return refuse_proc(code, s->arg[2], e);
 	if (take_copyup(data))
 		hidden = openat(target, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	code = RET_NERRNO(
-		mount(s->arg[1], path_of_fd(target, path), s->arg[3], w.flags, data));
+	code = RET_NERRNO(mount(s->arg[1], path_of_fd(target, path), s->arg[3], w.flags, data));
 	if (code == -EBUSY && strcmp(s->arg[3], "cgroup2") == 0 && !data[0])
 		code = mount_over_itself(s->arg[3], &w, target);
 	if (code < 0)
@@ -474,10 +473,9 @@ static void point_show(const struct step *s, struct text *t)
 	text_add_word(t, s->arg[1]);
 }
 
-const struct step_ops step_mount_point = { .name = "mount-point",
-	.args = "root target kind",
-	.run = point_run,
-	.show = point_show };
+const struct step_ops step_mount_point = {
+	.name = "mount-point", .args = "root target kind", .run = point_run, .show = point_show
+};
 
 /* --- bind --- */
 

@@ -89,7 +89,8 @@ static char *beside_own(const char *name)
 
 /* The part of the cgroups that this user was given, where there is one. None is no failure while nobody asks for a
  * limit or names a cgroup: limits that have no effect are worse than no container. */
-static int user_place(const struct config *c, const char *name, struct cgroup_place *ret, struct err *e)
+static int user_place(
+	const struct config *c, const char *name, struct cgroup_place *ret, struct err *e)
 {
 	const char *path = c->linux_.cgroups_path;
 	g_autoptr(GPtrArray) limits = bundle_limits(&c->linux_.resources);

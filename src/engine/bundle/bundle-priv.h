@@ -41,8 +41,8 @@ extern const char *const bundle_default_devices[];
 
 /* plan.c: the cgroup with its limits; `controllers` are those that it is in (CGROUP_PATH_MAX bytes). at: where
  * run->child is one for the scope, if systemd is to make it */
-int bundle_plan_cgroup(const struct bundle *b, enum step_at at, char controllers[], struct plan *p,
-	struct err *e);
+int bundle_plan_cgroup(
+	const struct bundle *b, enum step_at at, char controllers[], struct plan *p, struct err *e);
 void bundle_plan_device_rules(const struct bundle *b, enum step_at at, struct plan *p);
 /* what others read about the container */
 void bundle_plan_records(const struct bundle *b, enum step_at at, struct plan *p);

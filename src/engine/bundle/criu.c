@@ -98,8 +98,8 @@ static void plan_points(const struct bundle_criu *x, struct plan *p)
 
 		if (is_below(c, m) || !*m->destination)
 			continue;
-		source = is_bind(m) && m->source ? g_canonicalize_filename(m->source, x->dir)
-						 : NULL;
+		source =
+			is_bind(m) && m->source ? g_canonicalize_filename(m->source, x->dir) : NULL;
 		file = source && RET_NERRNO(stat(source, &st)) >= 0 && !S_ISDIR(st.st_mode);
 		plan_add(p, AT_HOST, &step_mount_point, x->rootfs,
 			m->destination[0] == '/' ? m->destination

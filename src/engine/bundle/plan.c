@@ -60,8 +60,8 @@ static void all_controllers(char list[CGROUP_PATH_MAX])
 		CGROUP_PATH_MAX);
 }
 
-int bundle_plan_cgroup(const struct bundle *b, enum step_at at, char list[], struct plan *p,
-	struct err *e)
+int bundle_plan_cgroup(
+	const struct bundle *b, enum step_at at, char list[], struct plan *p, struct err *e)
 {
 	g_autoptr(GPtrArray) limits = bundle_limits(&b->config->linux_.resources);
 	g_autofree const char **keys = g_new0(const char *, limits->len + 1);
