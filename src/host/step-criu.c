@@ -64,6 +64,14 @@ static int open_words(struct talk *t, struct err *e)
 		size_t n;
 		enum criu_opens opens = criu_word_opens(t->words[i], &path, &n);
 
+		if (criu_word_inherits(t->words[i], &t->fds[i])) {
+			/* at a number of its own: criu closes it there, and still needs its streams */
+			t->fds[i] = fcntl(t->fds[i], F_DUPFD_CLOEXEC, 3);
+			if (t->fds[i] < 0)
+				return err_sys(e, -errno, "cannot pass on '%s'", t->words[i]);
+			t->numbers[i] = inherited++;
+			continue;
+		}
 		if (opens == CRIU_OPENS_NONE)
 			continue;
 		if (n >= sizeof(copy))

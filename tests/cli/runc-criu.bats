@@ -309,20 +309,6 @@ while True: count()'
 	rm "$TEST_DIR/rootfs/tmp/sock"
 }
 
-@test "--shell-job: a terminal that is the caller's" {
-	NOT_STARTED=1 python 'while True: print(f"at {n}.", flush=True); count()'
-	"$TOP/tests/pty" expect:'at 3\.' sleep:30 -- "$LODGE_RUNC" --root "$TEST_DIR/state" run -b "$BUNDLE" "$ID" >"$TEST_DIR/said" 2>&1 3>&- &
-	CONSOLES+=" $!"
-	within 20 count_above 3
-	checkpoint --shell-job "$ID"
-	n=$(count)
-	at=$((n + 3))
-	PTY_PATIENCE=20 "$TOP/tests/pty" expect:"at $at\\." -- "$LODGE_RUNC" --root "$TEST_DIR/state" restore --shell-job -b "$BUNDLE" --image-path "$IMG" "$ID" \
-		>"$TEST_DIR/said" 2>&1 3>&- &
-	CONSOLES+=" $!"
-	within 20 grep -q "at $at\\." "$TEST_DIR/said" || { cat "$TEST_DIR/said" >&2; grep Error "$IMG/restore.log" >&2; return 1; }
-}
-
 @test "--empty-ns network: there, and nothing of it is kept" {
 	ID=$(new_id)
 	counter '.process.capabilities |= map_values(. + ["CAP_NET_ADMIN"])'

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include "codec/json.h"
 #include "host/cgroup.h"
@@ -158,15 +157,8 @@ static int migration_fill(
 
 /* --- the streams --- */
 
-/* Of a pseudo-terminal: devices.txt of the kernel. */
-static bool is_terminal(const struct stat *st)
-{
-	return S_ISCHR(st->st_mode) && major(st->st_rdev) >= 136 && major(st->st_rdev) <= 143;
-}
-
-/* "file[MOUNT:INODE]", as criu names a file that lies on no mount of the container; NULL: on one of them, or criu's own
- * business as the terminal of a shell's job. */
-static char *outside(pid_t pid, int fd, const char *mounts, bool shell_job)
+/* "file[MOUNT:INODE]", as criu names a file that lies on no mount of the container; NULL: on one of them. */
+static char *outside(pid_t pid, int fd, const char *mounts)
 {
 	g_autofree char *info = g_strdup_printf("/proc/%d/fdinfo/%d", (int)pid, fd),
 			*file = g_strdup_printf("/proc/%d/fd/%d", (int)pid, fd), *line = NULL;
@@ -176,7 +168,7 @@ static char *outside(pid_t pid, int fd, const char *mounts, bool shell_job)
 
 	if (small_read(info, text, sizeof(text)) < 0 ||
 		small_find_u64(text, "mnt_id", &mount) < 0 || RET_NERRNO(stat(file, &st)) < 0 ||
-		!(S_ISREG(st.st_mode) || S_ISCHR(st.st_mode)) || (shell_job && is_terminal(&st)))
+		!(S_ISREG(st.st_mode) || S_ISCHR(st.st_mode)))
 		return NULL;
 	line = g_strdup_printf("\n%llu ", (unsigned long long)mount);
 	if (strstr(mounts, line))
@@ -202,7 +194,7 @@ static int streams_of(const struct container *c, struct migration *m, struct err
 	for (int fd = 0; fd < STREAMS; fd++) {
 		g_autofree char *path = g_strdup_printf("/proc/%d/fd/%d", (int)c->pid, fd),
 				*link = g_file_read_link(path, NULL),
-				*external = outside(c->pid, fd, mounts, m->x.shell_job);
+				*external = outside(c->pid, fd, mounts);
 
 		json_array_append_new(list, json_string(external ? external : link ? link : ""));
 		if (external)
