@@ -29,7 +29,7 @@ packages() {
 	test)
 		echo bats jq python3 socat netcat-openbsd iproute2 strace curl procps util-linux \
 			openssh-client genisoimage podman conmon docker.io containerd runc \
-			criu nftables iptables systemd dbus skopeo umoci docker-registry gnupg gpg gpg-agent gpgv \
+			criu nftables iptables systemd dbus uidmap skopeo umoci docker-registry gnupg gpg gpg-agent gpgv \
 			apache2-utils openssl nghttp2-proxy
 		;;
 	vm)

@@ -389,6 +389,23 @@ static bool take_copyup(char *data)
 	return true;
 }
 
+/* mount(2) doesn't put a file system over itself: the host's cgroups, which came along with a bound /sys. The view is
+ * another one, since it begins at the container's cgroup. */
+static int mount_over_itself(const char *type, const struct mount_words *w, int target)
+{
+	_cleanup_close_ int fs = (int)syscall(SYS_fsopen, type, FSOPEN_CLOEXEC), mnt = -1;
+
+	if (fs < 0 || syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return -errno;
+	mnt = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, w->attr_set);
+	if (mnt < 0)
+		return -errno;
+	return syscall(SYS_move_mount, mnt, "", target, "",
+		       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0
+		       ? -errno
+		       : 0;
+}
+
 static int mount_in_run(struct step_run *r, const struct step *s, struct err *e)
 {
 	bool kernel = strcmp(s->arg[3], "proc") == 0 || strcmp(s->arg[3], "sysfs") == 0;
@@ -412,9 +429,12 @@ static int mount_in_run(struct step_run *r, const struct step *s, struct err *e)
 		return refuse_proc(code, s->arg[2], e);
 	if (take_copyup(data))
 		hidden = openat(target, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (mount(s->arg[1], path_of_fd(target, path), s->arg[3], w.flags, data) < 0)
+	code = RET_NERRNO(mount(s->arg[1], path_of_fd(target, path), s->arg[3], w.flags, data));
+	if (code == -EBUSY && strcmp(s->arg[3], "cgroup2") == 0 && !data[0])
+		code = mount_over_itself(s->arg[3], &w, target);
+	if (code < 0)
 		return err_sys(
-			e, -errno, "cannot mount %s at '%s' in the guest", s->arg[3], s->arg[2]);
+			e, code, "cannot mount %s at '%s' in the guest", s->arg[3], s->arg[2]);
 	code = finish_mount(root, s->arg[2], w.propagation, hidden);
 	return code < 0
 		       ? err_sys(e, code, "cannot set up the mount at '%s' in the guest", s->arg[2])
@@ -430,6 +450,32 @@ const struct step_ops step_mount_in = { .name = "mount-in",
 	.args = "root source target type flags data",
 	.run = mount_in_run,
 	.show = mount_in_show };
+
+/* --- mount-point: for whoever mounts later ---------------------------------------------------------- */
+
+static int point_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	_cleanup_close_ int root = open_root(s->arg[0]), fd = -1;
+
+	if (root < 0)
+		return root;
+	fd = strcmp(s->arg[2], "dir") == 0 ? path_mkdirs_in(root, s->arg[1], 0755, 0)
+					   : path_touch_in(root, s->arg[1], 0644);
+	return fd < 0 ? err_sys(e, fd, "cannot make the mount point '%s' in '%s'", s->arg[1],
+				s->arg[0])
+		      : 0;
+}
+
+static void point_show(const struct step *s, struct text *t)
+{
+	text_add(t, strcmp(s->arg[2], "dir") == 0 ? "mkdir -p " : "touch ");
+	text_add_word(t, s->arg[0]);
+	text_add_word(t, s->arg[1]);
+}
+
+const struct step_ops step_mount_point = {
+	.name = "mount-point", .args = "root target kind", .run = point_run, .show = point_show
+};
 
 /* --- bind --- */
 

@@ -5,7 +5,7 @@ step_table host_steps = {
 	&step_mkdir, &step_mkdirs, &step_tree, &step_write, &step_symlink, &step_remove,
 	&step_clone, &step_join, &step_enter, &step_cgroup_into, &step_unshare, &step_idmap, &step_setid0, &step_session,
 	&step_env, &step_user, &step_cwd, &step_umask, &step_close_fds, &step_exec,
-	&step_layer, &step_private, &step_overlay, &step_unmount, &step_mount, &step_mount_in, &step_bind, &step_bind_from,
+	&step_layer, &step_private, &step_overlay, &step_unmount, &step_mount, &step_mount_in, &step_mount_point, &step_bind, &step_bind_from,
 	&step_mapped_source, &step_bind_mapped, &step_parent_private,
 	&step_pivot, &step_mask, &step_readonly, &step_remount_ro, &step_device, &step_dev_links, &step_link_in,
 	&step_console, &step_userns, &step_own_mounts, &step_idmapped, &step_mapped_overlay,
@@ -21,7 +21,8 @@ step_table host_steps = {
 	&step_copy, &step_disk_create, &step_disk_snapshot, &step_disk_commit, &step_listen, &step_vnc_listen, &step_qmp,
 	&step_fifo, &step_wait_start, &step_first, &step_hook, &step_console_send, &step_seccomp_send, &step_prlimit,
 	&step_ids, &step_keyring, &step_undumpable, &step_dumpable, &step_close_from, &step_find_exec, &step_chroot, &step_own_null,
-	&step_criu_dump, &step_criu_restore, &step_systemd_scope, &step_systemd_set,
+	&step_criu_dump, &step_criu_restore, &step_holder,
+	&step_systemd_scope, &step_systemd_set,
 	&step_module, &step_nic, &step_disk_mount, &step_switch_root,
 	NULL,
 };

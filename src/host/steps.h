@@ -51,6 +51,7 @@ extern const struct step_ops step_private;   /* propagation: "rprivate|rslave|..
 extern const struct step_ops step_overlay;   /* target lower(by ':', top first) upper work options */
 extern const struct step_ops step_mount;     /* source target type flags data: of the host or of the new root */
 extern const struct step_ops step_unmount;   /* path: of the host; no undo */
+extern const struct step_ops step_mount_point; /* root target kind("dir"|"file"): made in the root, where it lacks */
 extern const struct step_ops step_bind;	     /* root source target flags kind("dir"|"file"|"auto"): target is made in root, resolved in root */
 extern const struct step_ops step_bind_from; /* as bind, and ns: source is a folder in another guest's mount namespace */
 extern const struct step_ops step_mount_in;  /* root source target type flags data: target is made in root, resolved in root */
@@ -140,7 +141,8 @@ extern const struct step_ops step_criu_dump;  /* program command("dump"|"pre-dum
 extern const struct step_ops step_criu_restore; /* program cgroup words...: AT_HOST; criu joins the cgroup if it isn't empty */
 
 /* step-systemd.c; manager: "system" or "user"; properties as dbus_put_property() has them */
-extern const struct step_ops step_systemd_scope; /* manager unit path properties...: AT_PARENT, a transient unit with the child in it; undo stops it and removes the cgroup `path` */
+extern const struct step_ops step_holder; /* AT_HOST: run->child is a process that does nothing, until criu-restore made others */
+extern const struct step_ops step_systemd_scope; /* manager unit path properties...: where there is a child, a transient unit with it; undo stops it and removes the cgroup `path` */
 extern const struct step_ops step_systemd_set; /* manager unit properties...: of one that is there */
 
 /* step-net.c: netlink. IF names an interface; addresses are "10.88.0.2/16". A bridge and the elements of

@@ -157,8 +157,8 @@ static int fill(struct start *s, const char *id, bool wait, struct err *e)
 		.state_dir = s->state_dir,
 		.cgroup = s->cgroup.path,
 		.unit = s->unit.name ? &s->unit : NULL,
-		.all_controllers =
-			s->config->linux_.cgroups_path && *s->config->linux_.cgroups_path,
+		.all_controllers = !r->is_rootless && s->config->linux_.cgroups_path &&
+				   *s->config->linux_.cgroups_path,
 		.fifo = s->fifo,
 		.pid_file = s->pid_file,
 		.console_socket = s->socket ? s->socket : "",

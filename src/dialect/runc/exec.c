@@ -226,6 +226,17 @@ static int sub_cgroups(const struct container *c, char **words, struct bundle_ex
 	return 0;
 }
 
+/* A user can't bring processes into the cgroup from everywhere: from a session of ssh to a scope, say. */
+static const char *cgroup_for(struct runc *r, const struct container *c)
+{
+	if (!c->cgroup || !r->is_rootless || cgroup_may_join(c->cgroup))
+		return c->cgroup;
+	runc_log(r, "warning",
+		"the process stays outside of the container's cgroup and its limits: no permission "
+		"to move it there");
+	return NULL;
+}
+
 /* --- all of it --- */
 
 static int run_exec(
@@ -295,7 +306,7 @@ static int exec(struct cmd_call *call, struct err *e)
 	socket = a->console_socket ? g_canonicalize_filename(a->console_socket, NULL) : NULL;
 	x.config = config;
 	x.process = process;
-	x.cgroup = c->cgroup;
+	x.cgroup = cgroup_for(r, c);
 	x.namespaces = namespaces;
 	x.pid_file = pid_file;
 	x.console_socket = socket;
@@ -303,6 +314,7 @@ static int exec(struct cmd_call *call, struct err *e)
 	x.preserve_fds = (unsigned)a->preserve_fds;
 	x.id = c->id;
 	x.dir = c->bundle;
+	x.unprivileged = !r->ctx.is_root;
 	return run_exec(call, c, &x, e);
 }
 

@@ -451,11 +451,6 @@ static int restore(struct cmd_call *call, struct err *e)
 		code = own_streams(&m, e);
 	if (code < 0)
 		return code;
-	/* its processes would have to be in the scope before they are there */
-	if (s.unit.name)
-		return err_set(e, -E_UNSUPPORTED,
-			"a container can't be restored into a scope of systemd's: leave "
-			"--systemd-cgroup out");
 	m.x.config = s.config;
 	m.x.rootfs = s.rootfs;
 	m.x.dir = s.dir;

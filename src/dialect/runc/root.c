@@ -6,6 +6,8 @@
 #include <sys/auxv.h>
 #include <sys/resource.h>
 
+#include "host/smallfile.h"
+
 const struct cmd *const runc_commands[] = {
 	&runc_checkpoint,
 	&runc_create,
@@ -81,6 +83,25 @@ static int help(struct runc *r, const char *name)
 	return 0;
 }
 
+/* Whether the ids of this user namespace are the machine's: user_namespaces(7). */
+static bool all_ids(void)
+{
+	char text[SMALL_MAX];
+	const char *p = text;
+	uint64_t inside, outside, n;
+
+	if (small_read("/proc/self/uid_map", text, sizeof(text)) <= 0)
+		return true;
+	p += strspn(p, " ");
+	if (small_take_u64(&p, &inside) < 0)
+		return true;
+	p += strspn(p, " ");
+	if (small_take_u64(&p, &outside) < 0)
+		return true;
+	p += strspn(p, " ");
+	return small_take_u64(&p, &n) < 0 || (inside == outside && n >= UINT32_MAX);
+}
+
 static int settle(struct runc *r, struct err *e)
 {
 	const char *dir = g_getenv("XDG_RUNTIME_DIR");
@@ -98,7 +119,7 @@ static int settle(struct runc *r, struct err *e)
 		return err_set(e, -E_USAGE, "unknown cgroup manager %s", r->cgroup_manager);
 	r->is_rootless = r->rootless && strcmp(r->rootless, "auto") != 0
 				 ? strcmp(r->rootless, "true") == 0
-				 : !r->ctx.is_root;
+				 : !r->ctx.is_root || !all_ids();
 	if (!r->root || !*r->root) {
 		g_free(r->root);
 		r->root = r->ctx.is_root || !dir ? g_strdup("/run/runc")
