@@ -367,8 +367,14 @@ static int dir_open_out(struct ctx *c, const char *rest, const struct transport_
 	return 0;
 }
 
+static char *dir_folder(const char *rest)
+{
+	return g_strdup(rest);
+}
+
 const struct transport transport_dir = {
 	.name = "dir",
 	.open_in = dir_open_in,
 	.open_out = dir_open_out,
+	.folder = dir_folder,
 };

@@ -6,6 +6,7 @@
 #include "image/registry-priv.h"
 #include "image/transport.h"
 #include "store/blob.h"
+#include "store/journal.h"
 
 static int read_reference(const char *rest, struct ref *ret, char **ret_shown, struct err *e)
 {
@@ -351,6 +352,16 @@ static int open_out(struct ctx *c, const char *rest, const struct transport_opti
 	return 0;
 }
 
+static void explain_remove(const struct ref *ref)
+{
+	_cleanup_(plan_freep) struct plan *p = plan_new();
+
+	plan_add(p, AT_HOST, &step_content, "curl", "-X", "DELETE",
+		plan_str(p, "https://%s/v2/%s/manifests/%s", ref->domain, ref->path,
+			ref->digest ? ref->digest : ref->tag));
+	plan_show(p, stdout);
+}
+
 static int docker_remove(
 	struct ctx *c, const char *rest, const struct transport_options *o, struct err *e)
 {
@@ -362,6 +373,11 @@ static int docker_remove(
 	code = read_reference(rest, &ref, &shown, e);
 	if (code < 0)
 		return code;
+	if (c->explain) {
+		explain_remove(&ref);
+		ref_clear(&ref);
+		return 0;
+	}
 	code = reach(c, &ref, o, REGISTRY_DELETE, &r, e);
 	if (code >= 0 && ref.digest)
 		digest = g_strdup(ref.digest);

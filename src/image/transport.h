@@ -121,6 +121,8 @@ struct transport {
 		struct transport_out **ret, struct err *e);
 	int (*remove)(
 		struct ctx *c, const char *rest, const struct transport_options *o, struct err *e);
+	/* The folder of the host that an image is written into, for explain. Caller frees. NULL slot: into none. */
+	char *(*folder)(const char *rest);
 };
 
 extern const struct transport transport_docker, transport_oci, transport_oci_archive,
