@@ -8,6 +8,8 @@
 #include "store/blob.h"
 #include "store/journal.h"
 
+#define KEPT_MIN (1 << 20) /* bytes of a blob whose upload is gone on with by another run */
+
 static int read_reference(const char *rest, struct ref *ret, char **ret_shown, struct err *e)
 {
 	g_autofree char *full = NULL;
@@ -213,14 +215,30 @@ static int out_has_blob(struct transport_out *t, const char *digest, int64_t siz
 	return registry_mount(d->r, digest, t->source + n + 1, e);
 }
 
+static bool has_store(struct ctx *c)
+{
+	struct store *s;
+
+	return store_get(c, &s, NULL) >= 0;
+}
+
 static int out_blob_begin(struct transport_out *t, const char *digest, int64_t size,
 	int64_t *ret_offset, struct err *e)
 {
 	struct docker_out *d = docker_out(t);
+	const char *key = *digest ? digest : t->blob_key;
 	int64_t offset = 0;
-	int r = registry_upload(
-		d->r, *digest ? digest : NULL, ret_offset && *digest ? &offset : NULL, e);
+	int r;
 
+	/* where it is remembered is in the store; what is small isn't worth it */
+	if (!ret_offset || (size >= 0 && size < KEPT_MIN) || !has_store(t->c))
+		key = NULL;
+	r = registry_upload(d->r, key, key ? &offset : NULL, e);
+	/* what is more than there is can't be gone on with */
+	if (r >= 0 && size >= 0 && offset > size) {
+		offset = 0;
+		r = registry_upload(d->r, NULL, NULL, e);
+	}
 	d->sent = offset;
 	if (r >= 0 && ret_offset)
 		*ret_offset = offset;
@@ -230,9 +248,12 @@ static int out_blob_begin(struct transport_out *t, const char *digest, int64_t s
 static int out_blob_write(struct transport_out *t, const void *data, size_t size, struct err *e)
 {
 	struct docker_out *d = docker_out(t);
+	int r = registry_upload_write(d->r, data, size, e);
 
 	d->sent += (int64_t)size;
-	return registry_upload_write(d->r, data, size, e);
+	if (r < 0 && !registry_is_passing(r))
+		registry_upload_forget(d->r);
+	return r;
 }
 
 static int out_blob_finish(struct transport_out *t, const char *digest, int64_t size, struct err *e)
@@ -240,7 +261,7 @@ static int out_blob_finish(struct transport_out *t, const char *digest, int64_t 
 	struct docker_out *d = docker_out(t);
 
 	if (size >= 0 && d->sent != size) {
-		registry_upload_stop(d->r);
+		registry_upload_forget(d->r);
 		return err_set(e, -E_CORRUPT, "the blob '%s' has %lld bytes, not %lld", digest,
 			(long long)d->sent, (long long)size);
 	}
@@ -346,7 +367,7 @@ static int open_out(struct ctx *c, const char *rest, const struct transport_opti
 		return r;
 	}
 	d->out.shown = d->shown;
-	d->out.wants_packed = true;
+	d->out.wants_packed = d->out.goes_on = true;
 	d->out.identity = d->shown + strlen("docker://");
 	*ret = &d->out;
 	return 0;
