@@ -301,6 +301,25 @@ static int out_signatures(
 	return r < 0 ? r : lookaside_write(base, d->ref.path, digest, signatures, e);
 }
 
+static int out_attachments(
+	struct transport_out *t, const char *digest, GPtrArray *attachments, struct err *e)
+{
+	struct docker_out *d = docker_out(t);
+	g_autofree char *base = NULL;
+	bool use = false;
+	int r;
+
+	/* as for reading, it is for the user to say that the registry has such */
+	r = lookaside_find(&d->o, &d->ref, false, &base, &use, e);
+	if (r >= 0 && !use) {
+		r = err_set(e, -E_UNSUPPORTED, "Can not store sigstore signatures to %s: disabled",
+			d->shown);
+		(void)err_mend(e, "'use-sigstore-attachments: true' for it in registries.d allows "
+				  "them, --remove-signatures leaves them out");
+	}
+	return r < 0 ? r : attachments_write(d->r, digest, attachments, e);
+}
+
 static int out_commit(struct transport_out *t, struct err *e)
 {
 	struct docker_out *d = docker_out(t);
@@ -330,6 +349,7 @@ static const struct transport_out_ops out_ops = {
 	.blob_finish = out_blob_finish,
 	.document = out_document,
 	.signatures = out_signatures,
+	.attachments = out_attachments,
 	.commit = out_commit,
 	.free = out_free,
 };

@@ -91,6 +91,9 @@ struct transport_out_ops {
 		bool top, struct err *e);
 	int (*signatures)(
 		struct transport_out *t, const char *digest, GPtrArray *signatures, struct err *e);
+	/* Sigstore signatures (struct policy_attachment) of a document. NULL slot: has no place for them. */
+	int (*attachments)(
+		struct transport_out *t, const char *digest, GPtrArray *attachments, struct err *e);
 	/* Media types of documents that it takes, NULL-terminated, the best first; NULL slot: all. */
 	const char *const *(*types)(struct transport_out *t);
 	int (*commit)(struct transport_out *t, struct err *e);
