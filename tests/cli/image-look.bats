@@ -98,3 +98,27 @@ D /new" "$(lodge image diff one:1 plain:1)"
 	umount "$run"/*/layers/* "$run/empty/layers" || true
 	rm -rf "$run"
 }
+
+@test "fsck beside living commands that remove and add finds nothing" {
+	local i pid failed=
+	for i in $(seq 12); do
+		mkdir -p "$TEST_DIR/l$i"
+		seq "$i" 20000 >"$TEST_DIR/l$i/file"
+		tar -C "$TEST_DIR/l$i" -cf "$TEST_DIR/l$i.tar" .
+	done
+	(
+		for i in $(seq 12) $(seq 12); do
+			lodge image import "$TEST_DIR/l$i.tar" "gone:$i" >/dev/null
+			lodge image rm "gone:$i" >/dev/null
+		done
+	) &
+	pid=$!
+	while kill -0 $pid 2>/dev/null; do
+		lodge fsck >"$TEST_DIR/found" 2>&1 || { failed=1; cat "$TEST_DIR/found"; }
+	done
+	wait $pid
+	[ -z "$failed" ]
+	lodge fsck
+	equal "" "$(lodge image ls -q gone)"
+	rm -rf "$TEST_DIR"/l*
+}
