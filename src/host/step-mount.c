@@ -2,6 +2,7 @@
 /* Steps that build a guest's view of the file system. mount(2), move_mount(2), mount_setattr(2). */
 #include "host/steps.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/loop.h>
@@ -138,6 +139,68 @@ static void layer_show(const struct step *s, struct text *t)
 
 const struct step_ops step_layer = {
 	.name = "layer", .args = "image target", .run = layer_run, .show = layer_show
+};
+
+/* --- layer-points --- */
+
+static bool is_empty(int folder)
+{
+	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *x;
+	bool empty = d != NULL;
+
+	if (!d) {
+		closep(&fd);
+		return false;
+	}
+	while (empty && (x = readdir(d)))
+		empty = strcmp(x->d_name, ".") == 0 || strcmp(x->d_name, "..") == 0;
+	(void)closedir(d);
+	return empty;
+}
+
+/*
+ * A folder on a disk costs a transaction of its journal, more than the mount that it is for. So they are made in a
+ * tmpfs, unless the folder is in one anyway, as /run is mostly. One that has mount points already stays as it is: their mounts
+ * would be hidden. The lock makes all executors see the same; where no tmpfs can be mounted the disk will do.
+ */
+static int layer_points_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	const char *const argv[] = { s->arg[0], "711" };
+	const struct step make = { .op = &step_mkdirs, .n = 2, .arg = argv };
+	_cleanup_close_ int folder = -1;
+	struct statfs fs;
+	int code;
+
+	if (is_mount_root(s->arg[0]))
+		return 0;
+	code = step_mkdirs.run(r, &make, e);
+	if (code < 0)
+		return code;
+	folder = open(s->arg[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (folder < 0 || fstatfs(folder, &fs) < 0)
+		return -errno;
+	if (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC)
+		return 0;
+	if (flock(folder, LOCK_EX) < 0)
+		return -errno;
+	if (!is_mount_root(s->arg[0]) && is_empty(folder))
+		(void)mount("lodge", s->arg[0], "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+			"mode=711,size=1m");
+	return 0;
+}
+
+static void layer_points_show(const struct step *s, struct text *t)
+{
+	text_addf(t, "mkdir -p -m 711 %s && { [ $(stat -fc %%T %s) = tmpfs ] || ", s->arg[0],
+		s->arg[0]);
+	show_mount(t, "tmpfs", "nosuid,nodev,noexec", "mode=711,size=1m", "lodge", "", s->arg[0]);
+	text_add(t, "; }");
+}
+
+const struct step_ops step_layer_points = {
+	.name = "layer-points", .args = "path", .run = layer_points_run, .show = layer_points_show
 };
 
 /* --- private --- */

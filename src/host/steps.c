@@ -5,7 +5,7 @@ step_table host_steps = {
 	&step_mkdir, &step_mkdirs, &step_tree, &step_write, &step_symlink, &step_remove,
 	&step_clone, &step_join, &step_enter, &step_cgroup_into, &step_unshare, &step_idmap, &step_setid0, &step_session,
 	&step_env, &step_user, &step_cwd, &step_umask, &step_close_fds, &step_exec,
-	&step_layer, &step_private, &step_overlay, &step_unmount, &step_mount, &step_mount_in, &step_mount_point, &step_bind, &step_bind_from,
+	&step_layer, &step_layer_points, &step_private, &step_overlay, &step_unmount, &step_mount, &step_mount_in, &step_mount_point, &step_bind, &step_bind_from,
 	&step_mapped_source, &step_bind_mapped, &step_parent_private,
 	&step_pivot, &step_mask, &step_readonly, &step_remount_ro, &step_device, &step_dev_links, &step_link_in,
 	&step_console, &step_userns, &step_own_mounts, &step_idmapped, &step_mapped_overlay,

@@ -47,6 +47,7 @@ extern const struct step_ops step_mapped_overlay; /* as overlay, and uid gid: th
 
 /* step-mount.c */
 extern const struct step_ops step_layer;     /* image target: mounts a layer's EROFS file, on the host, once */
+extern const struct step_ops step_layer_points; /* path: the folder of the layers' mount points, in memory; no undo */
 extern const struct step_ops step_private;   /* propagation: "rprivate|rslave|..." of / */
 extern const struct step_ops step_overlay;   /* target lower(by ':', top first) upper work options */
 extern const struct step_ops step_mount;     /* source target type flags data: of the host or of the new root */

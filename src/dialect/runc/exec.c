@@ -253,6 +253,8 @@ static int run_exec(
 		return code;
 	if (pidfd < 0)
 		return err_set(e, -E_STATE, "cannot exec in a stopped container");
+	if (runc_explains(runc_of(call), p))
+		return 0;
 	run.guest_fd = pidfd;
 	run.trace_fd = runc_of(call)->ctx.trace_fd;
 	runc_log_plan(runc_of(call), p);
@@ -281,7 +283,7 @@ static int exec(struct cmd_call *call, struct err *e)
 			*v2_cgroup = NULL;
 	g_auto(GStrv) parts = NULL;
 	struct bundle_exec x = { 0 };
-	int code = exec_protected(r->argv, e);
+	int code = r->ctx.explain ? 0 : exec_protected(r->argv, e);
 
 	if (code >= 0)
 		code = container_load(r, call->operands[0], &c, e);

@@ -396,6 +396,8 @@ static int run_checkpoint(struct runc *r, struct container *c, const struct conf
 	code = bundle_plan_checkpoint(&m->x, p, e);
 	if (code < 0)
 		return code;
+	if (runc_explains(r, p))
+		return 0;
 	step_run_init(&run, p);
 	run.trace_fd = r->ctx.trace_fd;
 	runc_log_plan(r, p);

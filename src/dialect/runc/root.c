@@ -156,7 +156,9 @@ static int run_command(struct runc *r, int n, char **words, struct err *e)
 	code = opt_parse(c, &opt_policy_runc, n, words, args, &call.operands, &call.n_operands, e);
 	if (code == 1) {
 		code = help(r, c->name);
-	} else if (code == 0)
+	} else if (code == 0 && (c->flags & CMD_READS_ONLY) && r->ctx.explain)
+		printf("# %s changes nothing on this host\n", c->name);
+	else if (code == 0)
 		code = c->run(&call, e);
 	g_strfreev(call.operands);
 	opt_args_clear(c, args);
@@ -171,17 +173,25 @@ static int version(const struct runc *r)
 
 int runc_main(int argc, char **argv)
 {
-	const char *slash = strrchr(argv[0], '/'), *name = slash ? slash + 1 : argv[0];
-	struct runc r = { .argv = argv, .name = strcmp(name, "crun") == 0 ? "crun" : "runc" };
+	bool explain = strcmp(argv[0], "explain") == 0 && argc > 1;
+	const char *slash, *name;
+	struct runc r = { .log = NULL };
 	struct err e = { 0 };
 	char **words = NULL;
 	int n, code, status;
 	size_t seed;
 
+	argc -= explain;
+	argv += explain;
+	slash = strrchr(argv[0], '/');
+	name = slash ? slash + 1 : argv[0];
+	r.argv = argv;
+	r.name = strcmp(name, "crun") == 0 ? "crun" : "runc";
 	/* what the kernel gave this process at its start is as random as /dev/urandom, and here already */
 	memcpy(&seed, (const void *)getauxval(AT_RANDOM), sizeof(seed));
 	json_object_seed(seed);
 	ctx_init(&r.ctx);
+	r.ctx.explain = explain;
 	code = opt_parse(&runc_root, &opt_policy_runc, argc, argv, &r, &words, &n, &e);
 	if (code == 0)
 		code = settle(&r, &e);

@@ -64,7 +64,7 @@ static int plan_layers(struct build *b, const char **ret_lower, struct err *e)
 	guint n = g_strv_length(b->spec->layers);
 
 	if (n > 0)
-		plan_addf(b->p, AT_HOST, STEP_STAY, &step_mkdirs, layers, "711", NULL);
+		plan_addf(b->p, AT_HOST, STEP_STAY, &step_layer_points, layers, NULL);
 	while (n-- > 0) {
 		const char *digest = b->spec->layers[n];
 		g_autofree char *file = layer_file(b->c, digest), *at = NULL;
