@@ -35,7 +35,12 @@ struct link {
 	char piece[PIECE]; /* of the body as it came */
 	size_t piece_at, piece_n;
 	bool expect, over; /* over: the body is */
-	enum { LINK_NEW, LINK_CHUNKS, LINK_PLAIN, LINK_RAW } answer;
+	enum {
+		LINK_NEW,
+		LINK_CHUNKS,
+		LINK_PLAIN,
+		LINK_RAW
+	} answer;
 	int64_t sent;
 };
 
@@ -88,6 +93,11 @@ int link_fd(const struct link *l)
 bool link_pending(const struct link *l)
 {
 	return l->in_at < l->in_n || (l->tls && tls_pending(l->tls));
+}
+
+bool link_is_tls(const struct link *l)
+{
+	return l->tls;
 }
 
 void link_shut(struct link *l)
