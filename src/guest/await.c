@@ -82,17 +82,10 @@ static int wait_for_start(
 {
 	/* a client without input has shut its half of the connection long ago: only its end counts */
 	struct pollfd p[] = { { listener, POLLIN, 0 }, { cancel_fd, 0, 0 } };
-	bool ran;
-
-	guest_refresh(c, g);
-	ran = guest_is_up(g);
 
 	for (;;) {
 		int fd;
 
-		/* one that was started, and not for us, has no more to wait for than what it has said */
-		if (guest_is_up(g))
-			return attach_running(c, g, flags | (ran ? 0 : ATTACH_REPLAY), e);
 		if (poll(p, ELEMENTSOF(p), -1) < 0 && errno != EINTR)
 			return err_sys(e, -errno, "cannot wait");
 		if (p[1].revents)
@@ -100,7 +93,10 @@ static int wait_for_start(
 		fd = p[0].revents ? take_over(listener) : -1;
 		if (fd >= 0)
 			return fd;
+		/* started, and not for us: there is no more to wait for than what it has said */
 		guest_refresh(c, g);
+		if (guest_is_up(g))
+			return attach_running(c, g, flags | ATTACH_REPLAY, e);
 	}
 }
 
@@ -118,9 +114,12 @@ int guest_await(struct ctx *c, struct guest *g, const struct guest_stdio *io,
 	if (listener < 0)
 		return err_sys(e, TAKE_FD(listener), "cannot wait for the start of guest '%s'",
 			g->rec->name);
+	/* whoever starts it from here on tells us */
+	guest_refresh(c, g);
 	r = ready(data);
 	if (r >= 0)
-		r = wait_for_start(c, g, flags, listener, cancel_fd, e);
+		r = guest_is_up(g) ? attach_running(c, g, flags, e)
+				   : wait_for_start(c, g, flags, listener, cancel_fd, e);
 	(void)unlinkat(folder, name, 0);
 	return r;
 }

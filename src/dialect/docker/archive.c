@@ -131,6 +131,8 @@ static pid_t fork_with_pipe(int theirs, int *ret_fd)
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		(void)dup2(p[theirs == STDOUT_FILENO], theirs);
+		(void)close(p[0]);
+		(void)close(p[1]);
 		return 0;
 	}
 	(void)close(p[theirs == STDOUT_FILENO]);

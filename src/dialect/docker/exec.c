@@ -345,7 +345,7 @@ static void start(
 		.out = json_is_true(json_object_get(q, "AttachStdout")),
 		.err = json_is_true(json_object_get(q, "AttachStderr")) };
 	struct guest_stdio io = { .in = -1, .out = -1, .err = -1, .detach_keys = "", .data = &o };
-	_cleanup_close_ int folder = open_folder(api_ctx(c), true);
+	_cleanup_close_ int folder = open_folder(api_ctx(c), true), sizes = -1;
 	struct err e = { 0 };
 	int r;
 
@@ -361,7 +361,8 @@ static void start(
 		io.detach_keys = tty ? (text_of(q, "DetachKeys") ?: "") : "";
 	}
 	if (tty && folder >= 0)
-		io.sizes = MAX(listen_for_sizes(folder, c->args[0]), 0);
+		sizes = listen_for_sizes(folder, c->args[0]);
+	io.sizes = sizes >= 0 ? sizes : 0;
 	r = run(c, j, g, &io, &e);
 	if (r == SESSION_DETACHED)
 		r = 0;
