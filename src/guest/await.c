@@ -84,10 +84,10 @@ static int wait_for_start(
 	struct pollfd p[] = { { listener, POLLIN, 0 }, { cancel_fd, 0, 0 } };
 
 	for (;;) {
-		int fd;
+		int fd, r = RET_NERRNO(poll(p, ELEMENTSOF(p), -1));
 
-		if (poll(p, ELEMENTSOF(p), -1) < 0 && errno != EINTR)
-			return err_sys(e, -errno, "cannot wait");
+		if (r < 0 && r != -EINTR)
+			return err_sys(e, r, "cannot wait");
 		if (p[1].revents)
 			return err_set(e, -ECANCELED, "nobody waits any more");
 		fd = p[0].revents ? take_over(listener) : -1;

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "base/text.h"
+#include "base/units.h"
 
 #define BODY_MAX (4 * 1024 * 1024)
 
@@ -227,14 +227,9 @@ bool api_flag(const struct call *c, const char *key, bool fallback)
 int api_number(struct call *c, const char *key, int64_t fallback, int64_t *ret)
 {
 	g_autofree char *v = call_query(c, key);
-	char *end;
 
 	*ret = fallback;
-	if (!v || !*v)
-		return 0;
-	errno = 0;
-	*ret = g_ascii_strtoll(v, &end, 10);
-	if (!*end && end != v && errno == 0)
+	if (!v || !*v || units_parse_int(v, INT64_MIN, INT64_MAX, ret) >= 0)
 		return 0;
 	api_error(c, 400, "%s: '%s' is no number", key, v);
 	return -E_INVALID;

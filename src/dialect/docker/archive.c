@@ -125,8 +125,9 @@ static pid_t fork_with_pipe(int theirs, int *ret_fd)
 	int p[2];
 	pid_t pid;
 
-	if (pipe2(p, O_CLOEXEC) < 0)
-		return -errno;
+	pid = RET_NERRNO(pipe2(p, O_CLOEXEC));
+	if (pid < 0)
+		return pid;
 	pid = RET_NERRNO(fork());
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -4,8 +4,8 @@
 #include <string.h>
 #include "base/units.h"
 #include "dialect/docker/container.h"
+#include "dialect/parse/parse.h"
 #include "image/image.h"
-#include "image/ref.h"
 
 static const char *const list_filters[] = { "ancestor", "before", "expose", "exited", "health",
 	"id", "is-task", "isolation", "label", "name", "network", "publish", "since", "status",
@@ -94,6 +94,12 @@ static bool match_volumes(const json_t *filters, const struct guest *g)
 	return found;
 }
 
+/* Of "80/tcp". */
+static unsigned port_of(const char *key)
+{
+	return (unsigned)g_ascii_strtoull(key, NULL, 10);
+}
+
 /* "80", "80/tcp", "80-90/tcp" against what is published, or exposed. */
 static bool match_ports(
 	const json_t *filters, const char *name, const struct guest *g, const json_t *doc)
@@ -105,13 +111,13 @@ static bool match_ports(
 	if (!list)
 		return true;
 	json_array_foreach(list, i, item) {
-		g_auto(GStrv) parts = g_strsplit(json_string_value(item), "/", 2);
-		long first = 0, last;
-		const char *proto = parts[0] && parts[1] ? parts[1] : "tcp";
-		int n = sscanf(parts[0] ?: "", "%ld-%ld", &first, &last);
+		g_autofree char *proto = NULL;
+		uint16_t first, count;
+		unsigned last;
 
-		if (n < 2)
-			last = first;
+		if (parse_expose(json_string_value(item), &proto, &first, &count, NULL) < 0)
+			continue;
+		last = first + count - 1U;
 		for (guint k = 0; g_str_equal(name, "publish") && k < g->spec->ports->len; k++) {
 			const struct spec_port *p = g->spec->ports->pdata[k];
 
@@ -124,7 +130,7 @@ static bool match_ports(
 		}
 		json_object_foreach(json_object_get(doc, "exposed"), key, v)
 			if (g_str_equal(name, "expose") && g_str_has_suffix(key, proto) &&
-				atol(key) >= first && atol(key) <= last)
+				port_of(key) >= first && port_of(key) <= last)
 				return true;
 	}
 	return false;
@@ -228,7 +234,7 @@ static json_t *ports_of(const struct list *l, const struct guest *g, const json_
 	json_object_foreach(json_object_get(doc, "exposed"), key, v)
 		if (guest_is_up(g) && !g_hash_table_contains(seen, key))
 			json_array_append_new(
-				a, json_pack("{s:i, s:s}", "PrivatePort", atoi(key), "Type",
+				a, json_pack("{s:i, s:s}", "PrivatePort", (int)port_of(key), "Type",
 					   strchr(key, '/') ? strchr(key, '/') + 1 : "tcp"));
 	json_decref(net);
 	return a;

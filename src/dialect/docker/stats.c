@@ -115,7 +115,7 @@ static void pause_for(long ms)
 {
 	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
 
-	while (nanosleep(&t, &t) < 0 && errno == EINTR)
+	while (RET_NERRNO(nanosleep(&t, &t)) == -EINTR)
 		;
 }
 

@@ -2,6 +2,7 @@
 /* Waiting for a container's end, told by the events: it may be gone for good before anybody looks. */
 
 #include <string.h>
+#include "base/units.h"
 #include "dialect/docker/container.h"
 
 enum condition {
@@ -25,11 +26,12 @@ static int look(const json_t *event, void *data)
 	const json_t *attributes = json_object_get(event, "attributes");
 	const char *action = json_string_value(json_object_get(event, "action")),
 		   *code = json_string_value(json_object_get(attributes, "exitCode"));
+	int64_t n;
 
 	if (!action || g_strcmp0(json_string_value(json_object_get(event, "id")), w->id) != 0)
 		return 0;
 	if (g_str_equal(action, "die")) {
-		w->code = code ? atoi(code) : 0;
+		w->code = code && units_parse_int(code, 0, 255, &n) >= 0 ? (int)n : 0;
 		w->over = w->until != REMOVED;
 	} else if (g_str_equal(action, "destroy")) {
 		w->over = true;
