@@ -93,6 +93,9 @@ int guest_pause(struct ctx *c, struct guest *g, struct err *e);
 int guest_unpause(struct ctx *c, struct guest *g, struct err *e);
 /* force: kills a running one. volumes: its anonymous ones too. */
 int guest_remove(struct ctx *c, struct guest *g, bool force, bool volumes, struct err *e);
+/* Gives it the limits and the restart policy that g->spec has by now, running or not, and keeps them. doc: the new
+ * document of the dialect, JSON; NULL: as it is. With c->explain shows the steps. */
+int guest_update(struct ctx *c, struct guest *g, const char *doc, struct err *e);
 int guest_rename(struct ctx *c, struct guest *g, const char *name, struct err *e);
 /* What the networks gave a running guest: {"networks": [{"network", "address", ...}], "ports": [{"proto",
  * "host_addr", "host", "guest", "count"}]}; NULL: nothing. Caller owns it. */

@@ -192,6 +192,69 @@ void container_kill(struct call *c)
 	answer(c, g, r, &e, 204);
 }
 
+/* What of an update is asked for replaces what was; 0 and "" ask for nothing. */
+static json_t *merge(const json_t *was, json_t *asked)
+{
+	json_t *all = json_is_object(was) ? json_deep_copy(was) : json_object(), *v;
+	const char *key;
+
+	json_object_foreach(asked, key, v)
+	{
+		const char *text = json_string_value(v);
+		bool nothing = json_is_null(v) || (json_is_integer(v) && json_integer_value(v) == 0) ||
+			       (text && !*text) || (json_is_array(v) && json_array_size(v) == 0) ||
+			       (g_str_equal(key, "RestartPolicy") &&
+				       !*(json_string_value(json_object_get(v, "Name")) ?: ""));
+
+		if (!nothing)
+			json_object_set(all, key, v);
+	}
+	return all;
+}
+
+static int update(struct call *c, struct guest *g, json_t *asked, struct err *e)
+{
+	json_t *doc = container_doc(g), *host = merge(json_object_get(doc, "HostConfig"), asked);
+	struct create_host h;
+	char *text;
+	int r;
+
+	json_struct_init(&create_host_struct, &h);
+	r = json_struct_decode(&create_host_struct, host, JSON_IGNORE_UNKNOWN, &h, e);
+	g_ptr_array_set_size(g->spec->limits.io, 0);
+	if (r >= 0)
+		r = create_limits(&h, g->spec, e);
+	if (r >= 0)
+		r = create_restart(&h, g->spec, e);
+	if (r >= 0 && g->rec->auto_remove && g->spec->restart != RESTART_NO)
+		r = err_set(e, -E_INVALID, "Restart policy cannot be updated because AutoRemove is enabled for the container");
+	json_object_set_new(doc, "HostConfig", host);
+	text = json_dumps(doc, JSON_COMPACT);
+	if (r >= 0)
+		r = guest_update(api_ctx(c), g, text, e);
+	free(text);
+	json_struct_clear(&create_host_struct, &h);
+	json_decref(doc);
+	return r;
+}
+
+void container_update(struct call *c)
+{
+	_cleanup_(guest_freep) struct guest *g = container_of(c);
+	struct err e = { 0 };
+	json_t *body;
+	int r;
+
+	if (!g || api_json_body(c, &body) < 0)
+		return;
+	r = update(c, g, body, &e);
+	json_decref(body);
+	if (r < 0)
+		container_failed(c, g->rec->name, r, &e);
+	else
+		api_json(c, 200, json_pack("{s:[]}", "Warnings"));
+}
+
 void container_rename(struct call *c)
 {
 	_cleanup_(guest_freep) struct guest *g = container_of(c);

@@ -18,6 +18,7 @@ const struct route docker_routes[] = {
 	{ "POST", "/containers/{}/start", .start = api_body, .work = container_start },
 	{ "POST", "/containers/{}/kill", .work = container_kill },
 	{ "POST", "/containers/{}/rename", .work = container_rename },
+	{ "POST", "/containers/{}/update", .start = api_body, .work = container_update },
 	{ "POST", "/containers/{}/pause", .work = container_pause },
 	{ "POST", "/containers/{}/unpause", .work = container_unpause },
 	{ "POST", "/containers/{}/resize", .work = container_resize },
