@@ -2,6 +2,7 @@
 /* The program's name says what it is; applets.def lists the names. */
 
 #include <string.h>
+#include "dialect/docker/docker.h"
 #include "dialect/lodge/lodge.h"
 #include "dialect/runc/link.h"
 #include "dialect/skopeo/skopeo.h"

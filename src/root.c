@@ -2,8 +2,21 @@
 /* All commands of `lodge`: a new one is a row here and the file that it is in. It stands here because other dialects
  * bring groups of commands, and no dialect knows another one. */
 
+#include "dialect/docker/docker.h"
 #include "dialect/lodge/lodge.h"
 #include "dialect/registry/registry.h"
+
+static const struct cmd *const serve_sub[] = {
+	&docker_serve_cmd,
+	NULL,
+};
+
+static const struct cmd lodge_serve = {
+	CMD_FILE,
+	.name = "serve",
+	.brief = "answer the APIs of other programs",
+	.sub = serve_sub,
+};
 
 static const struct cmd *const commands[] = {
 	&lodge_run,
@@ -31,6 +44,7 @@ static const struct cmd *const commands[] = {
 	&lodge_events,
 	&lodge_image,
 	&registry_cmd,
+	&lodge_serve,
 	&lodge_login,
 	&lodge_logout,
 	&lodge_volume,

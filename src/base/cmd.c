@@ -91,7 +91,8 @@ static int print_error(const struct walk *w, int (*exit_status)(int code), int c
 	const char *second = w->policy->bad_usage;
 	const char *name = second ? strstr(second, "%s") : NULL;
 
-	(void)fprintf(stderr, "%s: ", w->root->name);
+	if (!w->policy->plain_errors)
+		(void)fprintf(stderr, "%s: ", w->root->name);
 	put_clean(*e->text ? e->text : err_words(code));
 	if (*e->mend) {
 		(void)fputs("; ", stderr);

@@ -75,6 +75,7 @@ struct opt_policy {
 	bool abbreviate;       /* "--verb" for "--verbose" (getopt_long) */
 	bool cluster_values;   /* "-itw/tmp" */
 	const char *bad_usage; /* second line of a usage error; %s is the command's full name; NULL: none */
+	bool plain_errors;     /* without the program's name before them */
 	int usage_status;      /* exit status of a usage error: docker 125, getopt tools 1 or 2 */
 };
 extern const struct opt_policy opt_policy_pflag;  /* docker, lodge: 125 */

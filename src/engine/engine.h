@@ -61,6 +61,8 @@ struct engine_ops {
 		struct plan *p, uint32_t flags, struct err *e);
 	int (*pause)(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e);
 	int (*resume)(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e);
+	/* The limits of the running guest become those of s->spec that are given. */
+	int (*update)(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e);
 	/* Undoes what a dead monitor left of the guest, by its stored plan. */
 	int (*clean)(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e);
 	/* A folder descriptor of the guest's root: the running one's, or NULL slot/-E_STATE when stopped. */

@@ -76,6 +76,16 @@ int wait_exit(int fd, struct err *e);
  * restart by policy will do. Caller frees. */
 int guest_replan(struct ctx *c, struct guest *g, struct plan **ret, struct err *e);
 int guest_start_locked(struct ctx *c, struct guest *g, unsigned attach, struct err *e);
+unsigned attach_flags(const struct guest_stdio *io, bool replay);
+/* A connection to the monitor, attached. */
+int attach_running(struct ctx *c, struct guest *g, unsigned flags, struct err *e);
+
+/* await.c: with the guest's lock. A connection to the first who waits for the start, and the ATTACH_* flags that it wants;
+ * -1: nobody waits. */
+int await_first(struct ctx *c, const struct guest *g, unsigned *ret_flags);
+/* Gives it the connection to the monitor. */
+void await_hand_over(int waiting, int fd);
+void await_tell_rest(struct ctx *c, const struct guest *g);
 /* Volumes are folders of ours: the engine sees only binds. */
 void resolve_volumes(struct ctx *c, struct spec *spec);
 /* spec as it is recorded: a start changes the one in memory. */

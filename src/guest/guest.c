@@ -271,6 +271,62 @@ int guest_clean(struct ctx *c, struct guest *g, struct err *e)
 	return 0;
 }
 
+static int update_running(struct ctx *c, struct guest *g, struct err *e)
+{
+	_cleanup_(engine_at_clear) struct engine_at a = { 0 };
+	_cleanup_close_ int fd = -1;
+	int r = engine_at_init(c, g, &a, e);
+
+	if (r < 0)
+		return r;
+	if (!a.ops->update)
+		return err_set(e, -E_UNSUPPORTED, "guest '%s' runs, and limits of a machine can't be changed then",
+			g->rec->name);
+	r = a.ops->update(c, &a.s, 0, e);
+	if (r < 0 || c->explain || g->unmonitored)
+		return r;
+	/* its monitor has the policy */
+	fd = monitor_connect(c, g, e);
+	if (fd < 0)
+		return fd;
+	return monitor_send(fd, MSG_RESTART, 0,
+		(uint32_t)g->spec->restart | (uint32_t)MIN(g->spec->restart_max, 0xffffff) << 8, NULL, 0, e);
+}
+
+int guest_update(struct ctx *c, struct guest *g, const char *doc, struct err *e)
+{
+	/* the lock reads the record anew */
+	struct spec *wanted = g_steal_pointer(&g->spec);
+	_cleanup_close_ int lock = guest_lock(c, g, e);
+	struct store *s;
+	json_t *j;
+	char *text;
+	int r = MIN(lock, 0);
+
+	spec_free(g->spec);
+	g->spec = wanted;
+	if (r >= 0 && guest_is_up(g))
+		r = update_running(c, g, e);
+	if (r < 0 || c->explain)
+		return r;
+	j = spec_to_json(g->spec);
+	text = json_dumps(j, JSON_COMPACT);
+	json_decref(j);
+	g_free(g->rec->spec);
+	g->rec->spec = g_strdup(text);
+	free(text);
+	if (doc) {
+		g_free(g->rec->doc);
+		g->rec->doc = g_strdup(doc);
+	}
+	r = store_get(c, &s, e);
+	if (r >= 0)
+		r = store_guest_update(s, g->rec, e);
+	if (r >= 0)
+		guest_event(c, g, "update", NULL);
+	return r;
+}
+
 int guest_rename(struct ctx *c, struct guest *g, const char *name, struct err *e)
 {
 	_cleanup_close_ int lock = -1;

@@ -336,7 +336,8 @@ int guest_replan(struct ctx *c, struct guest *g, struct plan **ret, struct err *
 
 int guest_start(struct ctx *c, struct guest *g, struct err *e)
 {
-	_cleanup_close_ int lock = guest_lock(c, g, e), fd = -1;
+	_cleanup_close_ int lock = guest_lock(c, g, e), fd = -1, waiting = -1;
+	unsigned attach = 0;
 
 	if (lock < 0)
 		return lock;
@@ -345,7 +346,12 @@ int guest_start(struct ctx *c, struct guest *g, struct err *e)
 			return err_set(e, -E_STATE, "guest '%s' is paused", g->rec->name);
 		return 1;
 	}
-	fd = guest_start_locked(c, g, 0, e);
+	waiting = await_first(c, g, &attach);
+	fd = guest_start_locked(c, g, attach, e);
+	if (fd >= 0 && waiting >= 0)
+		await_hand_over(waiting, fd);
+	if (fd >= 0)
+		await_tell_rest(c, g);
 	return MIN(fd, 0);
 }
 

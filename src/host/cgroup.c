@@ -339,6 +339,24 @@ void cgroup_controllers_for(const struct cgroup_host *h, const char *const *keys
 				controller_names[i]);
 }
 
+const char *cgroup_missing(const struct cgroup_host *h, const char *path, const char *key)
+{
+	unsigned bit = cgroup_key_controller(key);
+	char dir[CGROUP_DIR_MAX];
+
+	for (unsigned i = 0; bit && i < h->n_v1; i++) {
+		if (!(h->v1[i].controllers & bit & ~h->v2_controllers))
+			continue;
+		(void)snprintf(dir, sizeof(dir), "%s/%s", h->v1[i].mount, path);
+		if (access(dir, F_OK) == 0)
+			return NULL;
+		for (unsigned k = 0; k < _CGROUP_CONTROLLER_MAX; k++)
+			if (bit == CGROUP_BIT(k))
+				return controller_names[k];
+	}
+	return NULL;
+}
+
 /* --- the folders of a path ------------------------------------------------------------------------- */
 
 /* Calls f for the folder in each hierarchy; goes on after a failure, returns the first. */

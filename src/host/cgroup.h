@@ -182,6 +182,10 @@ void cgroup_show_set(const struct cgroup_host *h, const char *path, const char *
 /* The controller (bit) that a key needs; 0: unknown key or none. */
 unsigned cgroup_key_controller(const char *key);
 
+/* The controller that key needs, if it has a v1 hierarchy in which path isn't there (what nothing wanted isn't
+ * made): step_cgroup_extend's. NULL: nothing is missing. Static. */
+const char *cgroup_missing(const struct cgroup_host *h, const char *path, const char *key);
+
 enum {
 	CGROUP_MEMORY_MIN = 512 * 1024
 };

@@ -221,6 +221,10 @@ static void handle(struct monitor *m, struct conn *c, const struct msg *head, co
 	case MSG_CARD:
 		take_card(m, c, data, size, &fds[0]);
 		break;
+	case MSG_RESTART:
+		m->restart = (enum restart)(head->value & 3);
+		m->restart_max = (int)(head->value >> 8);
+		break;
 	case MSG_QMP_EVENTS:
 		c->qmp_events = true;
 		break;

@@ -166,14 +166,15 @@ static bool has_method(const struct route *r, struct http_text method)
 	       (http_equal(method, "HEAD") && g_str_equal(r->method, "GET"));
 }
 
-int route_find(const struct route *routes, struct call *c, GString *ret_allow)
+int route_find(const struct server_config *cfg, struct call *c, GString *ret_allow)
 {
-	struct http_text path[SEGMENTS_MAX];
-	int n = split(c->q->path, path);
+	struct http_text path[SEGMENTS_MAX], all = c->q->path;
+	size_t skip = cfg->prefix ? cfg->prefix(all) : 0;
+	int n = split((struct http_text){ all.p + skip, all.n - skip }, path);
 
 	if (n < 0)
 		return n == -E2BIG ? 404 : 400;
-	for (const struct route *r = routes; r->method; r++) {
+	for (const struct route *r = cfg->routes; r->method; r++) {
 		clear(c->args);
 		if (!match(r->path, path, n, c->args))
 			continue;

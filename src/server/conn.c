@@ -71,7 +71,7 @@ static void set_in(struct conn *c, const char *p, size_t n)
 
 /* --- the answer ----------------------------------------------------------------------------------------- */
 
-static void log_line(struct server *s, struct conn *c)
+void conn_log(struct server *s, struct conn *c)
 {
 	char date[HTTP_DATE_SIZE];
 	g_autofree char *line = NULL, *request = NULL, *who = NULL;
@@ -195,6 +195,18 @@ static bool read_head(struct server *s, struct conn *c)
 	return true;
 }
 
+static void hand_over(struct server *s, struct conn *c)
+{
+	int r = take_over(s, c);
+
+	if (r >= 0) {
+		c->state = CONN_DEAD;
+		return;
+	}
+	c->call.reply.close = true;
+	fail(s, c, r == -EAGAIN ? 503 : 500, "there are too many of these calls at a time");
+}
+
 static void begin_body(struct server *s, struct conn *c)
 {
 	struct call *call = &c->call;
@@ -205,6 +217,8 @@ static void begin_body(struct server *s, struct conn *c)
 		call->route->start(call);
 	if (call->reply.status) {
 		answer(s, c);
+	} else if (call->route->take) {
+		hand_over(s, c);
 	} else if (c->q.length > 0 && call->body.fd >= 0 && call->body.limit &&
 		   c->q.length > call->body.limit) {
 		c->call.reply.close = true;
@@ -218,7 +232,7 @@ static void find_route(struct server *s, struct conn *c)
 {
 	g_autoptr(GString) allow = g_string_new(NULL);
 	struct call *call = &c->call;
-	int status = route_find(s->cfg->routes, call, allow);
+	int status = route_find(s->cfg, call, allow);
 
 	if (status == 0) {
 		begin_body(s, c);
@@ -378,9 +392,11 @@ static void end_body(struct server *s, struct conn *c)
 	}
 	if (call->route->finish)
 		call->route->finish(call);
+	if (!call->reply.status && call->route->work && s->cfg->workers == 0)
+		call->route->work(call);
 	if (call->reply.status) {
 		begin_reply(s, c);
-	} else if (call->route->work) {
+	} else if (call->route->work && s->cfg->workers > 0) {
 		enter(s, c, CONN_WORK);
 		work_submit(s, c);
 	} else {
@@ -511,7 +527,7 @@ static void end_reply(struct server *s, struct conn *c)
 {
 	bool closes = c->call.reply.close;
 
-	log_line(s, c);
+	conn_log(s, c);
 	call_done(&c->call);
 	g_clear_pointer(&c->head, g_free);
 	if (closes) {

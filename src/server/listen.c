@@ -192,9 +192,41 @@ static int take_passed(struct server *s, int *ret_n, struct err *e)
 	return MIN(r, 0);
 }
 
+/* The only client hands over one end of a socket pair for each connection that it wants. */
+static void handed_ready(struct server *s, struct source *src, uint32_t events)
+{
+	int fd;
+	char c;
+	ssize_t n = message_recv(src->fd, &c, 1, &fd);
+
+	if (n <= 0 && n != -EAGAIN && n != -EINTR) {
+		server_stop(s);
+		return;
+	}
+	if (fd < 0)
+		return;
+	(void)fcntl(fd, F_SETFL, O_NONBLOCK);
+	conn_new(s, fd, g_strdup("-"));
+}
+
+static int open_handed(struct server *s, struct err *e)
+{
+	struct listener *l = g_new0(struct listener, 1);
+	int r;
+
+	l->src = (struct source){ .fd = s->cfg->handed, .ready = handed_ready };
+	g_ptr_array_add(s->listeners, l);
+	r = server_watch(s, &l->src, EPOLLIN);
+	return r < 0 ? err_sys(e, r, "cannot wait for connections") : 0;
+}
+
 int listen_open(struct server *s, struct err *e)
 {
-	int n = 0, r = take_passed(s, &n, e);
+	int n = 0, r;
+
+	if (s->cfg->handed)
+		return open_handed(s, e);
+	r = take_passed(s, &n, e);
 
 	for (char *const *a = s->cfg->listen; r >= 0 && a && *a; a++, n++)
 		r = g_str_has_prefix(*a, "unix:") ? open_unix(s, *a + strlen("unix:"), e)

@@ -3,6 +3,7 @@
 #define LODGE_SERVER_PRIV_H
 
 #include <sys/types.h>
+#include <sys/uio.h>
 #include "server/server.h"
 
 #define SCRATCH_SIZE (64 * 1024)
@@ -40,6 +41,7 @@ struct server {
 	int epoll, log;
 	struct source signals, timer;
 	GPtrArray *listeners, *workers;
+	GQueue takers;
 	GQueue conns;	   /* all; the longest idle first */
 	GQueue waiting;	   /* connections whose call waits for a worker */
 	GQueue again;	   /* connections that have more to do in the next turn */
@@ -100,6 +102,8 @@ int server_watch(struct server *s, struct source *src, uint32_t events);
 void server_forget(struct server *s, struct source *src);
 void server_again(struct server *s, struct conn *c);
 int64_t server_clock(void);
+/* Ends the loop, when what was begun is finished. */
+void server_stop(struct server *s);
 
 /* conn.c */
 void conn_new(struct server *s, int fd, char *peer);
@@ -112,6 +116,7 @@ void conn_check_deadline(struct server *s, struct conn *c);
 /* Closes the connection that has been idle for longest; false: none is. */
 bool conn_evict(struct server *s);
 void conn_close(struct server *s, struct conn *c);
+void conn_log(struct server *s, struct conn *c);
 void conn_free(struct conn *c);
 
 /* call.c */
@@ -120,7 +125,7 @@ void reply_done(struct reply *r);
 void call_init(struct call *c);
 void call_done(struct call *c);
 /* Finds the route and fills args. 0; 404; 405 with the methods in *ret_allow; 400. */
-int route_find(const struct route *routes, struct call *c, GString *ret_allow);
+int route_find(const struct server_config *cfg, struct call *c, GString *ret_allow);
 
 /* listen.c */
 int listen_open(struct server *s, struct err *e);
@@ -135,6 +140,18 @@ void work_stop(struct server *s);
 void work_submit(struct server *s, struct conn *c);
 void work_cancel(struct server *s, struct conn *c);
 bool work_busy(const struct server *s);
+
+/* A message of a SOCK_SEQPACKET socket, with a descriptor or (-1) none. The size, 0 at the end, or a code. */
+int message_send(int sock, struct iovec *iov, size_t n_iov, int fd);
+ssize_t message_recv(int sock, void *buf, size_t size, int *ret_fd);
+/* Closes all but the standard streams and those (-1: none). */
+void close_but(const int *keep, size_t n);
+
+/* take.c */
+/* A process of its own has the connection from here on; ours is to be closed. -EAGAIN: there are too many. */
+int take_over(struct server *s, struct conn *c);
+void take_stop(struct server *s);
+void take_forget(struct server *s);
 
 /* auth.c */
 int auth_new(const char *path, struct auth **ret, struct err *e);

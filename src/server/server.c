@@ -58,7 +58,7 @@ void server_again(struct server *s, struct conn *c)
 
 /* --- time and signals ---------------------------------------------------------------------------------- */
 
-static void stop(struct server *s)
+void server_stop(struct server *s)
 {
 	GList *next;
 
@@ -66,6 +66,7 @@ static void stop(struct server *s)
 		return;
 	s->stop_at = s->now + STOP_GRACE;
 	listen_close(s);
+	take_stop(s);
 	for (GList *l = s->conns.head; l; l = next) {
 		struct conn *c = l->data;
 
@@ -80,7 +81,7 @@ static void signals_ready(struct server *s, struct source *src, uint32_t events)
 	struct signalfd_siginfo info;
 
 	while (RET_NERRNO(read(src->fd, &info, sizeof(info))) == sizeof(info))
-		stop(s);
+		server_stop(s);
 }
 
 static void timer_ready(struct server *s, struct source *src, uint32_t events)
@@ -96,12 +97,12 @@ static void timer_ready(struct server *s, struct source *src, uint32_t events)
 	/* descriptors may have become free elsewhere, or a connection idle: whoever waits tries again */
 	if (!s->stop_at)
 		listen_pause(s, false);
-	if (s->conns.length || work_busy(s)) {
+	if (s->conns.length || s->takers.length || work_busy(s)) {
 		s->idle_since = 0;
 	} else if (!s->idle_since) {
 		s->idle_since = s->now;
 	} else if (s->cfg->idle_exit && s->now - s->idle_since >= s->cfg->idle_exit) {
-		stop(s);
+		server_stop(s);
 	}
 }
 
@@ -182,7 +183,7 @@ static int serve(struct server *s, struct err *e)
 	int r = 0;
 
 	while (r >= 0) {
-		if (s->stop_at && s->conns.length == 0)
+		if (s->stop_at && s->conns.length == 0 && s->takers.length == 0)
 			break;
 		if (s->stop_at && s->now > s->stop_at && !work_busy(s))
 			break;
@@ -249,6 +250,7 @@ static void server_done(struct server *s)
 		}
 	}
 	listen_close(s);
+	take_forget(s);
 	work_stop(s);
 	s->stop_at = 1;
 	bury(s);

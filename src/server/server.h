@@ -29,6 +29,7 @@
 	(1024 * 1024) /* of a body that nobody wants is read, to keep the connection */
 
 struct call;
+struct link;
 struct sha256;
 
 /* --- answers --------------------------------------------------------------------------------------------- */
@@ -74,6 +75,9 @@ struct route {
 	/* In a worker, after the body, when finish gave no answer. It may wait. What it changes in *c stays there,
 	 * but for the answer. */
 	void (*work)(struct call *c);
+	/* After the head, when start() gave no answer: takes the connection over, in a process of its own that ends with
+	 * the connection. See struct link. */
+	void (*take)(struct call *c, struct link *l);
 	unsigned flags; /* the dialect's: see allow() */
 	bool slow; /* work() waits for a network: it has processes of its own, as many as config.fetchers */
 };
@@ -104,11 +108,47 @@ bool call_abort(struct call *c);
 int call_stream(struct call *c, int fd, int64_t len);
 int call_streamed(struct call *c, int64_t size);
 
+/* --- connections that were taken over ---------------------------------------------------------------------- */
+
+/*
+ * In take() nothing is in a hurry: reads and writes wait, and whoever is called may. When it returns without a
+ * word said, c->reply is the answer. SIGTERM, by which the server tells its end, doesn't end it.
+ *
+ * Bytes as they are: read gives 0 at the end, or a code; write sends all, 0 or a code.
+ */
+ssize_t link_read(struct link *l, void *p, size_t n);
+int link_write(struct link *l, const void *p, size_t n);
+/* For poll(2); with pending, link_read() has bytes that the socket doesn't tell of. */
+int link_fd(const struct link *l);
+bool link_pending(const struct link *l);
+bool link_is_tls(const struct link *l);
+/* Nothing more is written. */
+void link_shut(struct link *l);
+
+/* The request's body, decoded. 0 at its end; -EBADMSG: malformed; -ECONNRESET: cut. Read before link_read(). */
+ssize_t link_body(struct link *l, void *p, size_t n);
+/* All of it; -E2BIG. *ret is terminated; caller frees. */
+int link_body_text(struct link *l, size_t max, char **ret);
+
+/* The answer's head as it stands here, for a protocol that isn't HTTP from there on. */
+int link_raw(struct link *l, const char *head);
+/* The head of c->reply, with its status; the body follows in pieces. */
+int link_begin(struct call *c, struct link *l);
+int link_send(struct link *l, const void *p, size_t n);
+
+/* From here on this process ends when the client is gone, or the server: it only looks and tells. */
+void link_follow(struct link *l);
+
 /* --- the server ------------------------------------------------------------------------------------------ */
 
 struct server_config {
 	char *const *
 		listen; /* "HOST:PORT", ":PORT", "unix:PATH"; sockets by LISTEN_FDS are taken as well */
+	/* A socket (SOCK_SEQPACKET) by which connections come, one descriptor a message: its other end is the only client's,
+	 * and the server ends with it. 0: none. */
+	int handed;
+	/* How much of a path comes before the routes' (a version, say). NULL: nothing. */
+	size_t (*prefix)(struct http_text path);
 	const struct route *routes; /* ends with method NULL */
 	void *data;
 	/* Writes the body for an error that the server itself answers with (400, 401, 404, 405, 413, 431, 500, ...). */
@@ -120,7 +160,9 @@ struct server_config {
 	const char *htpasswd, *realm;			/* htpasswd NULL: no names */
 	const char *log;	    /* access log; "-": standard error; NULL: none */
 	int64_t timeout, idle_exit; /* ns; idle_exit 0: never */
-	int connections, workers, fetchers;
+	/* workers 0: work() is done where the loop is, for the one client that waits for it anyway;
+	 * takers: connections that are taken over at a time */
+	int connections, workers, fetchers, takers;
 	int keep_fd; /* the data's own descriptor, which workers keep; -1: none */
 	void (*ready)(const char *address, void *data); /* for each socket that listens */
 };

@@ -48,7 +48,7 @@ struct answer {
 
 /* --- messages -------------------------------------------------------------------------------------------- */
 
-static int send_message(int sock, struct iovec *iov, size_t n_iov, int fd)
+int message_send(int sock, struct iovec *iov, size_t n_iov, int fd)
 {
 	union {
 		struct cmsghdr h;
@@ -71,8 +71,7 @@ static int send_message(int sock, struct iovec *iov, size_t n_iov, int fd)
 	return r < 0 ? (int)r : 0;
 }
 
-/* The size, 0 at the end, or a code; *ret_fd is -1 when none came. */
-static ssize_t recv_message(int sock, void *buf, size_t size, int *ret_fd)
+ssize_t message_recv(int sock, void *buf, size_t size, int *ret_fd)
 {
 	union {
 		struct cmsghdr h;
@@ -130,7 +129,7 @@ static int send_reply(int sock, int kind, const struct reply *r)
 	struct iovec iov[] = { { &a, sizeof(a) }, { r->headers->str, r->headers->len },
 		{ r->body->str, r->body->len } };
 
-	return send_message(sock, iov, G_N_ELEMENTS(iov), r->fd);
+	return message_send(sock, iov, G_N_ELEMENTS(iov), r->fd);
 }
 
 int call_stream(struct call *c, int fd, int64_t len)
@@ -150,7 +149,7 @@ int call_streamed(struct call *c, int64_t size)
 	struct answer a = { .kind = ANSWER_MOVES, .len = MIN(size, MAX(c->promised - 1, 0)) };
 	struct iovec iov = { &a, sizeof(a) };
 
-	return send_message(c->worker, &iov, 1, -1);
+	return message_send(c->worker, &iov, 1, -1);
 }
 
 static int send_answer(const struct server_config *cfg, int sock, struct call *c)
@@ -181,7 +180,7 @@ static void run_ask(const struct server *s, const struct ask *ask, struct call *
 	g_strlcpy(c->digest, ask->digest, sizeof(c->digest));
 	if (*ask->user)
 		c->user = g_strdup(ask->user);
-	if (route_find(cfg->routes, c, allow) == 0 && c->route->work) {
+	if (route_find(cfg, c, allow) == 0 && c->route->work) {
 		if (cfg->allow)
 			cfg->allow(c);
 		if (c->reply.status == 0)
@@ -204,7 +203,7 @@ static _Noreturn void worker_main(const struct server *s, int sock)
 		struct call c;
 		struct ask *ask = (struct ask *)buf;
 		int status, fd;
-		ssize_t n = recv_message(sock, buf, MESSAGE_MAX, &fd);
+		ssize_t n = message_recv(sock, buf, MESSAGE_MAX, &fd);
 
 		if (n < (ssize_t)sizeof(*ask) || n != (ssize_t)sizeof(*ask) + ask->head_n)
 			break;
@@ -225,29 +224,34 @@ static _Noreturn void worker_main(const struct server *s, int sock)
 
 static void worker_ready(struct server *s, struct source *src, uint32_t events);
 
-static void close_but(int a, int b)
+void close_but(const int *keep, size_t n)
 {
-	unsigned from = STDERR_FILENO + 1;
+	int from = STDERR_FILENO + 1;
 
-	for (int i = 0; i < 2; i++) {
-		int keep = i ? b : a;
+	for (;;) {
+		int next = -1;
 
-		if (keep < (int)from)
-			continue;
-		if (keep > (int)from)
-			(void)syscall(SYS_close_range, from, (unsigned)keep - 1, 0U);
-		from = (unsigned)keep + 1;
+		for (size_t i = 0; i < n; i++)
+			if (keep[i] >= from && (next < 0 || keep[i] < next))
+				next = keep[i];
+		if (next < 0)
+			break;
+		if (next > from)
+			(void)syscall(SYS_close_range, from, next - 1, 0U);
+		from = next + 1;
 	}
 	(void)syscall(SYS_close_range, from, ~0U, 0U);
 }
 
 static void become_worker(struct server *s, int sock)
 {
+	const int keep[] = { sock, s->cfg->keep_fd };
+
 	/* with the server, at any moment: that is what storage is made for */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)prctl(PR_SET_NAME, "lodge-worker");
 	/* the clients' connections are the server's */
-	close_but(MIN(sock, s->cfg->keep_fd), MAX(sock, s->cfg->keep_fd));
+	close_but(keep, G_N_ELEMENTS(keep));
 	worker_main(s, sock);
 }
 
@@ -288,7 +292,7 @@ static void ask_worker(struct server *s, struct worker *w, struct conn *c)
 	w->busy = c;
 	w->checks = ask.what == ASK_CHECK;
 	/* a worker that is gone tells so by its socket's end */
-	(void)send_message(w->src.fd, iov, G_N_ELEMENTS(iov), c->call.body.fd);
+	(void)message_send(w->src.fd, iov, G_N_ELEMENTS(iov), c->call.body.fd);
 }
 
 static struct worker *free_worker(struct server *s, bool check)
@@ -422,7 +426,7 @@ static void worker_ready(struct server *s, struct source *src, uint32_t events)
 	const struct answer *a = (const struct answer *)buf;
 	struct conn *c = w->busy;
 	int fd;
-	ssize_t n = recv_message(src->fd, buf, MESSAGE_MAX, &fd);
+	ssize_t n = message_recv(src->fd, buf, MESSAGE_MAX, &fd);
 
 	if (n < (ssize_t)sizeof(*a) || n != (ssize_t)sizeof(*a) + a->headers_n + a->body_n || !c) {
 		if (fd >= 0)

@@ -70,12 +70,27 @@ static size_t one_request(const char *p, size_t n, size_t piece)
 	return at;
 }
 
+static void one_response(const char *p, size_t n)
+{
+	struct http_request q;
+	size_t scanned = 0;
+	ssize_t head = http_head_end(p, n, &scanned);
+	int status = 0;
+
+	if (head <= 0 || http_response_parse(p, (size_t)head, "GET", &q, &status) < 0)
+		return;
+	if (status < 100 || status > 999 || q.length < HTTP_TO_THE_END)
+		abort();
+	look(&q);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	size_t piece = size ? data[0] % 61 + 1 : 1, used;
 
 	if (size)
 		size--, data++;
+	one_response((const char *)data, size);
 	while (size && (used = one_request((const char *)data, size, piece)) > 0) {
 		data += used;
 		size -= used;

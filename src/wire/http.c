@@ -260,6 +260,54 @@ int http_request_parse(const char *p, size_t n, struct http_request *ret, int *r
 	return 0;
 }
 
+/* "HTTP/1.1 200 OK" */
+static int parse_status_line(struct http_text line, struct http_request *r, int *ret_status)
+{
+	int64_t status;
+
+	if (line.n < 12 || memcmp(line.p, "HTTP/1.", 7) != 0 || !is_digit(line.p[7]) ||
+		line.p[8] != ' ' || (line.n > 12 && line.p[12] != ' '))
+		return -EBADMSG;
+	if (http_number((struct http_text){ line.p + 9, 3 }, &status) < 0 || status < 100)
+		return -EBADMSG;
+	r->minor = line.p[7] == '0' ? 0 : 1;
+	*ret_status = (int)status;
+	return 0;
+}
+
+int http_response_parse(
+	const char *p, size_t n, const char *method, struct http_request *ret, int *ret_status)
+{
+	size_t at = 0;
+	int code, refused;
+
+	memset(ret, 0, offsetof(struct http_request, headers));
+	ret->n_headers = 0;
+	code = parse_status_line(take_line(p, n, &at), ret, ret_status);
+	while (code == 0 && at + 2 <= n) {
+		struct http_text line = take_line(p, n, &at);
+
+		if (line.n == 0)
+			break;
+		code = parse_header(line, ret, &refused);
+	}
+	if (code == 0)
+		code = frame_body(ret, &refused);
+	if (code < 0)
+		return code;
+	ret->keep_alive = ret->minor > 0 ? !http_has_token(ret, "Connection", "close")
+					 : http_has_token(ret, "Connection", "keep-alive");
+	ret->upgrade = *ret_status == 101;
+	if (*ret_status < 200 || *ret_status == 204 || *ret_status == 304 ||
+		strcmp(method, "HEAD") == 0) {
+		ret->chunked = false;
+		ret->length = 0;
+	} else if (!ret->chunked && !http_find(ret, "Content-Length")) {
+		ret->length = HTTP_TO_THE_END;
+	}
+	return 0;
+}
+
 const struct http_text *http_find(const struct http_request *q, const char *name)
 {
 	for (size_t i = 0; i < q->n_headers; i++)
@@ -323,9 +371,11 @@ void http_body_init(struct http_body *b, const struct http_request *q)
 	*b = (struct http_body){ .state = BODY_OVER };
 	if (q->chunked)
 		b->state = CHUNK_SIZE;
-	else if (q->length > 0)
+	else if (q->length > 0 || q->length == HTTP_TO_THE_END)
 		b->state = BODY_LENGTH;
-	b->left = q->length > 0 ? (uint64_t)q->length : 0;
+	b->left = q->length == HTTP_TO_THE_END ? UINT64_MAX
+		  : q->length > 0	       ? (uint64_t)q->length
+					       : 0;
 }
 
 static int chunk_size(struct http_body *b, char c)

@@ -4,7 +4,7 @@
 
 /*
  * HTTP/1.1 as a server reads it (RFC 9112, RFC 9110): the head of a request out of a buffer, its body in
- * pieces, and the values of the headers that servers act on. Pure; C library only; nothing is allocated and
+ * pieces, and the values of the headers that servers act on; and the head of an answer. Pure; C library only; nothing is allocated and
  * nothing is copied: texts point into the caller's buffer and aren't terminated.
  *
  * A connection is a loop of: http_head_end() until the head is whole, http_request_parse(), http_body_take()
@@ -46,7 +46,7 @@ struct http_request {
 	bool expect_continue; /* it waits for 100 before it sends the body */
 	bool upgrade;	      /* Connection has "upgrade": Upgrade says to what */
 	bool chunked;
-	int64_t length; /* of the body; 0 without one; -1 when chunked */
+	int64_t length; /* of the body; 0 without one; -1 when chunked; HTTP_TO_THE_END */
 };
 
 /* The size of the head at p, with the empty line that ends it; 0: bytes are missing; -E2BIG: it is over
@@ -55,6 +55,13 @@ ssize_t http_head_end(const char *p, size_t n, size_t *scanned);
 
 /* p[0..n) is a whole head. 0, or -EBADMSG with the status to refuse it with: 400, 414, 431, 501, 505. */
 int http_request_parse(const char *p, size_t n, struct http_request *ret, int *ret_status);
+
+/* The head of an answer, as a client reads it (RFC 9112, 4 and 6.3): what a request has of it, in *ret, with
+ * length HTTP_TO_THE_END where the body ends with the connection. method is that of the request, since an answer
+ * to HEAD has no body. 0 or -EBADMSG. */
+#define HTTP_TO_THE_END (-2)
+int http_response_parse(
+	const char *p, size_t n, const char *method, struct http_request *ret, int *ret_status);
 
 /* --- the body --------------------------------------------------------------------------------------- */
 

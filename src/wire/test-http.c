@@ -195,6 +195,68 @@ static void test_chunked(void)
 		}
 }
 
+static void test_responses(void)
+{
+	static const struct {
+		const char *head, *method;
+		int status; /* 0: refused */
+		int64_t length;
+		bool keep_alive;
+	} rows[] = {
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "GET", 200, 5, true },
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "HEAD", 200, 0, true },
+		{ "HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n", "GET", 200, -1, true },
+		{ "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n", "POST", 204, 0, false },
+		{ "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", "GET", 304, 0, true },
+		{ "HTTP/1.1 200 OK\r\n\r\n", "GET", 200, HTTP_TO_THE_END, true },
+		{ "HTTP/1.0 200 OK\r\n\r\n", "GET", 200, HTTP_TO_THE_END, false },
+		{ "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n", "POST",
+			101, 0, true },
+		{ "HTTP/2 200 OK\r\n\r\n", "GET", 0, 0, false },
+		{ "HTTP/1.1 20 OK\r\n\r\n", "GET", 0, 0, false },
+		{ "HTTP/1.1 2000 OK\r\n\r\n", "GET", 0, 0, false },
+		{ "HTTP/1.1 +20 OK\r\n\r\n", "GET", 0, 0, false },
+		{ "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", "GET", 0, 0, false },
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", "GET", 0, 0,
+			false },
+		{ "GET / HTTP/1.1\r\n\r\n", "GET", 0, 0, false },
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		struct http_request q;
+		int status = 0;
+		int r = http_response_parse(
+			rows[i].head, strlen(rows[i].head), rows[i].method, &q, &status);
+
+		g_test_message("%s", rows[i].head);
+		g_assert_cmpint(r, ==, rows[i].status ? 0 : -EBADMSG);
+		if (r < 0)
+			continue;
+		g_assert_cmpint(status, ==, rows[i].status);
+		g_assert_cmpint(q.length, ==, rows[i].length);
+		g_assert_cmpint(q.keep_alive, ==, rows[i].keep_alive);
+	}
+}
+
+/* Without a length the body is all that comes. */
+static void test_to_the_end(void)
+{
+	static const char head[] = "HTTP/1.1 200 OK\r\n\r\n";
+	struct http_request q;
+	struct http_body b;
+	const char *data;
+	size_t used, got;
+	int status;
+
+	g_assert_cmpint(http_response_parse(head, strlen(head), "GET", &q, &status), ==, 0);
+	http_body_init(&b, &q);
+	for (int i = 0; i < 3; i++) {
+		g_assert_cmpint(http_body_take(&b, "abc", 3, &used, &data, &got), ==, 0);
+		g_assert_cmpuint(used, ==, 3);
+		g_assert_cmpuint(got, ==, 3);
+	}
+}
+
 static void test_values(void)
 {
 	char buf[16];
@@ -285,6 +347,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/http/framing", test_framing);
 	g_test_add_func("/http/limits", test_limits);
 	g_test_add_func("/http/chunked", test_chunked);
+	g_test_add_func("/http/responses", test_responses);
+	g_test_add_func("/http/to-the-end", test_to_the_end);
 	g_test_add_func("/http/values", test_values);
 	g_test_add_func("/http/ranges", test_ranges);
 	g_test_add_func("/http/date", test_date);

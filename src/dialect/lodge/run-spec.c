@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include "base/units.h"
 #include "dialect/lodge/lodge.h"
-#include "dialect/lodge/parse.h"
+#include "dialect/parse/parse.h"
 #include "guest/signals.h"
 #include "host/caps.h"
 #include "net/net.h"

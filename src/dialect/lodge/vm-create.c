@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "dialect/lodge/parse.h"
+#include "dialect/parse/parse.h"
 #include "dialect/lodge/vm.h"
 #include "image/seed.h"
 
