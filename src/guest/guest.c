@@ -280,7 +280,8 @@ static int update_running(struct ctx *c, struct guest *g, struct err *e)
 	if (r < 0)
 		return r;
 	if (!a.ops->update)
-		return err_set(e, -E_UNSUPPORTED, "guest '%s' runs, and limits of a machine can't be changed then",
+		return err_set(e, -E_UNSUPPORTED,
+			"guest '%s' runs, and limits of a machine can't be changed then",
 			g->rec->name);
 	r = a.ops->update(c, &a.s, 0, e);
 	if (r < 0 || c->explain || g->unmonitored)
@@ -290,7 +291,8 @@ static int update_running(struct ctx *c, struct guest *g, struct err *e)
 	if (fd < 0)
 		return fd;
 	return monitor_send(fd, MSG_RESTART, 0,
-		(uint32_t)g->spec->restart | (uint32_t)MIN(g->spec->restart_max, 0xffffff) << 8, NULL, 0, e);
+		(uint32_t)g->spec->restart | (uint32_t)MIN(g->spec->restart_max, 0xffffff) << 8,
+		NULL, 0, e);
 }
 
 int guest_update(struct ctx *c, struct guest *g, const char *doc, struct err *e)

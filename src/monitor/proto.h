@@ -33,7 +33,7 @@ enum msg_type {
 		    * MSG_EXEC */
 	MSG_CARD, /* payload: an encoded plan of one step "answer", flags: 0, one descriptor: the socket that it left;
 		   * a card that came while the machine runs. Answered with MSG_STATUS */
-	MSG_RESTART,   /* value: the restart policy from now on: no, on-failure, always, unless-stopped (0 to 3),
+	MSG_RESTART, /* value: the restart policy from now on: no, on-failure, always, unless-stopped (0 to 3),
 			* | the most restarts << 8 */
 	/* from the monitor */
 	MSG_STATUS = 64, /* payload: the text of the status file */

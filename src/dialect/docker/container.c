@@ -198,10 +198,10 @@ static json_t *merge(const json_t *was, json_t *asked)
 	json_t *all = json_is_object(was) ? json_deep_copy(was) : json_object(), *v;
 	const char *key;
 
-	json_object_foreach(asked, key, v)
-	{
+	json_object_foreach(asked, key, v) {
 		const char *text = json_string_value(v);
-		bool nothing = json_is_null(v) || (json_is_integer(v) && json_integer_value(v) == 0) ||
+		bool nothing = json_is_null(v) ||
+			       (json_is_integer(v) && json_integer_value(v) == 0) ||
 			       (text && !*text) || (json_is_array(v) && json_array_size(v) == 0) ||
 			       (g_str_equal(key, "RestartPolicy") &&
 				       !*(json_string_value(json_object_get(v, "Name")) ?: ""));
@@ -227,7 +227,9 @@ static int update(struct call *c, struct guest *g, json_t *asked, struct err *e)
 	if (r >= 0)
 		r = create_restart(&h, g->spec, e);
 	if (r >= 0 && g->rec->auto_remove && g->spec->restart != RESTART_NO)
-		r = err_set(e, -E_INVALID, "Restart policy cannot be updated because AutoRemove is enabled for the container");
+		r = err_set(e, -E_INVALID,
+			"Restart policy cannot be updated because AutoRemove is enabled for the "
+			"container");
 	json_object_set_new(doc, "HostConfig", host);
 	text = json_dumps(doc, JSON_COMPACT);
 	if (r >= 0)
