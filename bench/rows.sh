@@ -305,5 +305,6 @@ row_guests_1000() {
 . bench/images.sh
 . bench/images-local.sh
 . bench/kills.sh
+. bench/docker.sh
 
-rows="run_none run_bridge exec ls stop rm start_100 memory log cp lowest_memory ports guests_1000 vm_run vm_memory vm_ls vm_files runtime_run runtime_steps runtime_memory runtime_100 pull pull_here pull_memory pull_start pull_cut image_load image_save image_rm image_copy image_kills"
+rows="run_none run_bridge exec ls stop rm start_100 memory log cp lowest_memory ports guests_1000 vm_run vm_memory vm_ls vm_files runtime_run runtime_steps runtime_memory runtime_100 pull pull_here pull_memory pull_start pull_cut image_load image_save image_rm image_copy image_kills docker_server docker_client docker_streams"
