@@ -28,7 +28,7 @@ const struct route docker_routes[] = {
 	{ "POST", "/containers/{}/wait", .take = container_wait },
 	{ "GET", "/containers/{}/logs", .take = container_logs },
 	{ "POST", "/containers/{}/attach", .take = container_attach },
-	{ "GET", "/containers/{}/stats", .take = container_stats },
+	{ "GET", "/containers/{}/stats", .start = container_stats, .tick = container_stats_tick, .end = container_stats_end },
 	{ "GET", "/containers/{}/export", .take = container_export },
 	{ "HEAD", "/containers/{}/archive", .work = container_archive_head },
 	{ "GET", "/containers/{}/archive", .take = container_archive_get },
