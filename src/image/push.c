@@ -355,6 +355,8 @@ static int push_one(struct push *p, const char *full, GPtrArray *ret, struct err
 	x->digest = g_steal_pointer(&digest);
 	x->changed = true;
 	g_ptr_array_add(ret, x);
+	g_autofree char *shown = ref_show(x->name);
+	image_event(p->c, "push", x->id, shown);
 	return 0;
 }
 
