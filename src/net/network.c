@@ -29,6 +29,15 @@ char *net_option(const struct network_record *n, const char *key)
 	return ret;
 }
 
+json_t *net_reserved(const struct network_record *n)
+{
+	json_t *doc = n->doc ? json_loads(n->doc, 0, NULL) : NULL;
+	json_t *list = json_incref(json_object_get(doc, "reserved"));
+
+	json_decref(doc);
+	return list;
+}
+
 char *net_subnets(const struct network_record *n)
 {
 	return n->subnet6 ? g_strconcat(n->subnet, ",", n->subnet6, NULL) : g_strdup(n->subnet);
