@@ -389,7 +389,7 @@ void networks_delete(struct call *c)
 		network_failed(c, r, &e);
 }
 
-void networks_prune(struct call *c)
+void docker_networks_prune(struct call *c)
 {
 	static const char *const known[] = { "label", "label!", "until", NULL };
 	g_autoptr(GPtrArray) all = NULL;

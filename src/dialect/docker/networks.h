@@ -17,7 +17,7 @@ void networks_list(struct call *c);
 void networks_inspect(struct call *c);
 void networks_create(struct call *c);
 void networks_delete(struct call *c);
-void networks_prune(struct call *c);
+void docker_networks_prune(struct call *c);
 /* networks-attach.c */
 void networks_connect(struct call *c);
 void networks_disconnect(struct call *c);

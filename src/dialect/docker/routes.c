@@ -34,7 +34,7 @@ const struct route docker_routes[] = {
 	/* networks */
 	{ "GET", "/networks", .work = networks_list },
 	{ "POST", "/networks/create", .start = api_body, .work = networks_create },
-	{ "POST", "/networks/prune", .work = networks_prune, .flags = 25 },
+	{ "POST", "/networks/prune", .work = docker_networks_prune, .flags = 25 },
 	{ "GET", "/networks/{}", .work = networks_inspect },
 	{ "DELETE", "/networks/{}", .work = networks_delete },
 	{ "POST", "/networks/{}/connect", .start = api_body, .work = networks_connect },
@@ -42,7 +42,7 @@ const struct route docker_routes[] = {
 	/* volumes */
 	{ "GET", "/volumes", .work = volumes_list },
 	{ "POST", "/volumes/create", .start = api_body, .work = volumes_create },
-	{ "POST", "/volumes/prune", .work = volumes_prune, .flags = 25 },
+	{ "POST", "/volumes/prune", .work = docker_volumes_prune, .flags = 25 },
 	{ "GET", "/volumes/{}", .work = volumes_inspect },
 	{ "PUT", "/volumes/{}", .start = refused_swarm, .flags = 42 },
 	{ "DELETE", "/volumes/{}", .work = volumes_delete },

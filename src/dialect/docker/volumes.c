@@ -336,7 +336,7 @@ static int prune_one(struct call *c, struct store *s, const struct volume_record
 	return r < 0 ? r : 1;
 }
 
-void volumes_prune(struct call *c)
+void docker_volumes_prune(struct call *c)
 {
 	static const char *const known[] = { "all", "label", "label!", NULL };
 	g_autoptr(GPtrArray) list = NULL;

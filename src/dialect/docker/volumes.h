@@ -11,7 +11,7 @@ void volumes_list(struct call *c);
 void volumes_create(struct call *c);
 void volumes_inspect(struct call *c);
 void volumes_delete(struct call *c);
-void volumes_prune(struct call *c);
+void docker_volumes_prune(struct call *c);
 
 /* The document of a volume. Caller owns it. */
 json_t *volume_json(struct ctx *c, const struct volume_record *v);
