@@ -41,17 +41,17 @@ network() { # NAME [MEMBERS]
 	api GET /networks/web
 	is 200 '.IPAM.Config[0] == {"Subnet":"10.77.0.0/24","IPRange":"10.77.0.128/25","Gateway":"10.77.0.9","AuxiliaryAddresses":{"r":"10.77.0.129"}}'
 	is 200 '.Attachable and .Labels.l == "1" and (.Internal|not) and .Options["com.docker.network.driver.mtu"] == "1400"'
-	lodge run -d --name a --network web bb sleep 100
+	lodge run -d --name aa --network web bb sleep 100
 	# .128 is the range's first, .129 is reserved
-	for name in b c; do lodge run -d --name $name --network web bb sleep 100; done
+	for name in bb cc; do lodge run -d --name $name --network web bb sleep 100; done
 	api GET /networks/web
 	is 200 '[.Containers[].IPv4Address]|any(. == "10.77.0.129/24")' false
 	is 200 '.Containers|length' 3
-	is 200 '.Containers[]|select(.Name == "a")|.EndpointID|length' 64
+	is 200 '.Containers[]|select(.Name == "aa")|.EndpointID|length' 64
 	equal 1400 "$(cat /sys/class/net/br-web7/mtu)"
 	api DELETE /networks/web
 	says 403 'has active endpoints'
-	lodge rm -f a b c
+	lodge rm -f aa bb cc
 	api DELETE /networks/web
 	is 204
 	api GET /networks/web
@@ -88,16 +88,19 @@ network() { # NAME [MEMBERS]
 	is 200 .Driver macvlan
 	api DELETE /networks/mac
 	is 204
-	network ip '"Driver":"ipvlan","Options":{"parent":"up0","ipvlan_mode":"l2"},"IPAM":{"Config":[{"Subnet":"198.51.100.0/24","Gateway":"198.51.100.1","IPRange":"198.51.100.64/26"}]}'
-	run -0 lodge run --rm --network ip bb ping -c 1 -W 2 198.51.100.1
+	ip link add beside type dummy
+	ip link set beside up
+	network ip '"Driver":"ipvlan","Options":{"parent":"beside","ipvlan_mode":"l2"},"IPAM":{"Config":[{"Subnet":"203.0.113.0/24"}]}'
+	lodge run --rm --network ip bb ip -4 -o address show eth0 | grep -q 203.0.113.
+	ip link delete beside
 }
 
 @test "filters and prune" {
-	network one '"Labels":{"x":"1"}'
+	network first '"Labels":{"x":"1"}'
 	network two
 	lodge run -d --name user --network two bb sleep 100
-	for pair in 'name=one:one' 'label=x:one' 'type=builtin:bridge host none' 'type=custom:one two' 'driver=null:none' \
-		'dangling=true:one' 'dangling=false:bridge host none two' 'scope=swarm:'; do
+	for pair in 'name=first:first' 'label=x:first' 'type=builtin:bridge host none' 'type=custom:first two' 'driver=null:none' \
+		'dangling=true:first' 'dangling=false:bridge host none two' 'scope=swarm:'; do
 		word=${pair%:*}
 		api GET /networks -G --data-urlencode "filters={\"${word%%=*}\":[\"${word#*=}\"]}"
 		is 200 '[.[].Name]|sort|join(" ")' "${pair##*:}"
@@ -107,57 +110,57 @@ network() { # NAME [MEMBERS]
 	api POST /networks/prune -G --data-urlencode 'filters={"label!":["x"]}'
 	is 200 '.NetworksDeleted'  null
 	api POST /networks/prune
-	is 200 '.NetworksDeleted|join(" ")' one
+	is 200 '.NetworksDeleted|join(" ")' first
 }
 
 @test "containers that don't run join and leave" {
 	network web '"IPAM":{"Config":[{"Subnet":"10.77.0.0/24"}]}'
-	lodge create --name g bb sleep 100
-	post /networks/web/connect '{"Container":"g","EndpointConfig":{"IPAMConfig":{"IPv4Address":"10.77.0.50"},"Aliases":["nick"]}}'
+	lodge create --name guest bb sleep 100
+	post /networks/web/connect '{"Container":"guest","EndpointConfig":{"IPAMConfig":{"IPv4Address":"10.77.0.50"},"Aliases":["nick"]}}'
 	is 200
-	post /networks/web/connect '{"Container":"g"}'
-	says 403 'endpoint with name g already exists in network web'
-	lodge start g
-	lodge exec g ip -4 -o address show eth1 | grep -q 10.77.0.50/24
+	post /networks/web/connect '{"Container":"guest"}'
+	says 403 'endpoint with name guest already exists in network web'
+	lodge start guest
+	lodge exec guest ip -4 -o address show eth1 | grep -q 10.77.0.50/24
 	equal 0 "$(lodge run --rm --network web bb ping -c 1 -W 2 nick >/dev/null; echo $?)"
-	lodge stop -t 0 g
-	post /networks/web/disconnect '{"Container":"g"}'
+	lodge stop -t 0 guest
+	post /networks/web/disconnect '{"Container":"guest"}'
 	is 200
-	post /networks/web/disconnect '{"Container":"g"}'
+	post /networks/web/disconnect '{"Container":"guest"}'
 	says 403 'is not connected to network web'
-	lodge start g
-	run lodge exec g ip -4 -o address show eth1
+	lodge start guest
+	run lodge exec guest ip -4 -o address show eth1
 	[ "$status" != 0 ]
 	post /networks/web/connect '{"Container":"nobody"}'
 	says 404 'No such container: nobody'
-	post /networks/host/connect '{"Container":"g"}'
+	post /networks/host/connect '{"Container":"guest"}'
 	is 400
 }
 
 @test "containers that run join and leave" {
 	network web '"IPAM":{"Config":[{"Subnet":"10.77.0.0/24"}]}'
 	lodge run -d --name other --network web bb sleep 100
-	lodge run -d --name g --restart always bb sleep 100
-	post /networks/web/connect '{"Container":"g","EndpointConfig":{"IPAMConfig":{"IPv4Address":"10.77.0.50"}}}'
+	lodge run -d --name guest --restart always bb sleep 100
+	post /networks/web/connect '{"Container":"guest","EndpointConfig":{"IPAMConfig":{"IPv4Address":"10.77.0.50"}}}'
 	is 200
-	lodge exec g ip -4 -o address show eth1 | grep -q 10.77.0.50/24
-	lodge exec other ping -c 1 -W 2 g
+	lodge exec guest ip -4 -o address show eth1 | grep -q 10.77.0.50/24
+	lodge exec other ping -c 1 -W 2 guest
 	# the way out is the first network's still
-	lodge exec g ip route | grep -q '^default .* dev eth0'
+	lodge exec guest ip route | grep -q '^default .* dev eth0'
 	api GET /networks/web
-	is 200 '[.Containers[]|select(.Name == "g")|.IPv4Address][0]' 10.77.0.50/24
+	is 200 '[.Containers[]|select(.Name == "guest")|.IPv4Address][0]' 10.77.0.50/24
 	# and it is there again after the guest's own restart
-	pid=$(guest_pid g)
+	pid=$(guest_pid guest)
 	kill -KILL "$pid"
-	within 5 eval 'p=$(guest_pid g) && [ "$p" != 0 ] && [ "$p" != '"$pid"' ]'
-	within 5 eval 'lodge exec g ip -4 -o address show eth1 | grep -q 10.77.0.50/24'
-	post /networks/web/disconnect '{"Container":"g"}'
+	within 5 eval 'p=$(guest_pid guest) && [ "$p" != 0 ] && [ "$p" != '"$pid"' ]'
+	within 5 eval 'lodge exec guest ip -4 -o address show eth1 | grep -q 10.77.0.50/24'
+	post /networks/web/disconnect '{"Container":"guest"}'
 	is 200
-	run lodge exec g ip -4 -o address show eth1
+	run lodge exec guest ip -4 -o address show eth1
 	[ "$status" != 0 ]
 	api GET /networks/web
 	is 200 '[.Containers[].Name]|join(" ")' other
-	lodge exec g ip route | grep -q '^default .* dev eth0'
+	lodge exec guest ip route | grep -q '^default .* dev eth0'
 	[ ! -e "$LODGE_RUN/networks/web/leases/10.77.0.50" ]
 }
 
