@@ -5,6 +5,35 @@
 #include "host/steps.h"
 #include "store/journal.h"
 
+bool volume_is_bind(const json_t *options)
+{
+	const char *o = json_string_value(json_object_get(options, "o"));
+	const char *device = json_string_value(json_object_get(options, "device"));
+	g_auto(GStrv) words = g_strsplit(o ? o : "", ",", -1);
+	bool bind = false;
+
+	/* other mount(8) words would be ignored */
+	for (char **w = words; *w; w++)
+		bind = g_str_equal(*w, "bind") || g_str_equal(*w, "rbind") || (bind && g_str_equal(*w, "rw"));
+	return bind && device && device[0] == '/';
+}
+
+char *volume_folder(struct ctx *c, const char *name)
+{
+	_cleanup_(volume_record_freep) struct volume_record *v = NULL;
+	struct store *s;
+	json_t *doc = NULL, *options;
+	char *path = NULL;
+
+	if (store_get_existing(c, &s, NULL) >= 0 && store_volume_find(s, name, &v, NULL) >= 0)
+		doc = json_loads(v->doc, 0, NULL);
+	options = json_object_get(doc, "options");
+	if (volume_is_bind(options))
+		path = g_strdup(json_string_value(json_object_get(options, "device")));
+	json_decref(doc);
+	return path ? path : store_path(c, "volumes/%s", name);
+}
+
 static int make(struct ctx *c, const char *name, const char *doc, bool anonymous, struct err *e)
 {
 	_cleanup_(plan_freep) struct plan *p = plan_new();

@@ -4,6 +4,7 @@
 
 /* Volumes as such: made and removed, each by one journalled plan, and told as events. */
 
+#include <jansson.h>
 #include <stdbool.h>
 #include "base/ctx.h"
 #include "base/err.h"
@@ -15,6 +16,10 @@ int volume_create(
 	struct ctx *c, const char *name, const char *doc, char **ret_name, struct err *e);
 /* -E_NOTFOUND; -E_INUSE while a guest has it. */
 int volume_remove(struct ctx *c, const char *name, struct err *e);
+/* Whether a volume's "options" make it a folder of the host: {"o": "bind", "device": "/path"}. */
+bool volume_is_bind(const json_t *options);
+/* The folder that has its files. Caller frees. */
+char *volume_folder(struct ctx *c, const char *name);
 /* -E_NOTFOUND "no such volume 'x'". */
 int volume_find(struct ctx *c, const char *name, struct volume_record **ret, struct err *e);
 

@@ -60,7 +60,8 @@ bb_id() {
 }
 
 @test "filters of the list" {
-	tar -C "$TEST_DIR/bb" -c etc | api POST '/images/create?fromSrc=-&repo=lab&tag=1' -G --data-urlencode 'changes=LABEL k=v' -X POST -T -
+	tar -C "$TEST_DIR/bb" -cf "$TEST_DIR/etc.tar" etc
+	api POST '/images/create?fromSrc=-&repo=lab&tag=1&changes=LABEL%20k=v' -T "$TEST_DIR/etc.tar"
 	is 200 '.status|startswith("sha256:")'
 	for pair in 'reference=lab:lab:1' 'reference=l*:lab:1' 'label=k=v:lab:1' 'before=lab#1:bb:latest' 'since=bb:lab:1' 'dangling=true:' ; do
 		word=${pair%%:*}
@@ -118,7 +119,8 @@ bb_id() {
 	api POST '/images/load?quiet=1' -H 'Content-Type: application/x-tar' -T "$TEST_DIR/bb-saved.tar"
 	is 200 .stream 'Loaded image: bb:latest'
 	lodge image rm keep:1
-	echo nothing | api POST /images/load -T -
+	echo nothing >"$TEST_DIR/nothing"
+	api POST /images/load -T "$TEST_DIR/nothing"
 	says 500 'Error processing tar file'
 }
 

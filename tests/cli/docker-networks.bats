@@ -88,7 +88,7 @@ network() { # NAME [MEMBERS]
 	is 200 .Driver macvlan
 	api DELETE /networks/mac
 	is 204
-	ip link add beside type dummy
+	ip link add beside type veth peer name beside2
 	ip link set beside up
 	network ip '"Driver":"ipvlan","Options":{"parent":"beside","ipvlan_mode":"l2"},"IPAM":{"Config":[{"Subnet":"203.0.113.0/24"}]}'
 	lodge run --rm --network ip bb ip -4 -o address show eth0 | grep -q 203.0.113.

@@ -67,6 +67,20 @@ prepare() {
 	is 200 '[.Volumes[]|select(.Name == "v2")|.UsageData.RefCount][0]' 1
 }
 
+@test "a volume that is a folder of the host" {
+	mkdir "$TEST_DIR/shared"
+	post /volumes/create '{"Name":"bound","DriverOpts":{"type":"none","o":"bind","device":"'"$TEST_DIR/shared"'"}}'
+	is 201 .Options.o bind
+	lodge run --rm -v bound:/v bb sh -c 'echo in >/v/file'
+	equal in "$(cat "$TEST_DIR/shared/file")"
+	post /volumes/create '{"Name":"mem","DriverOpts":{"type":"tmpfs","o":"size=1m","device":"tmpfs"}}'
+	is 501
+	api DELETE /volumes/bound
+	is 204
+	[ -f "$TEST_DIR/shared/file" ]
+	rm -rf "$TEST_DIR/shared"
+}
+
 @test "what a volume can't be" {
 	post /volumes/create '{"Name":"../x"}'
 	says 400 'includes invalid characters for a local volume name'

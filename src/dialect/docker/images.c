@@ -171,32 +171,52 @@ struct listing {
 };
 
 /* Shell patterns on name and tag, or on the name alone. */
-static bool match_reference(const struct listing *l, const struct image_record *i)
+static bool match_name(const json_t *patterns, const char *name)
 {
-	json_t *list = json_object_get(l->filters, "reference"), *v;
+	g_autofree char *shown = NULL, *repo = NULL;
+	struct ref r;
+	json_t *v;
 	size_t k;
 
-	if (!list)
-		return true;
-	for (char **n = i->names; *n; n++) {
-		g_autofree char *shown = NULL, *repo = NULL;
-		struct ref r;
+	if (ref_parse(name, REF_NO_DEFAULT, &r, NULL) < 0)
+		return false;
+	shown = ref_familiar(&r);
+	repo = ref_familiar_name(&r);
+	ref_clear(&r);
+	json_array_foreach((json_t *)patterns, k, v)
+	{
+		const char *p = json_string_value(v);
 
-		if (ref_parse(*n, REF_NO_DEFAULT, &r, NULL) < 0)
-			continue;
-		shown = ref_familiar(&r);
-		repo = ref_familiar_name(&r);
-		ref_clear(&r);
-		json_array_foreach(list, k, v)
-		{
-			const char *p = json_string_value(v);
-
-			if (fnmatch(p, shown, FNM_PATHNAME) == 0 ||
-				fnmatch(p, repo, FNM_PATHNAME) == 0)
-				return true;
-		}
+		if (fnmatch(p, shown, FNM_PATHNAME) == 0 || fnmatch(p, repo, FNM_PATHNAME) == 0)
+			return true;
 	}
 	return false;
+}
+
+static bool match_reference(const struct listing *l, const struct image_record *i)
+{
+	const json_t *list = json_object_get(l->filters, "reference");
+	bool is = !list;
+
+	for (char **n = i->names; *n && !is; n++)
+		is = match_name(list, *n);
+	return is;
+}
+
+/* With such a filter an image is shown by the names that it lets pass. */
+static json_t *only_matching(const struct listing *l, json_t *summary)
+{
+	static const char *const keys[] = { "RepoTags", "RepoDigests" };
+	const json_t *list = json_object_get(l->filters, "reference");
+
+	for (size_t k = 0; list && k < G_N_ELEMENTS(keys); k++) {
+		json_t *names = json_object_get(summary, keys[k]);
+
+		for (size_t i = json_array_size(names); i > 0; i--)
+			if (!match_name(list, json_string_value(json_array_get(names, i - 1))))
+				json_array_remove(names, i - 1);
+	}
+	return summary;
 }
 
 static bool listed(const struct listing *l, const struct image_record *i)
@@ -288,9 +308,10 @@ void images_list(struct call *c)
 	for (guint i = 0; r >= 0 && i < all->len; i++)
 		if (listed(&l, all->pdata[i]))
 			json_array_append_new(list,
-				image_summary(l.c, all->pdata[i],
-					shared ? image_shared(all->pdata[i], layers, all) : -1, -1,
-					api_minor(c)));
+				only_matching(&l,
+					image_summary(l.c, all->pdata[i],
+						shared ? image_shared(all->pdata[i], layers, all) : -1,
+						-1, api_minor(c))));
 	json_decref(l.filters);
 	if (r < 0)
 		api_failed(c, r, &e);

@@ -191,8 +191,12 @@ static int check_options(struct call *c, const char *name, const json_t *options
 			}
 	}
 	if (json_object_get(options, "size")) {
-		api_error(c, 400,
-			"create %s: quota size requested but no quota support; use type=tmpfs, device=tmpfs, o=size=... for a limit",
+		api_error(c, 400, "create %s: quota size requested but no quota support", name);
+		return -E_UNSUPPORTED;
+	}
+	if (json_object_size(options) && !volume_is_bind(options)) {
+		api_error(c, 501,
+			"create %s: only type=none, o=bind, device=PATH is supported of the options of local volumes; a tmpfs or an NFS export is mounted on the host and bound",
 			name);
 		return -E_UNSUPPORTED;
 	}
