@@ -24,8 +24,7 @@ static int find_attach(const struct spec *s, const char *network)
 	return -1;
 }
 
-static int keep(
-	struct ctx *c, struct guest *g, const char *network, bool connected, struct err *e)
+static int keep(struct ctx *c, struct guest *g, const char *network, bool connected, struct err *e)
 {
 	json_t *j = spec_to_json(g->spec);
 	char *text = json_dumps(j, JSON_COMPACT);
@@ -198,8 +197,8 @@ static int plan_one(struct ctx *c, struct guest *g, const struct spec_attach *a,
 	int r;
 
 	add_attach(alone, a);
-	r = net_plan_join(c, g->rec->id, g->rec->name, g->spec->hostname, alone, &join, host, net,
-		given, e);
+	r = net_plan_join(
+		c, g->rec->id, g->rec->name, g->spec->hostname, alone, &join, host, net, given, e);
 	if (r < 0)
 		return r;
 	for (unsigned i = 0; i < plan_len(net); i++)
@@ -246,8 +245,7 @@ static int run_inside(pid_t pid, const struct plan *p, struct err *e)
 }
 
 /* The host's steps, those that wait for the first process, and those inside; undone when one fails. */
-static int run_beside(
-	struct ctx *c, const struct guest *g, const struct plan *p, struct err *e)
+static int run_beside(struct ctx *c, const struct guest *g, const struct plan *p, struct err *e)
 {
 	static const enum step_at at[] = { AT_HOST, AT_PARENT };
 	struct step_run run;
@@ -326,16 +324,15 @@ static int plug(struct ctx *c, struct guest *g, const struct spec_attach *a, str
 }
 
 /* What the network gave: out of RUN/guests/ID/net. */
-static int take_given(struct ctx *c, const struct guest *g, const char *network,
-	char **ret_ifname, char **ret_address, struct err *e)
+static int take_given(struct ctx *c, const struct guest *g, const char *network, char **ret_ifname,
+	char **ret_address, struct err *e)
 {
 	json_t *net = guest_net(c, g), *list = json_object_get(net, "networks"), *v;
 	size_t i;
-	int r = err_set(e, -E_NOTFOUND, "guest '%s' has no interface in network '%s'",
-		g->rec->name, network);
+	int r = err_set(e, -E_NOTFOUND, "guest '%s' has no interface in network '%s'", g->rec->name,
+		network);
 
-	json_array_foreach(list, i, v)
-	{
+	json_array_foreach(list, i, v) {
 		const char *name = json_string_value(json_object_get(v, "network"));
 		const char *address = json_string_value(json_object_get(v, "address"));
 		const char *ifname = json_string_value(json_object_get(v, "ifname"));
@@ -389,8 +386,7 @@ static int check_mode(const struct guest *g, struct err *e)
 		return err_set(e, -E_UNSUPPORTED, "a machine's cards come by 'vm attach-nic'");
 	if (g->spec->ns[NS_NET].mode != NS_PRIVATE)
 		return err_set(e, -E_INVALID,
-			"guest '%s' has the network of the host or of another guest",
-			g->rec->name);
+			"guest '%s' has the network of the host or of another guest", g->rec->name);
 	return 0;
 }
 
@@ -422,8 +418,8 @@ int guest_disconnect(struct ctx *c, struct guest *g, const char *network, struct
 	if (r < 0)
 		return r;
 	if (at < 0)
-		return err_set(e, -E_NOTFOUND, "guest '%s' is not in network '%s'", g->rec->name,
-			network);
+		return err_set(
+			e, -E_NOTFOUND, "guest '%s' is not in network '%s'", g->rec->name, network);
 	if (guest_is_up(g))
 		r = g->pid ? unplug(c, g, network, e)
 			   : err_set(e, -E_STATE, "guest '%s' is just starting", g->rec->name);

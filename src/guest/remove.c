@@ -8,8 +8,8 @@
 #include "store/journal.h"
 
 /* Anonymous volumes that nobody else uses. */
-static int add_volumes(struct ctx *c, const struct guest *g, struct plan *p,
-	GPtrArray *names, struct err *e)
+static int add_volumes(
+	struct ctx *c, const struct guest *g, struct plan *p, GPtrArray *names, struct err *e)
 {
 	struct store *s;
 	int r;

@@ -14,7 +14,8 @@ bool volume_is_bind(const json_t *options)
 
 	/* other mount(8) words would be ignored */
 	for (char **w = words; *w; w++)
-		bind = g_str_equal(*w, "bind") || g_str_equal(*w, "rbind") || (bind && g_str_equal(*w, "rw"));
+		bind = g_str_equal(*w, "bind") || g_str_equal(*w, "rbind") ||
+		       (bind && g_str_equal(*w, "rw"));
 	return bind && device && device[0] == '/';
 }
 

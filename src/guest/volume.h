@@ -12,8 +12,7 @@
 
 /* name NULL: one is made up, and it is an anonymous one. doc: JSON, {"labels": {}, "options": {}}; NULL: "{}". *ret_name:
  * caller frees; NULL: not wanted. 1: it was there already and is as it was; -E_INVALID for its name. */
-int volume_create(
-	struct ctx *c, const char *name, const char *doc, char **ret_name, struct err *e);
+int volume_create(struct ctx *c, const char *name, const char *doc, char **ret_name, struct err *e);
 /* -E_NOTFOUND; -E_INUSE while a guest has it. */
 int volume_remove(struct ctx *c, const char *name, struct err *e);
 /* Whether a volume's "options" make it a folder of the host: {"o": "bind", "device": "/path"}. */

@@ -260,8 +260,8 @@ static void blobs_free(struct pushed_blob *blobs, unsigned n)
 	g_free(blobs);
 }
 
-static int push_image(struct push *p, const struct ref *ref, char **ret_digest,
-	int64_t *ret_size, struct err *e)
+static int push_image(
+	struct push *p, const struct ref *ref, char **ret_digest, int64_t *ret_size, struct err *e)
 {
 	unsigned n = g_strv_length(p->image->layers);
 	struct pushed_blob *blobs = g_new0(struct pushed_blob, n + 1);

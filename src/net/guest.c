@@ -19,7 +19,7 @@ struct build {
 	char *gateway;	      /* of the network that leads out */
 	bool out;	      /* there is one */
 	bool default_route, default_route6;
-	unsigned number; /* of the first interface */
+	unsigned number;	  /* of the first interface */
 	char *publish, *publish6; /* the guest's addresses where ports lead to */
 };
 
@@ -143,9 +143,10 @@ static void plan_link(
 
 	if (net_is_bridge(n)) {
 		share = folder;
-		plan_add(b->net, AT_PARENT, &step_veth, plan_str(b->net, "lv%.11s%u", b->id, b->number + k),
-			given->ifname, n->bridge, given->mac,
-			n->mtu ? plan_str(b->net, "%d", n->mtu) : "", hairpin ? "1" : "", share);
+		plan_add(b->net, AT_PARENT, &step_veth,
+			plan_str(b->net, "lv%.11s%u", b->id, b->number + k), given->ifname,
+			n->bridge, given->mac, n->mtu ? plan_str(b->net, "%d", n->mtu) : "",
+			hairpin ? "1" : "", share);
 	} else if (strcmp(n->driver, "macvlan") == 0) {
 		plan_add(b->net, AT_PARENT, &step_macvlan, given->ifname, n->parent,
 			mode ? mode : "bridge", given->mac);

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include "store/store.h"
 
-#define EVENTS_MAX     (1024 * 1024) /* bytes of a file; then it becomes events.1 */
+#define EVENTS_MAX (1024 * 1024) /* bytes of a file; then it becomes events.1 */
 
 /* Opens the file, moving a full one away first. */
 static int open_events(struct ctx *c, const char *path)

@@ -21,7 +21,8 @@
 
 /* Appends {"time": ns, "type": "guest", "action": "start", "id": ..., "attributes": {...}}. Takes attributes, NULL: none.
  * Nothing with ctx.explain. */
-void event_emit(struct ctx *c, const char *type, const char *action, const char *id, json_t *attributes);
+void event_emit(
+	struct ctx *c, const char *type, const char *action, const char *id, json_t *attributes);
 /* Calls cb for each event in the window, and goes on (follow) until cb returns non-zero or until (0: never) has come. */
 int event_read(struct ctx *c, int64_t since, int64_t until, bool follow,
 	int (*cb)(const json_t *event, void *data), void *data, struct err *e);

@@ -43,8 +43,8 @@ static const char *text_in(const json_t *j, const char *key)
 /* A file of the form of docker's config.json, that only we can see. */
 static int token_file(struct registry_auth *a, const char *domain, const char *token)
 {
-	json_t *j = json_pack("{s:{s:{s:s, s:s}}}", "auths", domain, "auth", "PHRva2VuPjo=",
-		"identitytoken", token);
+	json_t *j = json_pack("{s:{s:{s:s, s:s}}}", "auths", domain, "auth",
+		"PHRva2VuPjo=", "identitytoken", token);
 	char *text = json_dumps(j, JSON_COMPACT);
 	int r;
 
@@ -58,8 +58,7 @@ static int token_file(struct registry_auth *a, const char *domain, const char *t
 	return MIN(r, 0);
 }
 
-static int take_auth(
-	struct call *c, const json_t *j, const char *domain, struct registry_auth *a)
+static int take_auth(struct call *c, const json_t *j, const char *domain, struct registry_auth *a)
 {
 	const char *user = text_in(j, "username"), *password = text_in(j, "password"),
 		   *packed = text_in(j, "auth"), *token = text_in(j, "identitytoken");
@@ -91,8 +90,10 @@ int registry_auth_init(struct call *c, const char *domain, struct registry_auth 
 	int r = 0;
 
 	/* what the host's users have in their files isn't the client's */
-	*ret = (struct registry_auth){ .fd = -1,
-		.o = { .tls_verify = -1, .no_creds = true, .loopback_insecure = true, .retries = 2 } };
+	*ret = (struct registry_auth){
+		.fd = -1,
+		.o = { .tls_verify = -1, .no_creds = true, .loopback_insecure = true, .retries = 2 }
+	};
 	if (!header || header->n == 0)
 		return 0;
 	t = *header;
@@ -144,7 +145,8 @@ void system_auth(struct call *c, struct link *l)
 	r = registry_check(api_ctx(c), server, user, password ?: "", &o, &e);
 	json_decref(body);
 	if (r == -EACCES)
-		api_error(c, 401, "login attempt to %s failed: unauthorized: authentication required",
+		api_error(c, 401,
+			"login attempt to %s failed: unauthorized: authentication required",
 			server);
 	else if (r < 0)
 		api_error(c, 500, "%s", e.text[0] ? e.text : err_words(r));
@@ -189,9 +191,8 @@ static int config_platform(
 		return r;
 	j = json_loadb(text->str, text->len, 0, NULL);
 	if (json_is_object(j))
-		json_array_append_new(list,
-			platform_json(text_in(j, "architecture"), text_in(j, "os"),
-				text_in(j, "variant")));
+		json_array_append_new(list, platform_json(text_in(j, "architecture"),
+						    text_in(j, "os"), text_in(j, "variant")));
 	json_decref(j);
 	return 0;
 }

@@ -3,9 +3,8 @@
 
 #include "image/http.h"
 
-int download(const char *url,
-	int (*sink)(void *arg, const void *data, size_t size, struct err *e), void *arg,
-	struct err *e)
+int download(const char *url, int (*sink)(void *arg, const void *data, size_t size, struct err *e),
+	void *arg, struct err *e)
 {
 	const struct http_options o = { .plain = true };
 	const struct http_request q = { .method = "GET", .url = url, .sink = sink, .arg = arg };

@@ -7,8 +7,7 @@
 #include <stddef.h>
 #include "base/err.h"
 
-int download(const char *url,
-	int (*sink)(void *arg, const void *data, size_t size, struct err *e), void *arg,
-	struct err *e);
+int download(const char *url, int (*sink)(void *arg, const void *data, size_t size, struct err *e),
+	void *arg, struct err *e);
 
 #endif

@@ -63,9 +63,8 @@ static json_t *event_json(const json_t *event)
 		json_decref(attributes);
 		return NULL;
 	}
-	actor = g_str_equal(type, "image")
-			? image_actor(action, text_in(event, "id"), attributes)
-			: g_strdup(text_in(event, "id"));
+	actor = g_str_equal(type, "image") ? image_actor(action, text_in(event, "id"), attributes)
+					   : g_strdup(text_in(event, "id"));
 	j = json_object();
 	/* what there was before 1.22 is still there, for containers and images */
 	if (g_str_equal(type, "container") || g_str_equal(type, "image")) {
@@ -76,7 +75,8 @@ static json_t *event_json(const json_t *event)
 	}
 	json_object_set_new(j, "Type", json_string(type));
 	json_object_set_new(j, "Action", json_string(action));
-	json_object_set_new(j, "Actor", json_pack("{s:s, s:o}", "ID", actor, "Attributes", attributes));
+	json_object_set_new(
+		j, "Actor", json_pack("{s:s, s:o}", "ID", actor, "Attributes", attributes));
 	json_object_set_new(j, "scope", json_string("local"));
 	json_object_set_new(j, "time", json_integer(time / NS));
 	json_object_set_new(j, "timeNano", json_integer(time));
@@ -98,8 +98,7 @@ static bool match_actor(const json_t *filters, const char *type, const json_t *j
 		return true;
 	if (!g_str_equal(text_in(j, "Type"), type))
 		return false;
-	json_array_foreach(list, i, v)
-	{
+	json_array_foreach(list, i, v) {
 		const char *s = json_string_value(v);
 
 		if (g_str_equal(s, id) || g_str_equal(s, name) || (*s && g_str_has_prefix(id, s)))
@@ -119,8 +118,10 @@ static bool match_image(const json_t *filters, const json_t *j)
 
 	if (!json_object_get(filters, "image") || match_actor(filters, "image", j))
 		return true;
-	bare = colon && !strchr(colon, '/') ? g_strndup(image, (gsize)(colon - image)) : g_strdup(image);
-	return *image && (api_filter_has(filters, "image", image) || api_filter_has(filters, "image", bare));
+	bare = colon && !strchr(colon, '/') ? g_strndup(image, (gsize)(colon - image))
+					    : g_strdup(image);
+	return *image &&
+	       (api_filter_has(filters, "image", image) || api_filter_has(filters, "image", bare));
 }
 
 /* The types that the filters "container", "volume" ... name must be one of them, so they are asked one by one. */
@@ -198,8 +199,8 @@ void system_events(struct call *c, struct link *l)
 	if (r >= 0) {
 		link_follow(l);
 		/* what is past is only told to who asks for it */
-		(void)event_read(api_ctx(c), since ? since : now, until,
-			!until || until > now, tell, &w, NULL);
+		(void)event_read(api_ctx(c), since ? since : now, until, !until || until > now,
+			tell, &w, NULL);
 	}
 	json_decref(w.filters);
 }

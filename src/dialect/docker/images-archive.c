@@ -16,8 +16,8 @@
 #include "image/archive.h"
 #include "image/pull.h"
 
-#define PIECE	  (64 * 1024)
-#define TEXT_MAX  (1 << 20) /* of what a child has to say */
+#define PIECE	 (64 * 1024)
+#define TEXT_MAX (1 << 20) /* of what a child has to say */
 
 /* --- the child ----------------------------------------------------------------------------------------------------- */
 
@@ -41,8 +41,8 @@ static int job_begin(struct job *j, bool reads, struct err *e)
 {
 	int fd[2], mine = reads ? 1 : 0, r;
 
-	j->out = mmap(NULL, sizeof(*j->out), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		-1, 0);
+	j->out = mmap(
+		NULL, sizeof(*j->out), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (j->out == MAP_FAILED)
 		return err_set(e, -ENOMEM, "no memory");
 	r = RET_NERRNO(pipe2(fd, O_CLOEXEC));

@@ -12,8 +12,7 @@ static json_t *merged_env(const json_t *first, const json_t *second)
 	json_t *list = json_is_array(first) ? json_deep_copy(first) : json_array(), *v, *w;
 	size_t i, k;
 
-	json_array_foreach((json_t *)second, i, v)
-	{
+	json_array_foreach((json_t *)second, i, v) {
 		const char *s = json_string_value(v);
 		size_t n = s ? strcspn(s, "=") + 1 : 0;
 		bool there = false;

@@ -72,10 +72,10 @@ static void told_end(struct stream *s, const GPtrArray *list)
 		const struct pulled *x = list->pdata[i];
 		g_autofree char *shown = ref_show(x->name);
 		g_autofree char *digest = g_strconcat("Digest: ", x->digest, NULL);
-		g_autofree char *status = g_strdup_printf(x->changed
-				? "Status: Downloaded newer image for %s"
-				: "Status: Image is up to date for %s",
-			shown);
+		g_autofree char *status =
+			g_strdup_printf(x->changed ? "Status: Downloaded newer image for %s"
+						   : "Status: Image is up to date for %s",
+				shown);
 
 		stream_put(s, json_pack("{s:s}", "status", digest));
 		stream_put(s, json_pack("{s:s}", "status", status));
@@ -88,8 +88,8 @@ static void pull_failed(struct stream *s, int code, const struct ref *ref, const
 	g_autofree char *text = NULL;
 
 	if (code == -EACCES) {
-		text = g_strdup_printf(
-			"pull access denied for %s, repository does not exist or may require 'docker login': denied: %s",
+		text = g_strdup_printf("pull access denied for %s, repository does not exist or "
+				       "may require 'docker login': denied: %s",
 			name, e->text);
 		stream_failed(s, 404, text);
 	} else if (code == -E_NOTFOUND) {
@@ -97,8 +97,8 @@ static void pull_failed(struct stream *s, int code, const struct ref *ref, const
 			"manifest for %s not found: manifest unknown: %s", shown, e->text);
 		stream_failed(s, 404, text);
 	} else {
-		stream_failed(s, code == -E_INVALID ? 400 : 500,
-			e->text[0] ? e->text : err_words(code));
+		stream_failed(
+			s, code == -E_INVALID ? 400 : 500, e->text[0] ? e->text : err_words(code));
 	}
 }
 

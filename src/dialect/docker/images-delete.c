@@ -97,21 +97,25 @@ static bool in_the_way(struct removal *d)
 		if (d->force || !d->guest || g_strv_length(d->i->names) > 1)
 			return false;
 		api_error(d->c, 409,
-			"conflict: unable to remove repository reference \"%s\" (must force) - container %.12s is using its referenced image %.12s",
+			"conflict: unable to remove repository reference \"%s\" (must force) - "
+			"container %.12s is using its referenced image %.12s",
 			shown, d->guest, hex);
 		return true;
 	}
 	if (d->guest && d->runs) {
 		api_error(d->c, 409,
-			"conflict: unable to delete %.12s (cannot be forced) - image is being used by running container %.12s",
+			"conflict: unable to delete %.12s (cannot be forced) - image is being used "
+			"by running container %.12s",
 			hex, d->guest);
 	} else if (!d->force && !is_single(d->i)) {
 		api_error(d->c, 409,
-			"conflict: unable to delete %.12s (must be forced) - image is referenced in multiple repositories",
+			"conflict: unable to delete %.12s (must be forced) - image is referenced "
+			"in multiple repositories",
 			hex);
 	} else if (!d->force && d->guest) {
 		api_error(d->c, 409,
-			"conflict: unable to delete %.12s (must be forced) - image is being used by stopped container %.12s",
+			"conflict: unable to delete %.12s (must be forced) - image is being used "
+			"by stopped container %.12s",
 			hex, d->guest);
 	} else {
 		return false;
@@ -121,7 +125,8 @@ static bool in_the_way(struct removal *d)
 
 void images_delete(struct call *c)
 {
-	_cleanup_(removal_clear) struct removal d = { .c = c, .force = api_flag(c, "force", false) };
+	_cleanup_(
+		removal_clear) struct removal d = { .c = c, .force = api_flag(c, "force", false) };
 	struct err e = { 0 };
 	json_t *did;
 	int r;

@@ -73,8 +73,8 @@ static void told_end(struct stream *s, const GPtrArray *list)
 
 		if (ref_parse(x->name, 0, &ref, NULL) < 0)
 			continue;
-		text = g_strdup_printf("%s: digest: %s size: %" G_GINT64_FORMAT, ref.tag, x->digest,
-			x->size);
+		text = g_strdup_printf(
+			"%s: digest: %s size: %" G_GINT64_FORMAT, ref.tag, x->digest, x->size);
 		stream_put(s, json_pack("{s:s}", "status", text));
 		stream_put(s, json_pack("{s:{}, s:{s:s, s:s, s:I}}", "progressDetail", "aux", "Tag",
 				      ref.tag, "Digest", x->digest, "Size", (json_int_t)x->size));
@@ -87,15 +87,14 @@ static void push_failed(struct stream *s, int code, const struct ref *ref, const
 	g_autofree char *shown = ref_familiar(ref), *text = NULL;
 
 	if (code == -E_NOTFOUND) {
-		text = g_strdup_printf(
-			"An image does not exist locally with the tag: %s", shown);
+		text = g_strdup_printf("An image does not exist locally with the tag: %s", shown);
 		stream_failed(s, 404, text);
 	} else if (code == -EACCES) {
 		text = g_strdup_printf(
 			"denied: requested access to the resource is denied: %s", e->text);
 		/* as docker: what the registry says is in the stream, and its status is good */
-		stream_put(s, json_pack("{s:{s:s}, s:s}", "errorDetail", "message", text, "error",
-				      text));
+		stream_put(s,
+			json_pack("{s:{s:s}, s:s}", "errorDetail", "message", text, "error", text));
 	} else {
 		stream_failed(s, 500, e->text[0] ? e->text : err_words(code));
 	}

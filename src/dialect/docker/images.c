@@ -183,8 +183,7 @@ static bool match_name(const json_t *patterns, const char *name)
 	shown = ref_familiar(&r);
 	repo = ref_familiar_name(&r);
 	ref_clear(&r);
-	json_array_foreach((json_t *)patterns, k, v)
-	{
+	json_array_foreach((json_t *)patterns, k, v) {
 		const char *p = json_string_value(v);
 
 		if (fnmatch(p, shown, FNM_PATHNAME) == 0 || fnmatch(p, repo, FNM_PATHNAME) == 0)
@@ -310,7 +309,8 @@ void images_list(struct call *c)
 			json_array_append_new(list,
 				only_matching(&l,
 					image_summary(l.c, all->pdata[i],
-						shared ? image_shared(all->pdata[i], layers, all) : -1,
+						shared ? image_shared(all->pdata[i], layers, all)
+						       : -1,
 						-1, api_minor(c))));
 	json_decref(l.filters);
 	if (r < 0)
@@ -323,11 +323,12 @@ void images_list(struct call *c)
 
 json_t *image_config_json(const json_t *config)
 {
-	static const char *const texts[] = { "Hostname", "Domainname", "User", "Image", "WorkingDir" },
+	static const char *const texts[] = { "Hostname", "Domainname", "User", "Image",
+		"WorkingDir" },
 				 *const flags[] = { "AttachStdin", "AttachStdout", "AttachStderr",
 					 "Tty", "OpenStdin", "StdinOnce" },
-				 *const others[] = { "Env", "Cmd", "Volumes", "Entrypoint", "OnBuild",
-					 "Labels" };
+				 *const others[] = { "Env", "Cmd", "Volumes", "Entrypoint",
+					 "OnBuild", "Labels" };
 	json_t *j = json_object(), *v;
 	const char *key;
 
@@ -337,7 +338,8 @@ json_t *image_config_json(const json_t *config)
 		json_object_set_new(j, flags[i], json_false());
 	for (size_t i = 0; i < G_N_ELEMENTS(others); i++)
 		json_object_set_new(j, others[i], json_null());
-	json_object_foreach((json_t *)config, key, v) json_object_set_new(j, key, json_deep_copy(v));
+	json_object_foreach((json_t *)config, key, v)
+		json_object_set_new(j, key, json_deep_copy(v));
 	return j;
 }
 
@@ -387,8 +389,7 @@ static json_t *inspect_json(struct ctx *c, const struct image_record *i,
 	if (created || minor < 44)
 		json_object_set_new(j, "Created", json_string(created ?: "0001-01-01T00:00:00Z"));
 	if (minor < 45) {
-		json_object_set_new(
-			j, "Container", json_string(text_of(config->raw, "container")));
+		json_object_set_new(j, "Container", json_string(text_of(config->raw, "container")));
 		json_object_set_new(j, "ContainerConfig",
 			image_config_json(json_object_get(config->raw, "container_config")));
 	}
@@ -404,8 +405,8 @@ static json_t *inspect_json(struct ctx *c, const struct image_record *i,
 	if (minor < 44)
 		json_object_set_new(j, "VirtualSize", json_integer(i->size));
 	json_object_set_new(j, "GraphDriver", driver_json(c, i));
-	json_object_set_new(j, "RootFS",
-		json_pack("{s:s, s:o}", "Type", "layers", "Layers", layers_json(i)));
+	json_object_set_new(
+		j, "RootFS", json_pack("{s:s, s:o}", "Type", "layers", "Layers", layers_json(i)));
 	json_object_set_new(j, "Metadata", json_pack("{s:s}", "LastTagTime", tagged));
 	return j;
 }
@@ -449,7 +450,9 @@ void images_tag(struct call *c)
 	if (image_name_of_query(c, "repo", &name) < 0)
 		return;
 	if (!name) {
-		api_error(c, 400, "invalid reference format: repository name must have at least one component");
+		api_error(c, 400,
+			"invalid reference format: repository name must have at least one "
+			"component");
 		return;
 	}
 	r = image_resolve(api_ctx(c), c->args[0], &i, &e);
@@ -464,5 +467,6 @@ void images_tag(struct call *c)
 void images_search(struct call *c)
 {
 	api_error(c, 501,
-		"search is not supported: registries of the OCI specification have no search, only Docker Hub's own site has");
+		"search is not supported: registries of the OCI specification have no search, only "
+		"Docker Hub's own site has");
 }

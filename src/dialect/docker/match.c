@@ -14,8 +14,7 @@ bool match_text(const json_t *filters, const char *name, const char *text)
 
 	if (!list)
 		return true;
-	json_array_foreach(list, i, v)
-	{
+	json_array_foreach(list, i, v) {
 		const char *s = json_string_value(v);
 
 		if (strstr(text, s) ||

@@ -14,8 +14,8 @@ static const char *text_in(const json_t *j, const char *key)
 }
 
 /* The body, the network and the container. 0, or a code with the answer given. */
-static int both(struct call *c, json_t **ret_body, struct network_record **ret_n,
-	struct guest **ret_g)
+static int both(
+	struct call *c, json_t **ret_body, struct network_record **ret_n, struct guest **ret_g)
 {
 	struct err e = { 0 };
 	const char *who;
@@ -100,7 +100,8 @@ static void connect(
 			g->rec->name, n->name);
 	else if (r == -E_INVALID && g->spec->ns[NS_NET].mode != NS_PRIVATE)
 		api_error(c, 400,
-			"container sharing network namespace with another container or host cannot be connected to any other network");
+			"container sharing network namespace with another container or host cannot "
+			"be connected to any other network");
 	else
 		api_failed(c, r, &e);
 }
@@ -116,10 +117,12 @@ void networks_connect(struct call *c)
 
 		if (g_str_equal(n->driver, "host"))
 			api_error(c, 400,
-				"container cannot be disconnected from host network or connected to host network");
+				"container cannot be disconnected from host network or connected "
+				"to host network");
 		else if (network_is_mode(n))
 			api_error(c, 400,
-				"container cannot be connected to multiple networks with one of the networks in private (none) mode");
+				"container cannot be connected to multiple networks with one of "
+				"the networks in private (none) mode");
 		else if (check_config(c, config) >= 0)
 			connect(c, config, n, g);
 	}
@@ -138,10 +141,11 @@ void networks_disconnect(struct call *c)
 		r = guest_disconnect(api_ctx(c), g, n->name, &e);
 		if (g_str_equal(n->driver, "host"))
 			api_error(c, 400,
-				"container cannot be disconnected from host network or connected to host network");
+				"container cannot be disconnected from host network or connected "
+				"to host network");
 		else if (r == -E_NOTFOUND || r == -E_INVALID)
-			api_error(c, 403, "container %s is not connected to network %s",
-				g->rec->id, n->name);
+			api_error(c, 403, "container %s is not connected to network %s", g->rec->id,
+				n->name);
 		else if (r < 0)
 			api_failed(c, r, &e);
 		else

@@ -31,8 +31,7 @@ static int take_aux(struct call *c, const json_t *pool, json_t *reserved)
 	const char *key;
 	struct addr a;
 
-	json_object_foreach(aux, key, v)
-	{
+	json_object_foreach(aux, key, v) {
 		const char *s = json_string_value(v);
 
 		if (!s || addr_parse(s, &a) < 0 || strchr(s, '/')) {
@@ -54,11 +53,13 @@ static int take_pool(
 	bool v6;
 
 	if (!subnet && (gateway || range || json_object_size(aux)))
-		return refuse(c, 400, "invalid network config:\ninvalid subnet : address must not be empty");
+		return refuse(c, 400,
+			"invalid network config:\ninvalid subnet : address must not be empty");
 	if (!subnet)
 		return 0;
 	if (addr_parse(subnet, &a) < 0 || !strchr(subnet, '/')) {
-		api_error(c, 400, "invalid network config:\ninvalid subnet %s: invalid CIDR block notation",
+		api_error(c, 400,
+			"invalid network config:\ninvalid subnet %s: invalid CIDR block notation",
 			subnet);
 		return -E_INVALID;
 	}
@@ -106,7 +107,8 @@ static int take_ipam(
 			n->subnet6 = some_subnet6();
 	} else if (n->subnet6) {
 		return refuse(c, 400,
-			"invalid network config:\nIPv6 is disabled, so there can be no IPv6 subnet");
+			"invalid network config:\nIPv6 is disabled, so there can be no IPv6 "
+			"subnet");
 	}
 	return 0;
 }
@@ -155,14 +157,12 @@ static int take_option(
 	return 0;
 }
 
-static int take_options(
-	struct call *c, const json_t *body, struct network_record *n, json_t *doc)
+static int take_options(struct call *c, const json_t *body, struct network_record *n, json_t *doc)
 {
 	json_t *options = json_object_get(body, "Options"), *v;
 	const char *key;
 
-	json_object_foreach(options, key, v)
-	{
+	json_object_foreach(options, key, v) {
 		if (!json_is_string(v))
 			return refuse(c, 400, "invalid JSON: Options must be a map of strings");
 		if (take_option(c, key, json_string_value(v), n, doc) < 0)
@@ -193,10 +193,10 @@ static int check_words(struct call *c, const json_t *body, const char *name, con
 	}
 	if (g_str_equal(driver, "overlay") || (scope && g_str_equal(scope, "swarm")) ||
 		json_is_true(json_object_get(body, "Ingress")))
-		return refuse(c, 503,
-			NOT_A_MANAGER);
+		return refuse(c, 503, NOT_A_MANAGER);
 	if (!g_strv_contains(drivers, driver)) {
-		api_error(c, 404, "could not find plugin %s in v1 plugin registry: plugin \"%s\" not found",
+		api_error(c, 404,
+			"could not find plugin %s in v1 plugin registry: plugin \"%s\" not found",
 			driver, driver);
 		return -E_NOTFOUND;
 	}
@@ -215,10 +215,17 @@ static int check_types(struct call *c, const json_t *body)
 		const char *key;
 		json_type type;
 	} types[] = {
-		{ "Name", JSON_STRING },    { "Driver", JSON_STRING },	   { "Scope", JSON_STRING },
-		{ "IPAM", JSON_OBJECT },    { "Options", JSON_OBJECT },	   { "Labels", JSON_OBJECT },
-		{ "Internal", JSON_TRUE },  { "Attachable", JSON_TRUE },   { "EnableIPv6", JSON_TRUE },
-		{ "EnableIPv4", JSON_TRUE }, { "CheckDuplicate", JSON_TRUE },
+		{ "Name", JSON_STRING },
+		{ "Driver", JSON_STRING },
+		{ "Scope", JSON_STRING },
+		{ "IPAM", JSON_OBJECT },
+		{ "Options", JSON_OBJECT },
+		{ "Labels", JSON_OBJECT },
+		{ "Internal", JSON_TRUE },
+		{ "Attachable", JSON_TRUE },
+		{ "EnableIPv6", JSON_TRUE },
+		{ "EnableIPv4", JSON_TRUE },
+		{ "CheckDuplicate", JSON_TRUE },
 	};
 	json_t *v;
 	const char *key;

@@ -90,9 +90,8 @@ int network_resolve(struct ctx *c, const char *ref, struct network_record **ret,
 	if (n == 0)
 		return err_set(e, -E_NOTFOUND, "network %s not found", ref);
 	if (n > 1)
-		return err_set(
-			e, -E_INVALID, "network %s is ambiguous (%u matches found on ID prefix)",
-			ref, n);
+		return err_set(e, -E_INVALID,
+			"network %s is ambiguous (%u matches found on ID prefix)", ref, n);
 	*ret = g_ptr_array_steal_index(all, found);
 	return 0;
 }
@@ -125,10 +124,10 @@ static json_t *ipam_json(const struct network_record *n, const json_t *doc)
 	json_t *config = network_is_mode(n) ? json_null() : json_array();
 
 	if (n->subnet)
-		json_array_append_new(config,
-			subnet_json(n->subnet, n->gateway,
-				json_string_value(json_object_get(doc, "ip_range")),
-				json_object_get(own, "aux")));
+		json_array_append_new(
+			config, subnet_json(n->subnet, n->gateway,
+					json_string_value(json_object_get(doc, "ip_range")),
+					json_object_get(own, "aux")));
 	if (n->subnet6)
 		json_array_append_new(config,
 			subnet_json(n->subnet6, n->gateway6, NULL, json_object_get(own, "aux6")));
@@ -157,18 +156,17 @@ static char *with_bits(const char *address, const char *subnet)
 }
 
 /* One guest's end; given: what the network gave it, NULL: nothing. */
-static json_t *end_json(
-	const struct guest *g, const struct network_record *n, const json_t *given)
+static json_t *end_json(const struct guest *g, const struct network_record *n, const json_t *given)
 {
 	g_autofree char *end = network_endpoint_id(g->rec->id, n->id);
-	g_autofree char *a4 = with_bits(
-		json_string_value(json_object_get(given, "address")), n->subnet);
-	g_autofree char *a6 = with_bits(
-		json_string_value(json_object_get(given, "address6")), n->subnet6);
+	g_autofree char *a4 =
+		with_bits(json_string_value(json_object_get(given, "address")), n->subnet);
+	g_autofree char *a6 =
+		with_bits(json_string_value(json_object_get(given, "address6")), n->subnet6);
 
 	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "Name", g->rec->name, "EndpointID", end,
-		"MacAddress", json_string_value(json_object_get(given, "mac")) ?: "",
-		"IPv4Address", a4, "IPv6Address", a6);
+		"MacAddress", json_string_value(json_object_get(given, "mac")) ?: "", "IPv4Address",
+		a4, "IPv6Address", a6);
 }
 
 /* Of the guests that run with the host's network, or with none. */
@@ -198,8 +196,7 @@ static json_t *guests_json(struct ctx *c, const struct network_record *n)
 	g_autoptr(GPtrArray) users = NULL;
 	struct store *s;
 
-	if (store_get(c, &s, NULL) < 0 ||
-		store_users(s, "network", n->name, &users, NULL) < 0)
+	if (store_get(c, &s, NULL) < 0 || store_users(s, "network", n->name, &users, NULL) < 0)
 		return o;
 	for (guint i = 0; i < users->len; i++) {
 		_cleanup_(guest_freep) struct guest *g = NULL;
@@ -222,8 +219,8 @@ static json_t *network_json(
 	struct ctx *c, const struct network_record *n, bool with_guests, unsigned minor)
 {
 	json_t *doc = json_loads(n->doc ?: "{}", 0, NULL), *labels, *ret;
-	g_autofree char *created = n->created ? units_show_time(n->created)
-					      : g_strdup("1970-01-01T00:00:00Z");
+	g_autofree char *created =
+		n->created ? units_show_time(n->created) : g_strdup("1970-01-01T00:00:00Z");
 
 	labels = json_object_get(doc, "labels");
 	ret = json_pack(
@@ -233,7 +230,7 @@ static json_t *network_json(
 		n->internal, "Attachable",
 		json_is_true(json_object_get(json_object_get(doc, "docker"), "attachable")),
 		"Ingress", 0, "ConfigFrom", "Network", "", "ConfigOnly", 0, "Containers",
-		!with_guests		 ? json_object()
+		!with_guests	     ? json_object()
 		: network_is_mode(n) ? mode_guests(c, n)
 				     : guests_json(c, n),
 		"Options", options_json(n, doc), "Labels",
@@ -279,8 +276,7 @@ static int check_type(struct call *c, const json_t *filters)
 	json_t *v;
 	size_t i;
 
-	json_array_foreach(json_object_get(filters, "type"), i, v)
-	{
+	json_array_foreach(json_object_get(filters, "type"), i, v) {
 		const char *s = json_string_value(v);
 
 		if (!g_str_equal(s, "builtin") && !g_str_equal(s, "custom")) {

@@ -9,7 +9,8 @@ void refused_session(struct call *c)
 void refused_build(struct call *c)
 {
 	api_error(c, 501,
-		"build is not supported yet: image build (Dockerfile) will do it; until then import or commit makes images");
+		"build is not supported yet: image build (Dockerfile) will do it; until then "
+		"import or commit makes images");
 }
 
 void refused_swarm(struct call *c)
@@ -29,7 +30,8 @@ void refused_no_swarm(struct call *c)
 
 void refused_plugin(struct call *c)
 {
-	api_error(c, 501, "plugins are not supported: volumes, networks and logs have drivers built in");
+	api_error(c, 501,
+		"plugins are not supported: volumes, networks and logs have drivers built in");
 }
 
 void no_plugins(struct call *c)

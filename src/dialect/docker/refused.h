@@ -6,10 +6,11 @@
 
 #include "dialect/docker/api.h"
 
-#define NOT_A_MANAGER \
-	"This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again."
+#define NOT_A_MANAGER                                                                              \
+	"This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to " \
+	"connect this node to swarm and try again."
 
-void refused_session(struct call *c);	 /* BuildKit's connection */
+void refused_session(struct call *c); /* BuildKit's connection */
 void refused_build(struct call *c);
 void refused_swarm(struct call *c);	 /* what a manager would answer */
 void refused_swarm_mode(struct call *c); /* becoming a part of a swarm */

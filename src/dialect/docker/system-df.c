@@ -61,9 +61,9 @@ static json_t *images_json(const struct df *d, int64_t *ret_layers)
 	for (guint i = 0; i < d->images->len; i++) {
 		const struct image_record *x = d->images->pdata[i];
 
-		json_array_append_new(list,
-			image_summary(d->x, x, image_shared(x, d->layers, d->images),
-				guests_of(d, x->id), api_minor(d->c)));
+		json_array_append_new(
+			list, image_summary(d->x, x, image_shared(x, d->layers, d->images),
+				      guests_of(d, x->id), api_minor(d->c)));
 	}
 	return list;
 }
@@ -121,8 +121,8 @@ static json_t *guest_json(const struct df *d, const struct guest *g, const json_
 	json_t *doc = json_loads(g->rec->doc, 0, NULL), *labels = json_object_get(doc, "labels"),
 	       *j;
 
-	j = json_pack(
-		"{s:s, s:[s], s:s, s:s, s:s, s:I, s:[], s:I, s:I, s:o, s:s, s:s, s:{s:s}, s:{s:{}}, s:[]}",
+	j = json_pack("{s:s, s:[s], s:s, s:s, s:s, s:I, s:[], s:I, s:I, s:o, s:s, s:s, s:{s:s}, "
+		      "s:{s:{}}, s:[]}",
 		"Id", g->rec->id, "Names", name, "Image", g->rec->image_name ?: "", "ImageID",
 		g->rec->image ?: "", "Command", command ?: "", "Created",
 		(json_int_t)(g->rec->created / INT64_C(1000000000)), "Ports", "SizeRw",

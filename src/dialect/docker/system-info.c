@@ -156,7 +156,8 @@ static void put_cgroups(json_t *j, json_t *warnings, unsigned minor)
 	put(j, "CgroupDriver", h->mode == CGROUP_NONE ? "none" : "cgroupfs");
 	put(j, "CgroupVersion", h->mode == CGROUP_V2 ? "2" : "1");
 	if (!reads_one("/proc/sys/net/ipv4/ip_forward"))
-		json_array_append_new(warnings, json_string("WARNING: IPv4 forwarding is disabled"));
+		json_array_append_new(
+			warnings, json_string("WARNING: IPv4 forwarding is disabled"));
 }
 
 /* --- us -------------------------------------------------------------------------------------------------------------- */
@@ -192,8 +193,8 @@ static void put_commits(json_t *j)
 
 	/* all three are this program; it has no others beside it */
 	for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
-		json_object_set_new(
-			j, keys[i], json_pack("{s:s, s:s}", "ID", LODGE_VERSION, "Expected", LODGE_VERSION));
+		json_object_set_new(j, keys[i],
+			json_pack("{s:s, s:s}", "ID", LODGE_VERSION, "Expected", LODGE_VERSION));
 }
 
 static const char *proxy(const char *upper, const char *lower)
@@ -207,8 +208,8 @@ static void put_engine(json_t *j, struct ctx *c, unsigned minor)
 
 	put(j, "Driver", "erofs");
 	json_object_set_new(j, "DriverStatus",
-		json_pack("[[s,s],[s,s]]", "Mounted images", can == 1 ? "true" : "false", "Root Dir",
-			c->root));
+		json_pack("[[s,s],[s,s]]", "Mounted images", can == 1 ? "true" : "false",
+			"Root Dir", c->root));
 	json_object_set_new(j, "Plugins",
 		json_pack("{s:[s], s:[s,s,s,s,s], s:n, s:[s]}", "Volume", "local", "Network",
 			"bridge", "host", "ipvlan", "macvlan", "null", "Authorization", "Log",
@@ -223,9 +224,9 @@ static void put_engine(json_t *j, struct ctx *c, unsigned minor)
 	json_object_set_new(j, "RegistryConfig",
 		json_pack("{s:[], s:[], s:[s,s], s:{s:{s:s, s:[], s:b, s:b}}, s:[]}",
 			"AllowNondistributableArtifactsCIDRs",
-			"AllowNondistributableArtifactsHostnames", "InsecureRegistryCIDRs", "::1/128",
-			"127.0.0.0/8", "IndexConfigs", "docker.io", "Name", "docker.io", "Mirrors",
-			"Secure", 1, "Official", 1, "Mirrors"));
+			"AllowNondistributableArtifactsHostnames", "InsecureRegistryCIDRs",
+			"::1/128", "127.0.0.0/8", "IndexConfigs", "docker.io", "Name", "docker.io",
+			"Mirrors", "Secure", 1, "Official", 1, "Mirrors"));
 	json_object_set_new(j, "GenericResources", json_null());
 	put(j, "HttpProxy", proxy("HTTP_PROXY", "http_proxy"));
 	put(j, "HttpsProxy", proxy("HTTPS_PROXY", "https_proxy"));
@@ -233,8 +234,8 @@ static void put_engine(json_t *j, struct ctx *c, unsigned minor)
 	json_object_set_new(j, "Labels", json_array());
 	flag(j, "ExperimentalBuild", false);
 	put(j, "ServerVersion", DOCKER_VERSION);
-	json_object_set_new(j, "Runtimes",
-		json_pack("{s:{s:s}}", "lodge", "path", "lodge-monitor"));
+	json_object_set_new(
+		j, "Runtimes", json_pack("{s:{s:s}}", "lodge", "path", "lodge-monitor"));
 	put(j, "DefaultRuntime", "lodge");
 	json_object_set_new(j, "Swarm",
 		json_pack("{s:s, s:s, s:s, s:b, s:s, s:n}", "NodeID", "", "NodeAddr", "",
@@ -260,9 +261,11 @@ static char *engine_id(struct ctx *c)
 	g_autofree char *machine = NULL, *text = NULL, *sum = NULL;
 
 	(void)g_file_get_contents("/etc/machine-id", &machine, NULL, NULL);
-	text = g_strdup_printf("lodge\n%s\n%s", g_strchomp(machine ?: (machine = g_strdup(""))), c->root);
+	text = g_strdup_printf(
+		"lodge\n%s\n%s", g_strchomp(machine ?: (machine = g_strdup(""))), c->root);
 	sum = g_compute_checksum_for_string(G_CHECKSUM_SHA256, text, -1);
-	return g_strdup_printf("%.8s-%.4s-%.4s-%.4s-%.12s", sum, sum + 8, sum + 12, sum + 16, sum + 20);
+	return g_strdup_printf(
+		"%.8s-%.4s-%.4s-%.4s-%.12s", sum, sum + 8, sum + 12, sum + 16, sum + 20);
 }
 
 void system_info(struct call *c)

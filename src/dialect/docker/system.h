@@ -6,8 +6,8 @@
 
 #include "dialect/docker/api.h"
 
-void system_info(struct call *c);		   /* system-info.c */
-void system_df(struct call *c);			   /* system-df.c */
+void system_info(struct call *c);		    /* system-info.c */
+void system_df(struct call *c);			    /* system-df.c */
 void system_events(struct call *c, struct link *l); /* events.c */
 
 #endif

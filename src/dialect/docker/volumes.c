@@ -173,8 +173,7 @@ static int check_options(struct call *c, const char *name, const json_t *options
 	const char *key;
 	json_t *v;
 
-	json_object_foreach((json_t *)options, key, v)
-	{
+	json_object_foreach((json_t *)options, key, v) {
 		size_t i = 0;
 
 		while (i < G_N_ELEMENTS(rules) && !g_str_equal(rules[i].key, key))
@@ -196,7 +195,9 @@ static int check_options(struct call *c, const char *name, const json_t *options
 	}
 	if (json_object_size(options) && !volume_is_bind(options)) {
 		api_error(c, 501,
-			"create %s: only type=none, o=bind, device=PATH is supported of the options of local volumes; a tmpfs or an NFS export is mounted on the host and bound",
+			"create %s: only type=none, o=bind, device=PATH is supported of the "
+			"options of local volumes; a tmpfs or an NFS export is mounted on the host "
+			"and bound",
 			name);
 		return -E_UNSUPPORTED;
 	}
@@ -210,7 +211,8 @@ static int text_map(struct call *c, const json_t *body, const char *key, const j
 	const char *k;
 	bool good = !map || json_is_null(map) || json_is_object(map);
 
-	json_object_foreach(map, k, v) good = good && json_is_string(v);
+	json_object_foreach(map, k, v)
+		good = good && json_is_string(v);
 	*ret = json_is_object(map) ? map : NULL;
 	if (good)
 		return 0;
@@ -224,7 +226,8 @@ static int check_name(struct call *c, const char *name)
 
 	if (n == 1) {
 		api_error(c, 400,
-			"create %s: volume name is too short, names should be at least two alphanumeric characters",
+			"create %s: volume name is too short, names should be at least two "
+			"alphanumeric characters",
 			name);
 		return -E_INVALID;
 	}
@@ -232,7 +235,9 @@ static int check_name(struct call *c, const char *name)
 			      strspn(name, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "_.-") == n))
 		return 0;
 	api_error(c, 400,
-		"create %s: \"%s\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path",
+		"create %s: \"%s\" includes invalid characters for a local volume name, only "
+		"\"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host "
+		"directory, use absolute path",
 		name, name);
 	return -E_INVALID;
 }
@@ -273,8 +278,7 @@ void volumes_create(struct call *c)
 	name = json_string_value(json_object_get(body, "Name")) ?: "";
 	driver = json_string_value(json_object_get(body, "Driver")) ?: "";
 	if (json_is_object(json_object_get(body, "ClusterVolumeSpec")))
-		api_error(c, 503,
-			NOT_A_MANAGER);
+		api_error(c, 503, NOT_A_MANAGER);
 	else if (*driver && !g_str_equal(driver, "local"))
 		api_error(c, 404,
 			"create %s: error looking up volume plugin %s: plugin \"%s\" not found",
@@ -285,7 +289,6 @@ void volumes_create(struct call *c)
 		create(c, name, labels, options);
 	json_decref(body);
 }
-
 
 /* --- delete, prune --------------------------------------------------------------------------------------------- */
 
@@ -379,6 +382,6 @@ void docker_volumes_prune(struct call *c)
 	g_autofree char *reclaimed = g_strdup_printf("%" G_GINT64_FORMAT, bytes);
 	event_emit(api_ctx(c), "volume", "prune", "", json_pack("{s:s}", "reclaimed", reclaimed));
 	api_json(c, 200,
-		json_pack("{s:o, s:I}", "VolumesDeleted", gone, "SpaceReclaimed",
-			(json_int_t)bytes));
+		json_pack(
+			"{s:o, s:I}", "VolumesDeleted", gone, "SpaceReclaimed", (json_int_t)bytes));
 }
