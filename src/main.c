@@ -7,10 +7,10 @@
 #include "dialect/runc/link.h"
 #include "dialect/skopeo/skopeo.h"
 
-#define APPLET(name_, main_, brief_) { name_, brief_, main_ },
+#define APPLET(name_, main_, explain_, brief_) { name_, brief_, main_, explain_ },
 const struct applet applets[] = {
 #include "applets.def"
-	{ NULL, NULL, NULL },
+	{ NULL, NULL, NULL, NULL },
 };
 #undef APPLET
 

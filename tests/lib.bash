@@ -70,12 +70,12 @@ remember_ids() {
 	grep -ohE '\b[0-9a-f]{64}\b' "$LODGE_RUN/events" 2>/dev/null | sort -u - "$TEST_DIR/ids" -o "$TEST_DIR/ids" || true
 }
 
-# All that a guest has on the host, a line each. Layers stay mounted and the networks' frame (bridge,
-# table) stays loaded while there are images and networks; elements and links belong to guests.
+# All that a guest has on the host, a line each. Layers and the folder of their mount points stay mounted and the
+# networks' frame (bridge, table) stays loaded while there are images and networks; elements and links belong to guests.
 snapshot() {
 	remember_ids
 	awk -v dir="$TEST_DIR/" 'index($5, dir) == 1 { print "mount", $5 }' /proc/self/mountinfo |
-		grep -v "^mount $LODGE_RUN/layers/" | sort
+		grep -vE "^mount $LODGE_RUN/layers(/|$)" | sort
 	find /sys/fs/cgroup -mindepth 2 -type d 2>/dev/null | grep -Ff "$TEST_DIR/ids" | sed 's/^/cgroup /'
 	ip -o link | awk -F': ' '{ sub(/@.*/, "", $2); if ($2 !~ /^(lodge0|br-)/) print "link", $2 }' | sort
 	# maps have what guests publish, sets the networks' bridges and subnets

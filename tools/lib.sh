@@ -24,17 +24,17 @@ packages() {
 		;;
 	run)
 		echo mmdebstrap debian-archive-keyring gpgv nftables busybox-static erofs-utils \
-			e2fsprogs dosfstools mtools qemu-utils libarchive13 qemu-system-x86 qemu-system-common
+			e2fsprogs dosfstools mtools qemu-utils libarchive13 qemu-system-x86 qemu-system-common passt
 		;;
 	test)
 		echo bats jq python3 socat netcat-openbsd iproute2 strace curl procps util-linux \
 			openssh-client genisoimage podman conmon docker.io containerd runc \
-			criu nftables iptables systemd dbus skopeo umoci docker-registry gnupg gpg gpg-agent gpgv \
+			criu nftables iptables systemd dbus uidmap skopeo umoci docker-registry gnupg gpg gpg-agent gpgv \
 			apache2-utils openssl nghttp2-proxy python3-docker python3-yaml python3-jsonschema
 		;;
 	vm)
 		# cloud-init as the measure of our seeds; without a datasource it doesn't run
-		echo qemu-system-x86 qemu-system-common linux-image-cloud-amd64 cpio kmod busybox-static \
+		echo qemu-system-x86 qemu-system-common passt linux-image-cloud-amd64 cpio kmod busybox-static \
 			ovmf qemu-guest-agent fdisk cloud-init cloud-image-utils python3-yaml
 		;;
 	check) echo clang-format python3 jq ;;

@@ -5,7 +5,7 @@
 set -euo pipefail
 lodge=$PWD/build/lodge
 dir=$(mktemp -d /var/tmp/lodge-tour.XXXXXX)
-trap '"$lodge" ls -aq | xargs -r "$lodge" rm -f >/dev/null 2>&1; umount "$dir"/run/layers/* 2>/dev/null; rm -rf "$dir"' EXIT
+trap '"$lodge" ls -aq | xargs -r "$lodge" rm -f >/dev/null 2>&1; umount "$dir"/run/layers/* "$dir"/run/layers 2>/dev/null; rm -rf "$dir"' EXIT
 
 "$lodge" image inspect debian:12 >/dev/null 2>&1 || "$lodge" image build-from-mirror debian:12
 "$lodge" image save -o "$dir/debian.tar" debian:12

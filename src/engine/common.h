@@ -23,6 +23,7 @@ int engine_launch(struct ctx *c, const struct engine_start *s, const char *const
 pid_t engine_first_process(const struct engine_start *s);
 int engine_pause(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e);
 int engine_resume(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e);
+int engine_update(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e);
 int engine_clean(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e);
 int engine_stats(
 	struct ctx *c, const struct engine_start *s, json_t **ret, uint32_t flags, struct err *e);

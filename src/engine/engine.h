@@ -30,6 +30,8 @@ struct engine_start {
 	 * services (MSG_SERVE): dir and run_dir are folders of this run alone. It ends with the connection
 	 * that start gives. NULL: an ordinary start. */
 	const char *held;
+	/* It runs, and the plan is for its next start: what it has in use is its own. */
+	bool running;
 };
 
 struct engine_exec {
@@ -59,6 +61,8 @@ struct engine_ops {
 		struct plan *p, uint32_t flags, struct err *e);
 	int (*pause)(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e);
 	int (*resume)(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e);
+	/* The limits of the running guest become those of s->spec that are given. */
+	int (*update)(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e);
 	/* Undoes what a dead monitor left of the guest, by its stored plan. */
 	int (*clean)(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e);
 	/* A folder descriptor of the guest's root: the running one's, or NULL slot/-E_STATE when stopped. */

@@ -55,6 +55,37 @@ static int one_step(struct ctx *c, const struct step_ops *op, const char *arg, s
 	return code;
 }
 
+int engine_update(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e)
+{
+	_cleanup_(plan_freep) struct plan *p = plan_new();
+	g_autofree char *cgroup = engine_cgroup(s);
+	g_autoptr(GPtrArray) limits = engine_limits(s->spec);
+	struct step_run run;
+	int r = 0;
+
+	for (guint i = 0; r >= 0 && i < limits->len; i++) {
+		const struct spec_pair *l = g_ptr_array_index(limits, i);
+		const char *missing = cgroup_missing(cgroup_host(), cgroup, l->key);
+
+		r = cgroup_check(cgroup_host(), l->key, l->value, e);
+		if (r >= 0 && missing)
+			plan_add(p, AT_HOST, &step_cgroup_extend, cgroup, missing);
+		if (r >= 0)
+			plan_add(p, AT_HOST, &step_cgroup_set, cgroup, l->key, l->value);
+	}
+	if (r < 0)
+		return r;
+	if (c->explain) {
+		plan_show(p, stdout);
+		return 0;
+	}
+	step_run_init(&run, p);
+	run.trace_fd = c->trace_fd;
+	r = plan_run_at(&run, AT_HOST, e);
+	step_run_done(&run);
+	return r;
+}
+
 int engine_pause(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e)
 {
 	g_autofree char *cgroup = engine_cgroup(s);

@@ -55,6 +55,7 @@ static const struct json_field backing_fields[] = {
 	JSON_STRING(struct spec_backing, snapshot, "snapshot", 0),
 	JSON_INT64(struct spec_backing, created, "created", 0),
 	JSON_BOOL(struct spec_backing, own, "own"),
+	JSON_BOOL(struct spec_backing, merging, "merging"),
 	JSON_END
 };
 static const struct json_struct backing_struct = {

@@ -81,6 +81,7 @@ struct spec_backing {
 	char *snapshot;	     /* the external snapshot whose state of the disk it is, or NULL */
 	int64_t created;     /* of that, nanoseconds since 1970 */
 	bool own;	     /* the machine's, in the guest's folder */
+	bool merging; /* what lies over it is being written into it: the snapshot's state is gone */
 };
 
 struct spec_disk {

@@ -48,6 +48,27 @@ int monitor_send(int fd, unsigned type, unsigned flags, uint32_t value, const vo
 	return 0;
 }
 
+int monitor_send_fd(int conn, unsigned type, const void *data, size_t n, int fd, struct err *e)
+{
+	struct msg m = { .type = (uint16_t)type };
+	struct iovec v[] = { { &m, sizeof(m) }, { (void *)(uintptr_t)data, n } };
+	union {
+		struct cmsghdr h;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { .h = { .cmsg_len = CMSG_LEN(sizeof(int)),
+			      .cmsg_level = SOL_SOCKET,
+			      .cmsg_type = SCM_RIGHTS } };
+	struct msghdr h = { .msg_iov = v,
+		.msg_iovlen = n ? 2 : 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control) };
+	ssize_t r;
+
+	memcpy(CMSG_DATA(&control.h), &fd, sizeof(fd));
+	r = RET_NERRNO(sendmsg(conn, &h, MSG_NOSIGNAL));
+	return r < 0 ? err_sys(e, (int)r, "cannot talk to the guest's monitor") : 0;
+}
+
 ssize_t monitor_receive(int fd, struct msg *m, char *buf, struct err *e)
 {
 	struct iovec v[] = { { m, sizeof(*m) }, { buf, MSG_DATA_MAX } };

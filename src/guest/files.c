@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include "guest/guest-priv.h"
 #include "guest/service.h"
@@ -308,6 +309,59 @@ int guest_copy_in(struct ctx *c, struct guest *g, const char *host_path, const c
 	};
 
 	return do_copy(c, g, &j, e);
+}
+
+/* --- stat ---------------------------------------------------------------------------------------------- */
+
+struct stat_job {
+	struct copy_job copy;	 /* for its errors */
+	struct guest_file *file; /* shared with the process that looks */
+};
+
+static int stat_work(int root, void *data, struct err *e)
+{
+	struct stat_job *j = data;
+	_cleanup_(place_clear) struct place p = { .dir = -1 };
+	int r = copy_find_source(&j->copy, root, j->copy.guest_path, &p, e);
+
+	if (r < 0)
+		return r;
+	j->file->mode = p.st.st_mode;
+	j->file->size = p.st.st_size;
+	j->file->mtime = (int64_t)p.st.st_mtim.tv_sec * 1000000000 + p.st.st_mtim.tv_nsec;
+	if (S_ISLNK(p.st.st_mode) &&
+		readlinkat(p.dir, p.name, j->file->target, sizeof(j->file->target) - 1) < 0)
+		return err_sys(e, -errno, "cannot read the link '%s'", j->copy.guest_path);
+	return 0;
+}
+
+int guest_stat(
+	struct ctx *c, struct guest *g, const char *path, struct guest_file *ret, struct err *e)
+{
+	g_autofree char *plain = path_strip_end(path), *base = g_path_get_basename(plain);
+	struct stat_job j = { .copy = { .guest = g->rec->name, .guest_path = path } };
+	_cleanup_close_ int lock = -1;
+	int r = machine_has_services(g, e);
+
+	if (r > 0)
+		r = err_set(e, -E_UNSUPPORTED,
+			"guest '%s' is a machine: its files can't be looked at", g->rec->name);
+	if (r < 0)
+		return r;
+	if (!guest_is_up(g)) {
+		lock = guest_lock(c, g, e);
+		if (lock < 0)
+			return lock;
+	}
+	j.file = mmap(
+		NULL, sizeof(*j.file), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (j.file == MAP_FAILED)
+		return err_sys(e, -errno, "cannot map memory");
+	r = guest_with_root(c, g, 0, stat_work, &j, e);
+	*ret = *j.file;
+	g_strlcpy(ret->name, base, sizeof(ret->name));
+	(void)munmap(j.file, sizeof(*j.file));
+	return r;
 }
 
 /* --- export ------------------------------------------------------------------------------------------- */

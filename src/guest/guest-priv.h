@@ -72,7 +72,20 @@ int wait_exit(int fd, struct err *e);
 /* --- start.c ------------------------------------------------------------------------------------------ */
 
 /* As guest_start, with the lock held. attach: ATTACH_*. Returns a connection. */
+/* The plan of the next start of a guest that runs, by its record, with the addresses and ports that it has now: what a
+ * restart by policy will do. Caller frees. */
+int guest_replan(struct ctx *c, struct guest *g, struct plan **ret, struct err *e);
 int guest_start_locked(struct ctx *c, struct guest *g, unsigned attach, struct err *e);
+unsigned attach_flags(const struct guest_stdio *io, bool replay);
+/* A connection to the monitor, attached. */
+int attach_running(struct ctx *c, struct guest *g, unsigned flags, struct err *e);
+
+/* await.c: with the guest's lock. A connection to the first who waits for the start, and the ATTACH_* flags that it wants;
+ * -1: nobody waits. */
+int await_first(struct ctx *c, const struct guest *g, unsigned *ret_flags);
+/* Gives it the connection to the monitor. */
+void await_hand_over(int waiting, int fd);
+void await_tell_rest(struct ctx *c, const struct guest *g);
 /* Volumes are folders of ours: the engine sees only binds. */
 void resolve_volumes(struct ctx *c, struct spec *spec);
 /* spec as it is recorded: a start changes the one in memory. */
@@ -91,6 +104,8 @@ int guest_remove_locked(struct ctx *c, struct guest *g, bool volumes, struct err
 int monitor_connect(struct ctx *c, const struct guest *g, struct err *e);
 int monitor_send(int fd, unsigned type, unsigned flags, uint32_t value, const void *data, size_t n,
 	struct err *e);
+/* The same, with a descriptor. */
+int monitor_send_fd(int conn, unsigned type, const void *data, size_t n, int fd, struct err *e);
 /* Waits for a packet. Returns the size of the payload, in buf (MSG_DATA_MAX bytes); -ECONNRESET when
  * the monitor is gone. */
 ssize_t monitor_receive(int fd, struct msg *m, char *buf, struct err *e);

@@ -7,6 +7,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+
+#include "host/spawn.h"
 
 void guest_free(struct guest *g)
 {
@@ -98,7 +101,7 @@ static void clean_if_dead(struct ctx *c, struct guest *g)
 {
 	_cleanup_close_ int lock = -1;
 
-	if (g->state != GUEST_EXITED || !g->unmonitored || c->explain || !c->is_root)
+	if (g->state != GUEST_EXITED || !g->unmonitored || c->explain)
 		return;
 	lock = store_lock(c, "guest", g->rec->id, NULL);
 	if (lock < 0)
@@ -106,6 +109,37 @@ static void clean_if_dead(struct ctx *c, struct guest *g)
 	guest_refresh(c, g);
 	if (g->state == GUEST_EXITED && g->unmonitored)
 		(void)guest_clean(c, g, NULL);
+}
+
+/* A guest that goes on without its monitor is answered DHCP and DNS again by a process that does nothing else
+ * (monitor/standin.c). A machine from an image asks through its monitor, so there it can't be. */
+static void answer_again(struct ctx *c, const struct guest *g)
+{
+	g_autofree char *run = NULL, *dir = NULL, *program = NULL, *path = NULL;
+	g_autoptr(GPtrArray) argv = NULL;
+	_cleanup_close_ int lock = -1;
+
+	if (!guest_is_up(g) || !g->unmonitored || c->explain || !c->is_root || !g->spec ||
+		g->spec->networks->len == 0 || (g->spec->vm && !g->spec->vm->full))
+		return;
+	run = guest_run_dir(c, g);
+	path = g_build_filename(run, "stand-in", NULL);
+	lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0)
+		return;
+	dir = guest_dir(c, g);
+	program = ctx_program(c, "lodge-monitor");
+	argv = g_ptr_array_new_with_free_func(g_free);
+	g_ptr_array_add(argv, g_strdup("lodge-monitor"));
+	g_ptr_array_add(argv, g_strdup_printf("id=%s", g->rec->id));
+	g_ptr_array_add(argv, g_strdup_printf("dir=%s", dir));
+	g_ptr_array_add(argv, g_strdup_printf("run=%s", run));
+	if (g->spec->vm)
+		g_ptr_array_add(argv, g_strdup("machine=full"));
+	g_ptr_array_add(argv, g_strdup_printf("stand-in=%d", (int)g->pid));
+	g_ptr_array_add(argv, NULL);
+	/* the lock is its descriptor's, and it holds that as long as it lives */
+	(void)spawn_protected(program, (char *const *)argv->pdata, lock, -1, NULL);
 }
 
 int guest_get(struct ctx *c, const char *realm, const char *ref, struct guest **ret, struct err *e)
@@ -128,6 +162,7 @@ int guest_get(struct ctx *c, const char *realm, const char *ref, struct guest **
 		return r;
 	guest_refresh(c, g);
 	clean_if_dead(c, g);
+	answer_again(c, g);
 	*ret = g_steal_pointer(&g);
 	return 0;
 }
@@ -160,6 +195,7 @@ int guest_list(struct ctx *c, const char *realm, unsigned flags, GPtrArray **ret
 		}
 		guest_refresh(c, g);
 		clean_if_dead(c, g);
+		answer_again(c, g);
 	}
 	*ret = g_steal_pointer(&list);
 	return 0;
@@ -233,6 +269,64 @@ int guest_clean(struct ctx *c, struct guest *g, struct err *e)
 	(void)unlink(run);
 	guest_refresh(c, g);
 	return 0;
+}
+
+static int update_running(struct ctx *c, struct guest *g, struct err *e)
+{
+	_cleanup_(engine_at_clear) struct engine_at a = { 0 };
+	_cleanup_close_ int fd = -1;
+	int r = engine_at_init(c, g, &a, e);
+
+	if (r < 0)
+		return r;
+	if (!a.ops->update)
+		return err_set(e, -E_UNSUPPORTED,
+			"guest '%s' runs, and limits of a machine can't be changed then",
+			g->rec->name);
+	r = a.ops->update(c, &a.s, 0, e);
+	if (r < 0 || c->explain || g->unmonitored)
+		return r;
+	/* its monitor has the policy */
+	fd = monitor_connect(c, g, e);
+	if (fd < 0)
+		return fd;
+	return monitor_send(fd, MSG_RESTART, 0,
+		(uint32_t)g->spec->restart | (uint32_t)MIN(g->spec->restart_max, 0xffffff) << 8,
+		NULL, 0, e);
+}
+
+int guest_update(struct ctx *c, struct guest *g, const char *doc, struct err *e)
+{
+	/* the lock reads the record anew */
+	struct spec *wanted = g_steal_pointer(&g->spec);
+	_cleanup_close_ int lock = guest_lock(c, g, e);
+	struct store *s;
+	json_t *j;
+	char *text;
+	int r = MIN(lock, 0);
+
+	spec_free(g->spec);
+	g->spec = wanted;
+	if (r >= 0 && guest_is_up(g))
+		r = update_running(c, g, e);
+	if (r < 0 || c->explain)
+		return r;
+	j = spec_to_json(g->spec);
+	text = json_dumps(j, JSON_COMPACT);
+	json_decref(j);
+	g_free(g->rec->spec);
+	g->rec->spec = g_strdup(text);
+	free(text);
+	if (doc) {
+		g_free(g->rec->doc);
+		g->rec->doc = g_strdup(doc);
+	}
+	r = store_get(c, &s, e);
+	if (r >= 0)
+		r = store_guest_update(s, g->rec, e);
+	if (r >= 0)
+		guest_event(c, g, "update", NULL);
+	return r;
 }
 
 int guest_rename(struct ctx *c, struct guest *g, const char *name, struct err *e)

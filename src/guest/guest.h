@@ -94,6 +94,9 @@ int guest_pause(struct ctx *c, struct guest *g, struct err *e);
 int guest_unpause(struct ctx *c, struct guest *g, struct err *e);
 /* force: kills a running one. volumes: its anonymous ones too. */
 int guest_remove(struct ctx *c, struct guest *g, bool force, bool volumes, struct err *e);
+/* Gives it the limits and the restart policy that g->spec has by now, running or not, and keeps them. doc: the new
+ * document of the dialect, JSON; NULL: as it is. With c->explain shows the steps. */
+int guest_update(struct ctx *c, struct guest *g, const char *doc, struct err *e);
 int guest_rename(struct ctx *c, struct guest *g, const char *name, struct err *e);
 /* What the networks gave a running guest: {"networks": [{"network", "address", ...}], "ports": [{"proto",
  * "host_addr", "host", "guest", "count"}]}; NULL: nothing. Caller owns it. */
@@ -108,6 +111,10 @@ struct guest_stdio {
 	bool tty;		 /* in is a terminal to put in raw mode, resizes are passed on */
 	const char *detach_keys; /* "ctrl-p,ctrl-q"; "": none */
 	bool proxy_signals;	 /* SIGINT, SIGTERM, ... go to the guest */
+	/* Takes the output instead of out and err: stream 1 or 2. 0 or a code, which ends the session. */
+	int (*output)(void *data, int stream, const void *p, size_t n);
+	void *data;
+	int sizes; /* a socket whose packets are sizes of the terminal (uint32_t: rows << 16 | columns); 0: none */
 };
 enum { SESSION_DETACHED = 1000 }; /* returned by the two below instead of an exit code */
 /* Attaches before the start where the guest isn't running yet and `start`, so that no output is lost. */
@@ -116,10 +123,24 @@ int guest_attach(struct ctx *c, struct guest *g, const struct guest_stdio *io, b
 int guest_exec(struct ctx *c, struct guest *g, const struct engine_exec *x, bool detach,
 	const struct guest_stdio *io, struct err *e);
 
+/*
+ * For those who attach before somebody else starts the guest: waits for that, and gives the connection to its monitor, by
+ * which no byte of output is lost, for guest_session(). Also when it runs already. ready() is called when the start may come,
+ * and ends it with a code. -ECANCELED when cancel_fd hangs up.
+ */
+int guest_await(struct ctx *c, struct guest *g, const struct guest_stdio *io, int (*ready)(void *data), void *data,
+	int cancel_fd, struct err *e);
+/* The session over what guest_await() gave; as guest_attach(). */
+int guest_session(struct ctx *c, struct guest *g, int fd, const struct guest_stdio *io, struct err *e);
+/* Of the terminal of its first process. */
+int guest_resize(struct ctx *c, struct guest *g, unsigned rows, unsigned columns, struct err *e);
+
 struct guest_log_query {
 	bool follow, timestamps, out, err;
 	int64_t since, until; /* nanoseconds; 0: no limit */
 	int64_t tail;	      /* lines; -1: all */
+	/* All goes to out_fd, each record behind 8 bytes: its stream (1, 2), 0, 0, 0, its length in network order. */
+	bool frames;
 };
 /* Writes to two descriptors; returns at the end, or with follow when the guest has ended. */
 int guest_logs(struct ctx *c, struct guest *g, const struct guest_log_query *q, int out_fd, int err_fd,
@@ -131,6 +152,13 @@ int guest_copy_out(struct ctx *c, struct guest *g, const char *path, const char 
 	bool archive, struct err *e); /* host_path "-": a tar on standard output */
 int guest_copy_in(struct ctx *c, struct guest *g, const char *host_path, const char *path, bool follow,
 	bool archive, struct err *e); /* host_path "-": a tar from standard input */
+/* What stands at path, links at its end not followed. -E_NOTFOUND. Of containers only. */
+struct guest_file {
+	uint32_t mode; /* st_mode */
+	int64_t size, mtime; /* bytes, nanoseconds */
+	char name[256], target[4096]; /* target: of a link, else "" */
+};
+int guest_stat(struct ctx *c, struct guest *g, const char *path, struct guest_file *ret, struct err *e);
 /* Array of {"Path": "/x", "Kind": 0 modified | 1 added | 2 deleted}, docker's numbers. */
 int guest_diff(struct ctx *c, struct guest *g, json_t **ret, struct err *e);
 int guest_export(struct ctx *c, struct guest *g, int out_fd, struct err *e);

@@ -33,7 +33,7 @@ static int plan_mount(
 	g_autofree char *mounts = store_run_path(c, "layers");
 	g_autoptr(GString) lower = g_string_new(NULL);
 
-	plan_addf(p, AT_HOST, STEP_STAY, &step_mkdirs, mounts, "711", (const char *)NULL);
+	plan_addf(p, AT_HOST, STEP_STAY, &step_layer_points, mounts, (const char *)NULL);
 	for (char **l = i->layers; *l; l++) {
 		g_autofree char *image = layer_file(c, *l), *target = NULL;
 		int r = layer_lower(c, *l, &target, e);

@@ -29,7 +29,7 @@ static int load_plan(struct ctx *c, const struct guest *g, struct plan **ret, st
 	return r < 0 ? err_sys(e, r, "cannot understand the plan '%s'", file) : 0;
 }
 
-static int keep_plan(struct ctx *c, const struct guest *g, const struct plan *p, struct err *e)
+int machine_keep_plan(struct ctx *c, const struct guest *g, const struct plan *p, struct err *e)
 {
 	g_autofree char *dir = guest_dir(c, g), *file = g_build_filename(dir, "plan", NULL);
 	_cleanup_free_ char *data = NULL;
@@ -58,11 +58,11 @@ static int add_to_plan(struct ctx *c, const struct guest *g, const struct plan *
 	if (r < 0)
 		return r;
 	for (unsigned i = 0; i < plan_len(more); i++)
-		if (plan_step(more, i)->op != &step_tap)
+		if (plan_step(more, i)->op != &step_tap && plan_step(more, i)->op != &step_answer)
 			copy_step(p, plan_step(more, i));
 	for (unsigned i = 0; i < plan_len(old); i++)
 		copy_step(p, plan_step(old, i));
-	return keep_plan(c, g, p, e);
+	return machine_keep_plan(c, g, p, e);
 }
 
 /* Whether the step gives the address, or a name to it. "@ADDRESS" is the way back. */
@@ -95,7 +95,7 @@ static int take_from_plan(struct ctx *c, const struct guest *g, const char *addr
 	run.trace_fd = c->trace_fd;
 	r = plan_undo(&run, UNDO_ENDED, e);
 	step_run_done(&run);
-	return r < 0 ? r : keep_plan(c, g, p, e);
+	return r < 0 ? r : machine_keep_plan(c, g, p, e);
 }
 
 /* --- what the networks gave: RUN/guests/ID/net ------------------------------------------------------------------------ */
@@ -165,7 +165,7 @@ static int drop_given(
 
 /* --- in ------------------------------------------------------------------------------------------------------------------ */
 
-/* The host's part for one card: *ret_plan, with its tap as the last step. */
+/* The host's part for one card: *ret_plan, with its tap and who answers there as the last steps. */
 static int plan_card(struct ctx *c, struct guest *g, const struct spec_attach *a,
 	struct plan **ret_plan, struct net_result *ret_given, struct err *e)
 {
@@ -190,13 +190,16 @@ static int plan_card(struct ctx *c, struct guest *g, const struct spec_attach *a
 		if (s->at != AT_PARENT)
 			continue;
 		/* IF peer bridge mac mtu hairpin sharers; the names that start gives end with a digit */
-		if (s->op == &step_veth)
-			plan_add(p, AT_HOST, &step_tap,
-				plan_str(p, "lv%.11s%c", g->rec->id, 'a' + (a->slot - 1) % 26),
-				s->arg[2], s->arg[4], s->arg[5], "0");
-		else
+		if (s->op == &step_veth) {
+			const char *name =
+				plan_str(p, "lv%.11s%c", g->rec->id, 'a' + (a->slot - 1) % 26);
+
+			plan_add(p, AT_HOST, &step_tap, name, s->arg[2], s->arg[4], s->arg[5], "0");
+			vm_plan_answer(p, net, s, name, 0, g->spec->hostname);
+		} else {
 			r = err_set(e, -E_UNSUPPORTED,
 				"a machine can't be in a network of driver '%s' yet", s->op->name);
+		}
 	}
 	if (r < 0) {
 		net_result_free(ret_given);
@@ -227,6 +230,42 @@ static int tell_qemu(
 	return r;
 }
 
+/* The monitor answers DHCP and DNS at the card, from before the guest can ask. */
+static int tell_monitor(
+	struct ctx *c, const struct guest *g, const struct plan *p, int fd, struct err *e)
+{
+	const struct step *s = plan_step(p, plan_len(p) - 1);
+	_cleanup_(plan_freep) struct plan *one = plan_new();
+	_cleanup_close_ int conn = -1;
+	_cleanup_free_ char *data = NULL;
+	g_autofree char *buf = NULL;
+	struct msg m;
+	size_t size;
+	ssize_t n;
+	int r;
+
+	if (s->op != &step_answer)
+		return 0;
+	copy_step(one, s);
+	r = plan_encode(one, &data, &size);
+	if (r < 0)
+		return err_sys(e, r, "cannot store the plan of a card");
+	r = conn = monitor_connect(c, g, e);
+	if (r >= 0)
+		r = monitor_send_fd(conn, MSG_CARD, data, size, fd, e);
+	if (r < 0)
+		return r;
+	buf = g_malloc(MSG_DATA_MAX);
+	n = monitor_receive(conn, &m, buf, e);
+	if (n < 0)
+		return (int)n;
+	if (m.type != MSG_ERROR)
+		return 0;
+	r = monitor_error(&m, buf, (size_t)n, e);
+	/* one from before an upgrade doesn't know how: then the next start brings the address */
+	return r == -E_UNSUPPORTED ? 0 : r;
+}
+
 /* Host, QEMU, and then what remembers it; undone when one of them says no. */
 static int plug_nic(struct ctx *c, struct guest *g, const struct spec_attach *a, struct err *e)
 {
@@ -248,6 +287,8 @@ static int plug_nic(struct ctx *c, struct guest *g, const struct spec_attach *a,
 	step_run_init(&run, p);
 	run.trace_fd = c->trace_fd;
 	r = plan_run(&run, e);
+	if (r >= 0)
+		r = tell_monitor(c, g, p, run.kept_fd[KEPT_ANSWER], e);
 	if (r >= 0)
 		r = tell_qemu(c, g, a, run.kept_fd[KEPT_TAP], e);
 	/* QEMU has it now; with ours it would outlive the machine */

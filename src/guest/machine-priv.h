@@ -28,6 +28,14 @@ int machine_give_file(
 void machine_forget_nodes(struct vm_qmp *q, const char *id);
 void machine_forget_files(struct vm_qmp *q, const char *tag);
 
+/* machine-nic.c: the plan in the guest's folder. */
+int machine_keep_plan(struct ctx *c, const struct guest *g, const struct plan *p, struct err *e);
+
+/* machine-merge.c: an external snapshot goes. Goes on where one that was killed has begun. */
+int machine_merge(struct ctx *c, struct guest *g, const char *name, struct err *e);
+/* Of a merge whose record is written: lets QEMU go on. */
+int machine_merge_leftover(struct ctx *c, struct guest *g, struct err *e);
+
 /* device_del, and waits until the guest's system has let go of it. */
 int machine_unplug(struct vm_qmp *q, const struct guest *g, const char *device, struct err *e);
 

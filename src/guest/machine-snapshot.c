@@ -216,6 +216,8 @@ static int list_all(struct ctx *c, struct guest *g, json_t **ret, struct err *e)
 	int r = 0;
 
 	if (!c->explain)
+		r = machine_merge_leftover(c, g, e);
+	if (r >= 0 && !c->explain)
 		r = guest_is_up(g) ? list_running(c, g, list, e) : list_stopped(c, g, list, e);
 	if (r < 0) {
 		json_decref(list);
@@ -428,6 +430,21 @@ static void fall_back(struct ctx *c, struct guest *g, struct spec_disk *d, const
 		b->format);
 }
 
+static bool is_going(const struct guest *g, const char *name)
+{
+	for (guint i = 0; i < g->spec->vm->disks->len; i++) {
+		const struct spec_disk *d = g->spec->vm->disks->pdata[i];
+
+		for (guint k = 0; k < d->backing->len; k++) {
+			const struct spec_backing *b = d->backing->pdata[k];
+
+			if (b->merging && g_strcmp0(b->snapshot, name) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
 static int revert_external(struct ctx *c, struct guest *g, const char *name, struct err *e)
 {
 	_cleanup_(plan_freep) struct plan *p = plan_new(), *rest = plan_new();
@@ -439,6 +456,12 @@ static int revert_external(struct ctx *c, struct guest *g, const char *name, str
 			"guest '%s' runs: an external snapshot has no memory to go back to",
 			g->rec->name);
 		err_mend(e, "stop it first");
+		return -E_STATE;
+	}
+	if (is_going(g, name)) {
+		err_set(e, -E_STATE, "the deletion of snapshot '%s' has begun: its state is gone",
+			name);
+		err_mend(e, "delete it again, to the end");
 		return -E_STATE;
 	}
 	for (guint i = 0; i < g->spec->vm->disks->len; i++)
@@ -541,12 +564,8 @@ int machine_snapshot_delete(struct ctx *c, struct guest *g, const char *name, st
 	external = r >= 0 &&
 		   g_strcmp0(json_string_value(json_object_get(row, "kind")), "external") == 0;
 	json_decref(list);
-	if (external) {
-		err_set(e, -E_UNSUPPORTED,
-			"snapshot '%s' is external: the disks of today lie over it", name);
-		err_mend(e, "revert to it, or remove the guest");
-		return -E_UNSUPPORTED;
-	}
+	if (external)
+		return machine_merge(c, g, name, e);
 	if (r < 0)
 		return r;
 	if (!guest_is_up(g))

@@ -41,6 +41,18 @@ int machine_talk(struct ctx *c, struct guest *g, struct vm_qmp **ret, struct err
 	return 0;
 }
 
+/* A policy starts it again by the plan in its folder. */
+static int keep_next_start(struct ctx *c, struct guest *g, struct err *e)
+{
+	_cleanup_(plan_freep) struct plan *p = NULL;
+	int r;
+
+	if (!guest_is_up(g) || g->spec->restart == RESTART_NO)
+		return 0;
+	r = guest_replan(c, g, &p, e);
+	return r < 0 ? r : machine_keep_plan(c, g, p, e);
+}
+
 int machine_keep(struct ctx *c, struct guest *g, struct err *e)
 {
 	json_t *j;
@@ -59,7 +71,9 @@ int machine_keep(struct ctx *c, struct guest *g, struct err *e)
 	g->rec->spec = g_strdup(text);
 	free(text);
 	r = store_get(c, &s, e);
-	return r < 0 ? r : store_guest_update(s, g->rec, e);
+	if (r >= 0)
+		r = store_guest_update(s, g->rec, e);
+	return r < 0 ? r : keep_next_start(c, g, e);
 }
 
 /* --- nodes ---------------------------------------------------------------------------------------------------- */

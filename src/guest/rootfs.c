@@ -78,7 +78,7 @@ static int build(struct job *j, struct plan *p, const char **ret_root, struct er
 		return 0;
 	}
 	/* what the first start of a boot makes too */
-	plan_addf(p, AT_HOST, STEP_STAY, &step_mkdirs, mounts, "711", (const char *)NULL);
+	plan_addf(p, AT_HOST, STEP_STAY, &step_layer_points, mounts, (const char *)NULL);
 	for (char *const *l = j->layers; l && *l; l++) {
 		r = add_layer(j, *l, p, lower, e);
 		if (r < 0)

@@ -185,6 +185,15 @@ static int take_signal(struct session *s, struct err *e)
 	_exit(128 + sig);
 }
 
+static int take_size(struct session *s, struct err *e)
+{
+	uint32_t size;
+
+	if (recv(s->io->sizes, &size, sizeof(size), MSG_DONTWAIT) != sizeof(size))
+		return 0;
+	return monitor_send(s->fd, MSG_RESIZE, 0, size, NULL, 0, e);
+}
+
 /* 1: the session is over, *ret_exit is set. */
 static int take_packet(struct session *s, char *buf, int *ret_exit, struct err *e)
 {
@@ -198,7 +207,10 @@ static int take_packet(struct session *s, char *buf, int *ret_exit, struct err *
 		return n;
 	switch (m.type) {
 	case MSG_OUTPUT:
-		r = write_all(m.flags == 2 ? s->io->err : s->io->out, buf, n);
+		if (s->io->output)
+			r = s->io->output(s->io->data, m.flags == 2 ? 2 : 1, buf, (size_t)n);
+		else
+			r = write_all(m.flags == 2 ? s->io->err : s->io->out, buf, n);
 		if (r < 0)
 			return err_sys(e, r, "cannot write the guest's output");
 		return 0;
@@ -223,6 +235,7 @@ static int session_loop(struct session *s, struct err *e)
 			{ s->fd, POLLIN | (waits ? POLLOUT : 0), 0 },
 			{ s->signals, POLLIN, 0 },
 			{ s->in_open && !waits ? s->io->in : -1, POLLIN, 0 },
+			{ s->io->sizes ? s->io->sizes : -1, POLLIN, 0 },
 		};
 
 		if (poll(p, ELEMENTSOF(p), -1) < 0) {
@@ -231,6 +244,8 @@ static int session_loop(struct session *s, struct err *e)
 			return err_sys(e, -errno, "cannot wait");
 		}
 		r = p[1].revents ? take_signal(s, e) : 0;
+		if (r >= 0 && p[3].revents)
+			r = take_size(s, e);
 		if (r >= 0 && (p[0].revents & POLLOUT))
 			r = push_input(s, e);
 		if (r >= 0 && p[2].revents)
@@ -280,10 +295,47 @@ static int end_of_session(struct ctx *c, struct guest *g, int code, struct err *
 	return r < 0 ? r : code;
 }
 
-static unsigned attach_flags(const struct guest_stdio *io, bool replay)
+unsigned attach_flags(const struct guest_stdio *io, bool replay)
 {
 	return (io->in >= 0 ? ATTACH_INPUT : 0) |
-	       (io->out >= 0 || io->err >= 0 ? ATTACH_OUTPUT : 0) | (replay ? ATTACH_REPLAY : 0);
+	       (io->out >= 0 || io->err >= 0 || io->output ? ATTACH_OUTPUT : 0) |
+	       (replay ? ATTACH_REPLAY : 0);
+}
+
+int attach_running(struct ctx *c, struct guest *g, unsigned flags, struct err *e)
+{
+	_cleanup_close_ int fd = -1;
+	int r = guest_must_run(g, e);
+
+	if (r >= 0 && g->state == GUEST_PAUSED)
+		r = err_set(e, -E_STATE, "guest '%s' is paused", g->rec->name);
+	if (r < 0)
+		return r;
+	fd = monitor_connect(c, g, e);
+	if (fd < 0)
+		return TAKE_FD(fd);
+	r = monitor_send(fd, MSG_ATTACH, flags, 0, NULL, 0, e);
+	return r < 0 ? r : TAKE_FD(fd);
+}
+
+int guest_session(
+	struct ctx *c, struct guest *g, int fd, const struct guest_stdio *io, struct err *e)
+{
+	return end_of_session(c, g, session_run(fd, io, e), e);
+}
+
+int guest_resize(struct ctx *c, struct guest *g, unsigned rows, unsigned columns, struct err *e)
+{
+	_cleanup_close_ int fd = -1;
+	int r = guest_must_run(g, e);
+
+	if (r < 0)
+		return r;
+	fd = monitor_connect(c, g, e);
+	if (fd < 0)
+		return fd;
+	return monitor_send(fd, MSG_RESIZE, 0,
+		MIN(rows, UINT16_MAX) << 16 | MIN(columns, UINT16_MAX), NULL, 0, e);
 }
 
 int guest_attach(struct ctx *c, struct guest *g, const struct guest_stdio *io, bool start,
@@ -291,7 +343,6 @@ int guest_attach(struct ctx *c, struct guest *g, const struct guest_stdio *io, b
 {
 	_cleanup_close_ int fd = -1, lock = -1;
 	unsigned flags = attach_flags(io, replay);
-	int r;
 
 	if (c->explain) {
 		if (start)
@@ -304,27 +355,13 @@ int guest_attach(struct ctx *c, struct guest *g, const struct guest_stdio *io, b
 		if (lock < 0)
 			return lock;
 	}
-	if (start && !guest_is_up(g)) {
-		fd = guest_start_locked(c, g, flags, e);
-		if (fd < 0)
-			return fd;
-	} else {
-		r = guest_must_run(g, e);
-		if (r >= 0 && g->state == GUEST_PAUSED)
-			r = err_set(e, -E_STATE, "guest '%s' is paused", g->rec->name);
-		if (r < 0)
-			return r;
-		fd = monitor_connect(c, g, e);
-		if (fd < 0)
-			return fd;
-		r = monitor_send(fd, MSG_ATTACH, flags, 0, NULL, 0, e);
-		if (r < 0)
-			return r;
-	}
+	fd = start && !guest_is_up(g) ? guest_start_locked(c, g, flags, e)
+				      : attach_running(c, g, flags, e);
+	if (fd < 0)
+		return TAKE_FD(fd);
 	closep(&lock);
 	lock = -1;
-	r = session_run(fd, io, e);
-	return end_of_session(c, g, r, e);
+	return guest_session(c, g, fd, io, e);
 }
 
 int guest_run(struct ctx *c, struct guest_request *q, const struct guest_stdio *io,
@@ -469,7 +506,7 @@ int guest_exec(struct ctx *c, struct guest *g, const struct engine_exec *x, bool
 	if (fd < 0)
 		return fd;
 	flags = (x->tty ? EXEC_TTY : 0) | (detach ? EXEC_DETACH : 0);
-	if (!(carried & ENGINE_CARRIED) && !x->tty && !detach && may_pass(io->in) &&
+	if (!(carried & ENGINE_CARRIED) && !x->tty && !detach && !io->output && may_pass(io->in) &&
 		may_pass(io->out) && may_pass(io->err))
 		flags |= EXEC_FDS;
 	r = send_exec(fd, flags, data, n, io, e);

@@ -15,7 +15,7 @@ struct start {
 	struct engine_at at;
 	struct plan *plan, *net;
 	struct net_result given;
-	bool have_given;
+	bool have_given, running;
 	char *events, *attributes;
 };
 
@@ -116,6 +116,7 @@ static int build(struct ctx *c, struct guest *g, struct start *s, struct err *e)
 	if (r < 0)
 		return r;
 	s->have_given = true;
+	s->at.s.running = s->running;
 	s->at.s.plan = s->plan;
 	s->at.s.net = s->net;
 	s->events = store_run_path(c, "events");
@@ -273,9 +274,71 @@ int guest_start_locked(struct ctx *c, struct guest *g, unsigned attach, struct e
 	return TAKE_FD(fd);
 }
 
+/* What the networks gave it stays: the host's side is there, and is undone by the new plan. */
+static void pin(struct spec *spec, const json_t *net)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(net, "networks"), i, v) {
+		const char *mac = json_string_value(json_object_get(v, "mac"));
+
+		for (guint k = 0; mac && k < spec->networks->len; k++) {
+			struct spec_attach *a = spec->networks->pdata[k];
+
+			if (!a->mac || g_ascii_strcasecmp(a->mac, mac) != 0 ||
+				g_str_equal(a->network, NET_PASST))
+				continue;
+			g_free(a->address);
+			g_free(a->address6);
+			a->address = g_strdup(json_string_value(json_object_get(v, "address")));
+			a->address6 = g_strdup(json_string_value(json_object_get(v, "address6")));
+		}
+	}
+	json_array_foreach(json_object_get(net, "ports"), i, v) {
+		struct spec_port *p = i < spec->ports->len ? spec->ports->pdata[i] : NULL;
+		const char *host_addr = json_string_value(json_object_get(v, "host_addr"));
+
+		/* as many as were asked for, or fewer where neighbours became one */
+		if (!p)
+			break;
+		g_free(p->proto);
+		g_free(p->host_addr);
+		p->proto = g_strdup(json_string_value(json_object_get(v, "proto")));
+		p->host_addr = g_strdup(host_addr);
+		p->host = (uint16_t)json_integer_value(json_object_get(v, "host"));
+		p->guest = (uint16_t)json_integer_value(json_object_get(v, "guest"));
+		p->count = (uint16_t)json_integer_value(json_object_get(v, "count"));
+	}
+	if (json_array_size(json_object_get(net, "ports")) < spec->ports->len)
+		g_ptr_array_set_size(
+			spec->ports, (gint)json_array_size(json_object_get(net, "ports")));
+}
+
+int guest_replan(struct ctx *c, struct guest *g, struct plan **ret, struct err *e)
+{
+	_cleanup_(start_clear) struct start s = { .running = true };
+	_cleanup_(spec_freep) struct spec *fresh = NULL;
+	struct spec *kept = g->spec;
+	json_t *net = guest_net(c, g);
+	int r = guest_fresh_spec(g, &fresh, e);
+
+	if (r >= 0) {
+		pin(fresh, net);
+		g->spec = fresh;
+		r = build(c, g, &s, e);
+		g->spec = kept;
+	}
+	json_decref(net);
+	if (r >= 0)
+		*ret = TAKE_PTR(s.plan);
+	return MIN(r, 0);
+}
+
 int guest_start(struct ctx *c, struct guest *g, struct err *e)
 {
-	_cleanup_close_ int lock = guest_lock(c, g, e), fd = -1;
+	_cleanup_close_ int lock = guest_lock(c, g, e), fd = -1, waiting = -1;
+	unsigned attach = 0;
 
 	if (lock < 0)
 		return lock;
@@ -284,7 +347,12 @@ int guest_start(struct ctx *c, struct guest *g, struct err *e)
 			return err_set(e, -E_STATE, "guest '%s' is paused", g->rec->name);
 		return 1;
 	}
-	fd = guest_start_locked(c, g, 0, e);
+	waiting = await_first(c, g, &attach);
+	fd = guest_start_locked(c, g, attach, e);
+	if (fd >= 0 && waiting >= 0)
+		await_hand_over(waiting, fd);
+	if (fd >= 0)
+		await_tell_rest(c, g);
 	return MIN(fd, 0);
 }
 
@@ -316,7 +384,7 @@ const char *guest_emulated(struct ctx *c)
 	const char *why;
 	bool first;
 
-	if (!c->is_root || c->explain)
+	if (c->explain)
 		return NULL;
 	return !vm_kvm_works(c, &why, &first) && first ? why : NULL;
 }

@@ -14,6 +14,27 @@
 
 #include "host/smallfile.h"
 
+int cgroup_device_name(bool block, int64_t major, char *ret, size_t size)
+{
+	char text[SMALL_MAX], *rest = text, *line;
+	bool in_blocks = false;
+
+	if (small_read("/proc/devices", text, sizeof(text)) < 0)
+		return -ENOENT;
+	while ((line = strsep(&rest, "\n")) != NULL) {
+		const char *p = line + strspn(line, " ");
+		uint64_t number;
+
+		in_blocks |= strncmp(line, "Block", 5) == 0;
+		if (in_blocks != block || small_take_u64(&p, &number) < 0 || *p != ' ' ||
+			(int64_t)number != major || strlen(p + 1) >= size)
+			continue;
+		memcpy(ret, p + 1, strlen(p + 1) + 1);
+		return 0;
+	}
+	return -ENOENT;
+}
+
 const char *const cgroup_device_default[] = {
 	"c *:* m",		/* mknod of anything: opening is another matter */
 	"b *:* m", "c 1:3 rwm", /* null */

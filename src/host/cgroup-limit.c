@@ -96,6 +96,15 @@ static int put_max(const struct limit *l, const char *file, int64_t n)
 	return n < 0 ? put(l, file, "max") : put_num(l, file, n);
 }
 
+/* A user gets the controllers that were delegated, which may be fewer than the machine has. */
+static bool is_enabled(const struct limit *l)
+{
+	char text[TEXT_MAX];
+
+	return !l->v2 || get(l, "cgroup.controllers", text, sizeof(text)) < 0 ||
+	       (cgroup_controllers_parse(text) & cgroup_key_controller(l->key));
+}
+
 /* What a failed write means, in words. */
 static int failed(const struct limit *l, int r, struct err *e)
 {
@@ -106,6 +115,14 @@ static int failed(const struct limit *l, int r, struct err *e)
 	if (r == -EINVAL || r == -ERANGE)
 		return err_set(
 			e, -E_INVALID, "%s of %s isn't accepted by this kernel", l->key, l->value);
+	if (r == -ENOENT && !is_enabled(l)) {
+		err_set(e, -E_UNSUPPORTED,
+			"%s isn't available: its controller isn't enabled for the cgroup '%s'",
+			l->key, l->path);
+		return err_mend(e,
+			"let the cgroup above it have the controller: cgroup.subtree_control, or "
+			"systemd's Delegate=");
+	}
 	if (r == -ENOENT && access(l->dir, F_OK) == 0) {
 		err_set(e, -E_UNSUPPORTED,
 			"%s isn't available: this kernel's %s controller has no such limit", l->key,

@@ -339,6 +339,24 @@ void cgroup_controllers_for(const struct cgroup_host *h, const char *const *keys
 				controller_names[i]);
 }
 
+const char *cgroup_missing(const struct cgroup_host *h, const char *path, const char *key)
+{
+	unsigned bit = cgroup_key_controller(key);
+	char dir[CGROUP_DIR_MAX];
+
+	for (unsigned i = 0; bit && i < h->n_v1; i++) {
+		if (!(h->v1[i].controllers & bit & ~h->v2_controllers))
+			continue;
+		(void)snprintf(dir, sizeof(dir), "%s/%s", h->v1[i].mount, path);
+		if (access(dir, F_OK) == 0)
+			return NULL;
+		for (unsigned k = 0; k < _CGROUP_CONTROLLER_MAX; k++)
+			if (bit == CGROUP_BIT(k))
+				return controller_names[k];
+	}
+	return NULL;
+}
+
 /* --- the folders of a path ------------------------------------------------------------------------- */
 
 /* Calls f for the folder in each hierarchy; goes on after a failure, returns the first. */
@@ -408,6 +426,9 @@ static int enable_v2(const char *dir, unsigned controllers, struct err *e)
 			return err_mend(
 				e, "processes lie in that cgroup: move them to one below it");
 		}
+		/* of a folder that isn't this user's: what it has was decided above */
+		if (r == -EACCES && geteuid() != 0)
+			return 0;
 		if (r < 0 && r != -ENOENT)
 			return err_sys(e, r, "cgroup controller '%s' can't be enabled in '%s'",
 				controller_names[i], dir);
@@ -520,6 +541,106 @@ int cgroup_create(const char *path, unsigned controllers, struct err *e)
 	if (r < 0 && !there)
 		(void)cgroup_remove(path, NULL);
 	return r < 0 ? r : there;
+}
+
+/* --- what was given to a user ------------------------------------------------------------------------ */
+
+int cgroup_own(char *ret)
+{
+	char text[2048];
+	const char *line = text;
+
+	if (!cgroup_host()->v2[0] || small_read("/proc/self/cgroup", text, sizeof(text)) <= 0)
+		return -ENOENT;
+	if (strncmp(text, "0::/", 4) != 0) {
+		line = strstr(text, "\n0::/");
+		if (!line)
+			return -ENOENT;
+		line++;
+	}
+	line += 4;
+	if (strcspn(line, "\n") >= CGROUP_PATH_MAX)
+		return -ENAMETOOLONG;
+	(void)snprintf(ret, CGROUP_PATH_MAX, "%.*s", (int)strcspn(line, "\n"), line);
+	return 0;
+}
+
+static bool can_write(const char *dir, const char *file)
+{
+	char path[CGROUP_DIR_MAX + 16];
+
+	(void)snprintf(path, sizeof(path), "%s%s%s", dir, *file ? "/" : "", file);
+	return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0;
+}
+
+/* The folder of path below a mount that is there, or the nearest above it. Whether it is the last. */
+static bool nearest(const char *mount, const char *path, char *ret)
+{
+	size_t top = (size_t)snprintf(ret, CGROUP_DIR_MAX, "%s/%s", mount, path), n = strlen(mount);
+	bool last = true;
+
+	while (top > n && access(ret, F_OK) < 0) {
+		char *slash = strrchr(ret, '/');
+
+		*slash = '\0';
+		top = (size_t)(slash - ret);
+		last = false;
+	}
+	return last;
+}
+
+/* v2: the kernel wants the right to the common parent of where a process is and where it goes. */
+static bool may_cross(const char *path)
+{
+	const struct cgroup_host *h = cgroup_host();
+	char own[CGROUP_PATH_MAX], dir[CGROUP_DIR_MAX];
+	size_t common = 0, i = 0;
+
+	if (cgroup_own(own) < 0)
+		return false;
+	for (;; i++) {
+		bool end = !own[i] || own[i] == '/';
+
+		if (end && (!path[i] || path[i] == '/'))
+			common = i;
+		if (!own[i] || own[i] != path[i])
+			break;
+	}
+	(void)snprintf(dir, sizeof(dir), "%s%s%.*s", h->v2, common ? "/" : "", (int)common, path);
+	return can_write(dir, "cgroup.procs");
+}
+
+bool cgroup_is_delegated(const char *path, unsigned controllers)
+{
+	const struct cgroup_host *h = cgroup_host();
+	char dir[CGROUP_DIR_MAX];
+
+	if (!cgroup_path_ok(path))
+		return false;
+	if (h->v2[0] && (!can_write(dir, nearest(h->v2, path, dir) ? "cgroup.procs" : "") ||
+				!may_cross(path)))
+		return false;
+	for (unsigned i = 0; i < h->n_v1; i++)
+		if ((h->v1[i].controllers & controllers & ~h->v2_controllers) &&
+			!can_write(dir, nearest(h->v1[i].mount, path, dir) ? "tasks" : ""))
+			return false;
+	return true;
+}
+
+bool cgroup_may_join(const char *path)
+{
+	const struct cgroup_host *h = cgroup_host();
+	char dir[CGROUP_DIR_MAX];
+
+	if (!cgroup_path_ok(path))
+		return false;
+	if (h->v2[0] && nearest(h->v2, path, dir) &&
+		(!can_write(dir, "cgroup.procs") || !may_cross(path)))
+		return false;
+	for (unsigned i = 0; i < h->n_v1; i++)
+		if (nearest(h->v1[i].mount, path, dir) && !can_write(dir, "tasks"))
+			return false;
+	return true;
 }
 
 int cgroup_open(const char *path)

@@ -112,6 +112,15 @@ int cgroup_remove(const char *path, struct err *e);
 /* Sends SIGKILL to all that is in there; returns at once. */
 int cgroup_kill(const char *path, struct err *e);
 
+/* For users without privileges, to whom a part of the cgroups was given (Delegation Containment of the kernel's
+ * cgroup-v2.rst). Whether this process may make path in all hierarchies that cgroup_create() would, and children of it
+ * be born there; and whether it may bring a child into one that is there. */
+bool cgroup_is_delegated(const char *path, unsigned controllers);
+bool cgroup_may_join(const char *path);
+
+/* The v2 cgroup that this process is in, "a/b"; "" is the root. ret: CGROUP_PATH_MAX bytes. -ENOENT without a v2 tree. */
+int cgroup_own(char *ret);
+
 /* An O_PATH descriptor of the v2 folder, for CLONE_INTO_CGROUP and setns-like uses; -ENOENT without a v2
  * tree. */
 int cgroup_open(const char *path);
@@ -173,6 +182,10 @@ void cgroup_show_set(const struct cgroup_host *h, const char *path, const char *
 /* The controller (bit) that a key needs; 0: unknown key or none. */
 unsigned cgroup_key_controller(const char *key);
 
+/* The controller that key needs, if it has a v1 hierarchy in which path isn't there (what nothing wanted isn't
+ * made): step_cgroup_extend's. NULL: nothing is missing. Static. */
+const char *cgroup_missing(const struct cgroup_host *h, const char *path, const char *key);
+
 enum {
 	CGROUP_MEMORY_MIN = 512 * 1024
 };
@@ -200,6 +213,9 @@ enum {
 
 /* "c 1:3 rwm", "b *:* m", "a"; a "-" before it denies. -E_INVALID. */
 int cgroup_device_parse(const char *s, struct cgroup_device_rule *ret, struct err *e);
+
+/* The name that /proc/devices has for a major number, as systemd's "char-NAME" wants it. -ENOENT. */
+int cgroup_device_name(bool block, int64_t major, char *ret, size_t size);
 
 /* What docker allows every container: null zero full random urandom tty console ptmx pts, and mknod
  * of all. NULL-terminated. */

@@ -97,6 +97,21 @@ enum criu_opens criu_word_opens(const char *text, const char **ret, size_t *ret_
 	return CRIU_OPENS_FILE;
 }
 
+bool criu_word_inherits(const char *text, int *ret)
+{
+	const char *value;
+	const struct word *w = word_of(text, &value);
+	uint64_t n;
+
+	if (!w || w->kind != KIND_INHERIT || strncmp(value, "fd[", 3) != 0)
+		return false;
+	value += 3;
+	if (small_take_u64(&value, &n) < 0 || *value != ']' || n > INT32_MAX)
+		return false;
+	*ret = (int)n;
+	return true;
+}
+
 /* --- encoding --- */
 
 struct out {
@@ -167,7 +182,7 @@ static int inherit(struct out *o, const struct word *w, const char *value, int f
 		value += 3;
 		if (small_take_u64(&value, &n) < 0 || value != end || n > INT32_MAX)
 			return -EINVAL;
-		fd = (int)n;
+		fd = fd >= 0 ? fd : (int)n;
 	}
 	pair(o, w->field, 1, end + 2, strlen(end + 2), fd);
 	return 0;

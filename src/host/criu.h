@@ -11,6 +11,7 @@
  * that a plan can be read and typed. Encoding and decoding are pure.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include "base/err.h"
@@ -41,6 +42,9 @@ enum criu_opens {
 };
 /* *ret: the path in it, ret_n bytes of it. A number in the place of PATH is an open descriptor: none. */
 enum criu_opens criu_word_opens(const char *word, const char **ret, size_t *ret_n);
+
+/* Whether it is "fd[N]:KEY" with an open descriptor N of this process. */
+bool criu_word_inherits(const char *word, int *ret);
 
 /* Encodes a request in buf (CRIU_PACKET_MAX bytes); fds has a descriptor for each word that opens something.
  * The length, or -E_INVALID with e for a word that isn't known. */

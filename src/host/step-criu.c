@@ -64,6 +64,14 @@ static int open_words(struct talk *t, struct err *e)
 		size_t n;
 		enum criu_opens opens = criu_word_opens(t->words[i], &path, &n);
 
+		if (criu_word_inherits(t->words[i], &t->fds[i])) {
+			/* at a number of its own: criu closes it there, and still needs its streams */
+			t->fds[i] = fcntl(t->fds[i], F_DUPFD_CLOEXEC, 3);
+			if (t->fds[i] < 0)
+				return err_sys(e, -errno, "cannot pass on '%s'", t->words[i]);
+			t->numbers[i] = inherited++;
+			continue;
+		}
 		if (opens == CRIU_OPENS_NONE)
 			continue;
 		if (n >= sizeof(copy))
@@ -371,6 +379,15 @@ const struct step_ops step_criu_dump = {
 	.name = "criu-dump", .args = "program command words...", .run = dump_run, .show = dump_show
 };
 
+static void end_child(pid_t pid)
+{
+	if (pid <= 0)
+		return;
+	(void)kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+		;
+}
+
 static int restore_run(struct step_run *r, const struct step *s, struct err *e)
 {
 	_cleanup_(talk_end) struct talk t = { .program = s->arg[0],
@@ -380,6 +397,7 @@ static int restore_run(struct step_run *r, const struct step *s, struct err *e)
 		.sock = -1 };
 	struct place before = { -1, -1 };
 	struct criu_reply reply = { 0 };
+	pid_t holder = r->child; /* of step "holder" */
 	const char *root = value_of(&t, "--root");
 	int code = own_root(root, &before);
 
@@ -394,14 +412,15 @@ static int restore_run(struct step_run *r, const struct step *s, struct err *e)
 	go_back(&before);
 	if (code >= 0)
 		code = converse(r, &t, CRIU_RESTORE, &reply, e);
+	end_child(holder);
+	if (r->child == holder)
+		r->child = 0;
 	if (code >= 0 && reply.pid <= 0)
 		code = err_set(e, -E_CORRUPT, "criu restored nothing");
 	if (code >= 0)
 		r->child = reply.pid;
 	else if (r->child > 0) { /* it is this process's child, and ended by criu */
-		(void)kill(r->child, SIGKILL);
-		while (waitpid(r->child, NULL, __WALL) < 0 && errno == EINTR)
-			;
+		end_child(r->child);
 		r->child = 0;
 	}
 	return code;

@@ -199,6 +199,16 @@ const struct step_ops step_disk_create = { .name = "disk-create",
 	.undo = unlink_undo,
 	.show = disk_create_show };
 
+static void add_quoted(struct text *t, const char *p)
+{
+	for (; *p; p++) {
+		if ((unsigned char)*p < ' ')
+			text_addf(t, "\\u%04x", (unsigned char)*p);
+		else
+			text_addf(t, *p == '"' || *p == '\\' ? "\\%c" : "%c", *p);
+	}
+}
+
 /* What qemu-img opens: this file and nothing that its header names. The header was in the hands of a QEMU. */
 static void name_alone(const char *path, char *to, size_t size)
 {
@@ -206,12 +216,7 @@ static void name_alone(const char *path, char *to, size_t size)
 
 	text_add(&t, "json:{\"driver\":\"qcow2\",\"backing\":null,\"file\":{\"driver\":\"file\","
 		     "\"filename\":\"");
-	for (; *path; path++) {
-		if ((unsigned char)*path < ' ')
-			text_addf(&t, "\\u%04x", (unsigned char)*path);
-		else
-			text_addf(&t, *path == '"' || *path == '\\' ? "\\%c" : "%c", *path);
-	}
+	add_quoted(&t, path);
 	text_add(&t, "\"}}");
 }
 
@@ -260,6 +265,83 @@ const struct step_ops step_disk_snapshot = { .name = "disk-snapshot",
 	.run = disk_snapshot_run,
 	.undo = disk_snapshot_undo,
 	.show = disk_snapshot_show };
+
+/* --- disk-commit --- */
+
+/* The file and those below it, so that no header is asked: path and format in turn, from word i on. */
+static void name_chain(const struct step *s, unsigned i, struct text *t)
+{
+	unsigned depth = 0;
+
+	for (; i + 1 < s->n; i += 2, depth++) {
+		text_addf(t, "%s{\"driver\":\"%s\",\"file\":{\"driver\":\"file\",\"filename\":\"",
+			depth ? ",\"backing\":" : "", s->arg[i + 1]);
+		add_quoted(t, s->arg[i]);
+		text_add(t, "\"}");
+	}
+	if (depth && strcmp(s->arg[s->n - 1], "qcow2") == 0)
+		text_add(t, ",\"backing\":null");
+	while (depth-- > 0)
+		text_add(t, "}");
+}
+
+static int check_chain(const struct step *s, struct err *e)
+{
+	int code = 0;
+
+	if (s->n < 5 || s->n % 2 == 0)
+		return -EINVAL;
+	for (unsigned i = 1; i + 1 < s->n && code >= 0; i += 2)
+		if (strcmp(s->arg[i + 1], "qcow2") == 0)
+			code = qcow2_check_alone(s->arg[i], e);
+	return code;
+}
+
+/*
+ * What a disk's file has over the one below it is written into that one. Death at any moment leaves a chain that
+ * says the same, and the step can be done again. The file above, if there is one, is told what is below it now:
+ * not for us, who never ask it, but for whoever looks at it with other programs.
+ */
+static int disk_commit_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	char chain[65536];
+	struct text t = { .p = chain, .size = sizeof(chain) };
+	const char *const argv[] = { "qemu-img", "commit", "-q", "-d", chain, NULL };
+	const char *const rebase[] = { "qemu-img", "rebase", "-q", "-u", "-f", "qcow2", "-F",
+		s->arg[4], "-b", s->arg[3], s->arg[0], NULL };
+	int code = check_chain(s, e);
+
+	if (code < 0)
+		return code;
+	text_add(&t, "json:");
+	name_chain(s, 1, &t);
+	if (t.n + 1 >= t.size)
+		return -ENAMETOOLONG;
+	code = run_qemu_img(argv, e);
+	if (code < 0 || !s->arg[0][0])
+		return code;
+	code = qcow2_check_alone(s->arg[0], e);
+	return code < 0 ? code : run_qemu_img(rebase, e);
+}
+
+static void disk_commit_show(const struct step *s, struct text *t)
+{
+	text_add(t, "qemu-img commit -q -d ");
+	text_add_word(t, s->arg[1]);
+	text_add(t, " # into ");
+	text_add_word(t, s->arg[3]);
+	if (s->arg[0][0]) {
+		text_addf(t, "; qemu-img rebase -q -u -f qcow2 -F %s -b ", s->arg[4]);
+		text_add_word(t, s->arg[3]);
+		text_add(t, " ");
+		text_add_word(t, s->arg[0]);
+	}
+}
+
+const struct step_ops step_disk_commit = { .name = "disk-commit",
+	.args = "above path...",
+	.run = disk_commit_run,
+	.show = disk_commit_show };
 
 /* --- listen, vnc-listen --- */
 

@@ -2,6 +2,7 @@
 /* Steps that build a guest's view of the file system. mount(2), move_mount(2), mount_setattr(2). */
 #include "host/steps.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/loop.h>
@@ -138,6 +139,68 @@ static void layer_show(const struct step *s, struct text *t)
 
 const struct step_ops step_layer = {
 	.name = "layer", .args = "image target", .run = layer_run, .show = layer_show
+};
+
+/* --- layer-points --- */
+
+static bool is_empty(int folder)
+{
+	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *x;
+	bool empty = d != NULL;
+
+	if (!d) {
+		closep(&fd);
+		return false;
+	}
+	while (empty && (x = readdir(d)))
+		empty = strcmp(x->d_name, ".") == 0 || strcmp(x->d_name, "..") == 0;
+	(void)closedir(d);
+	return empty;
+}
+
+/*
+ * A folder on a disk costs a transaction of its journal, more than the mount that it is for. So they are made in a
+ * tmpfs, unless the folder is in one anyway, as /run is mostly. One that has mount points already stays as it is: their mounts
+ * would be hidden. The lock makes all executors see the same; where no tmpfs can be mounted the disk will do.
+ */
+static int layer_points_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	const char *const argv[] = { s->arg[0], "711" };
+	const struct step make = { .op = &step_mkdirs, .n = 2, .arg = argv };
+	_cleanup_close_ int folder = -1;
+	struct statfs fs;
+	int code;
+
+	if (is_mount_root(s->arg[0]))
+		return 0;
+	code = step_mkdirs.run(r, &make, e);
+	if (code < 0)
+		return code;
+	folder = open(s->arg[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (folder < 0 || fstatfs(folder, &fs) < 0)
+		return -errno;
+	if (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC)
+		return 0;
+	if (flock(folder, LOCK_EX) < 0)
+		return -errno;
+	if (!is_mount_root(s->arg[0]) && is_empty(folder))
+		(void)mount("lodge", s->arg[0], "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+			"mode=711,size=1m");
+	return 0;
+}
+
+static void layer_points_show(const struct step *s, struct text *t)
+{
+	text_addf(t, "mkdir -p -m 711 %s && { [ $(stat -fc %%T %s) = tmpfs ] || ", s->arg[0],
+		s->arg[0]);
+	show_mount(t, "tmpfs", "nosuid,nodev,noexec", "mode=711,size=1m", "lodge", "", s->arg[0]);
+	text_add(t, "; }");
+}
+
+const struct step_ops step_layer_points = {
+	.name = "layer-points", .args = "path", .run = layer_points_run, .show = layer_points_show
 };
 
 /* --- private --- */
@@ -389,6 +452,23 @@ static bool take_copyup(char *data)
 	return true;
 }
 
+/* mount(2) doesn't put a file system over itself: the host's cgroups, which came along with a bound /sys. The view is
+ * another one, since it begins at the container's cgroup. */
+static int mount_over_itself(const char *type, const struct mount_words *w, int target)
+{
+	_cleanup_close_ int fs = (int)syscall(SYS_fsopen, type, FSOPEN_CLOEXEC), mnt = -1;
+
+	if (fs < 0 || syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return -errno;
+	mnt = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, w->attr_set);
+	if (mnt < 0)
+		return -errno;
+	return syscall(SYS_move_mount, mnt, "", target, "",
+		       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0
+		       ? -errno
+		       : 0;
+}
+
 static int mount_in_run(struct step_run *r, const struct step *s, struct err *e)
 {
 	bool kernel = strcmp(s->arg[3], "proc") == 0 || strcmp(s->arg[3], "sysfs") == 0;
@@ -412,9 +492,12 @@ static int mount_in_run(struct step_run *r, const struct step *s, struct err *e)
 		return refuse_proc(code, s->arg[2], e);
 	if (take_copyup(data))
 		hidden = openat(target, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (mount(s->arg[1], path_of_fd(target, path), s->arg[3], w.flags, data) < 0)
+	code = RET_NERRNO(mount(s->arg[1], path_of_fd(target, path), s->arg[3], w.flags, data));
+	if (code == -EBUSY && strcmp(s->arg[3], "cgroup2") == 0 && !data[0])
+		code = mount_over_itself(s->arg[3], &w, target);
+	if (code < 0)
 		return err_sys(
-			e, -errno, "cannot mount %s at '%s' in the guest", s->arg[3], s->arg[2]);
+			e, code, "cannot mount %s at '%s' in the guest", s->arg[3], s->arg[2]);
 	code = finish_mount(root, s->arg[2], w.propagation, hidden);
 	return code < 0
 		       ? err_sys(e, code, "cannot set up the mount at '%s' in the guest", s->arg[2])
@@ -430,6 +513,32 @@ const struct step_ops step_mount_in = { .name = "mount-in",
 	.args = "root source target type flags data",
 	.run = mount_in_run,
 	.show = mount_in_show };
+
+/* --- mount-point: for whoever mounts later ---------------------------------------------------------- */
+
+static int point_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	_cleanup_close_ int root = open_root(s->arg[0]), fd = -1;
+
+	if (root < 0)
+		return root;
+	fd = strcmp(s->arg[2], "dir") == 0 ? path_mkdirs_in(root, s->arg[1], 0755, 0)
+					   : path_touch_in(root, s->arg[1], 0644);
+	return fd < 0 ? err_sys(e, fd, "cannot make the mount point '%s' in '%s'", s->arg[1],
+				s->arg[0])
+		      : 0;
+}
+
+static void point_show(const struct step *s, struct text *t)
+{
+	text_add(t, strcmp(s->arg[2], "dir") == 0 ? "mkdir -p " : "touch ");
+	text_add_word(t, s->arg[0]);
+	text_add_word(t, s->arg[1]);
+}
+
+const struct step_ops step_mount_point = {
+	.name = "mount-point", .args = "root target kind", .run = point_run, .show = point_show
+};
 
 /* --- bind --- */
 

@@ -537,6 +537,29 @@ const struct step_ops step_undumpable = {
 	.name = "undumpable", .args = "", .run = undumpable_run, .show = undumpable_show
 };
 
+/* The other way round: who isn't root may write the maps of a process only when he may look into it, and a clone has
+ * that of its maker. Step "undumpable", AT_PARENT, ends it. */
+static int dumpable_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	return RET_NERRNO(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
+}
+
+static int dumpable_undo(struct step_run *r, const struct step *s, struct err *e)
+{
+	return RET_NERRNO(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
+}
+
+static void dumpable_show(const struct step *s, struct text *t)
+{
+	text_add(t, "# prctl(PR_SET_DUMPABLE, 1)");
+}
+
+const struct step_ops step_dumpable = { .name = "dumpable",
+	.args = "",
+	.run = dumpable_run,
+	.undo = dumpable_undo,
+	.show = dumpable_show };
+
 static int close_from_run(struct step_run *r, const struct step *s, struct err *e)
 {
 	unsigned first = (unsigned)strtoul(s->arg[0], NULL, 10);

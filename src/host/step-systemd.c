@@ -3,10 +3,13 @@
 #include "host/steps.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
 
@@ -53,7 +56,12 @@ static void socket_path(bool user, char *buf, size_t size)
 {
 	const char *dir = getenv("XDG_RUNTIME_DIR");
 
-	(void)snprintf(buf, size, "%s/systemd/private", user && dir ? dir : "/run");
+	if (!user)
+		(void)snprintf(buf, size, "/run/systemd/private");
+	else if (dir && *dir)
+		(void)snprintf(buf, size, "%s/systemd/private", dir);
+	else /* as pam_systemd(8) makes it: sudo and cron don't pass it on */
+		(void)snprintf(buf, size, "/run/user/%u/systemd/private", (unsigned)geteuid());
 }
 
 bool systemd_is_there(bool user)
@@ -288,6 +296,34 @@ int systemd_slice_path(const char *slice, char *ret, size_t size)
 	}
 	return 0;
 }
+
+/* --- holder: a scope begins with a process ---------------------------------------------------------- */
+
+static int holder_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	pid_t executor = getpid(), pid = fork();
+
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+		(void)syscall(SYS_close_range, 3, ~0U, 0);
+		while (getppid() == executor)
+			(void)pause();
+		_exit(0);
+	}
+	if (pid < 0)
+		return -errno;
+	r->child = pid;
+	return 0;
+}
+
+static void holder_show(const struct step *s, struct text *t)
+{
+	text_add(t, "sleep infinity & pid=$!");
+}
+
+const struct step_ops step_holder = {
+	.name = "holder", .args = "", .run = holder_run, .show = holder_show
+};
 
 /* --- systemd-scope: the unit, and what its undo removes --- */
 

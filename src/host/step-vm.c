@@ -271,6 +271,10 @@ static int tap_open_run(struct step_run *r, const struct step *s, struct err *e)
 
 static void tap_open_show(const struct step *s, struct text *t)
 {
+	if (!s->arg[1][0]) {
+		text_addf(t, "exec %s<>... # the other end of passt's socket", s->arg[0]);
+		return;
+	}
 	text_addf(t, "exec %s<>/dev/net/tun # TUNSETIFF %s", s->arg[0], s->arg[1]);
 }
 
@@ -467,9 +471,9 @@ static int helper_log(const char *socket_path, int flags)
 }
 
 /* With its own last line. */
-static int not_up(const struct step *s, struct err *e)
+static int not_up(const char *socket_path, const char *program, struct err *e)
 {
-	_cleanup_close_ int fd = helper_log(s->arg[1], O_RDONLY);
+	_cleanup_close_ int fd = helper_log(socket_path, O_RDONLY);
 	char text[512];
 	ssize_t n = fd < 0 || lseek(fd, -(off_t)sizeof(text), SEEK_END) < -1
 			    ? -1
@@ -477,12 +481,12 @@ static int not_up(const struct step *s, struct err *e)
 	char *line = text;
 
 	if (n <= 0)
-		return err_set(e, -ECHILD, "'%s' did not come up", s->arg[2]);
+		return err_set(e, -ECHILD, "'%s' did not come up", program);
 	while (n > 0 && text[n - 1] == '\n')
 		n--;
 	text[n] = '\0';
 	line = strrchr(text, '\n');
-	return err_set(e, -ECHILD, "'%s' did not come up: %s", s->arg[2], line ? line + 1 : text);
+	return err_set(e, -ECHILD, "'%s' did not come up: %s", program, line ? line + 1 : text);
 }
 
 static int helper_listen(const char *path)
@@ -549,7 +553,7 @@ static int helper_run(struct step_run *r, const struct step *s, struct err *e)
 	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	p.fd = pidfd;
 	if (code >= 0 && pidfd >= 0 && poll(&p, 1, HELPER_DIES_MS) == 1)
-		code = not_up(s, e);
+		code = not_up(s->arg[1], s->arg[2], e);
 	if (code < 0) {
 		(void)kill(pid, SIGKILL);
 		(void)waitpid(pid, NULL, 0);
@@ -586,3 +590,143 @@ const struct step_ops step_helper = { .name = "helper",
 	.run = helper_run,
 	.undo = helper_undo,
 	.show = helper_show };
+
+/* --- passt --- */
+
+#define PASST_PID    4 /* where it finds the pipe that it says its process id to, when it is up */
+#define PASST_UP_MS  10000 /* a host with a hundred starts at once is slow */
+#define PASST_SUFFIX ".pid"
+
+static _Noreturn void passt_child(const struct step *s, int socket, int pipe)
+{
+	int log = helper_log(s->arg[2], O_WRONLY | O_CREAT | O_TRUNC), high;
+	sigset_t none;
+
+	if (log >= 0 && (dup2(log, 1) < 0 || dup2(log, 2) < 0))
+		_exit(127);
+	/* neither may stand where the other one goes */
+	high = fcntl(pipe, F_DUPFD, PASST_PID + 1);
+	if (high < 0 || (socket != HELPER_FD && dup2(socket, HELPER_FD) < 0) ||
+		dup2(high, PASST_PID) < 0 || fcntl(HELPER_FD, F_SETFD, 0) < 0)
+		_exit(127);
+	(void)syscall(SYS_close_range, PASST_PID + 1, ~0U, 0);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)execvp(s->arg[4], (char *const *)(uintptr_t)(s->arg + 4));
+	_exit(127);
+}
+
+/* It writes a line when its ports are bound and it waits for frames; one that can't has closed the pipe. */
+static int passt_up(int fd, const struct step *s, struct err *e)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char text[16];
+	int n = poll(&p, 1, PASST_UP_MS);
+
+	if (n == 0)
+		return err_set(e, -ETIMEDOUT, "'%s' did not come up in %d s", s->arg[4],
+			PASST_UP_MS / 1000);
+	if (n < 0)
+		return -errno;
+	return read(fd, text, sizeof(text)) > 0 ? 0 : not_up(s->arg[2], s->arg[4], e);
+}
+
+/* The program's user may be another one: a pipe is opened anew by its name in /proc. */
+static int passt_pipe(int p[2])
+{
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return -errno;
+	if (fchmod(p[1], 0222) == 0)
+		return 0;
+	(void)close(p[0]);
+	(void)close(p[1]);
+	return -EIO;
+}
+
+static int passt_start(const struct step *s, int theirs, pid_t *ret_pid, struct err *e)
+{
+	_cleanup_close_ int up = -1;
+	int p[2], code = passt_pipe(p);
+
+	if (code < 0)
+		return code;
+	up = p[0];
+	*ret_pid = fork();
+	if (*ret_pid == 0)
+		passt_child(s, theirs, p[1]);
+	code = *ret_pid < 0 ? -errno : 0;
+	(void)close(p[1]);
+	return code < 0 ? code : passt_up(up, s, e);
+}
+
+/*
+ * A card that needs no rights on the host: passt(1) makes sockets of what comes out of it. It and QEMU have
+ * the ends of a pair of sockets, so it ends with the machine. QEMU's end waits in the executor for step
+ * "tap-open".
+ */
+static int passt_run(struct step_run *r, const struct step *s, struct err *e)
+{
+	int which = tap_number(s->arg[3]), sv[2], code;
+	_cleanup_close_ int ours = -1, theirs = -1;
+	char file[PATH_MAX];
+	pid_t pid = -1;
+
+	if (which < 0 ||
+		snprintf(file, sizeof(file), "%s" PASST_SUFFIX, s->arg[2]) >= (int)sizeof(file))
+		return -EINVAL;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
+		return -errno;
+	ours = sv[0];
+	theirs = sv[1];
+	code = passt_start(s, theirs, &pid, e);
+	if (code >= 0)
+		code = helper_note(file, pid);
+	if (code >= 0)
+		code = r->keep_fd(r, (unsigned)which, ours);
+	if (code >= 0)
+		return 0;
+	if (pid > 0) {
+		(void)kill(pid, SIGKILL);
+		(void)waitpid(pid, NULL, 0);
+	}
+	(void)unlink(file);
+	return code;
+}
+
+static int passt_undo(struct step_run *r, const struct step *s, struct err *e)
+{
+	int which = tap_number(s->arg[3]);
+	char file[PATH_MAX];
+	pid_t pid;
+
+	if (which >= 0 && r->kept_fd[which] >= 0) {
+		(void)close(r->kept_fd[which]);
+		r->kept_fd[which] = -1;
+	}
+	if (snprintf(file, sizeof(file), "%s" PASST_SUFFIX, s->arg[2]) >= (int)sizeof(file))
+		return -EINVAL;
+	pid = helper_pid(file);
+	/* the executor's own end may be next, and nobody else waits for it */
+	if (pid > 0 && kill(pid, SIGKILL) == 0)
+		(void)waitpid(pid, NULL, 0);
+	(void)unlink(file);
+	(void)helper_log(s->arg[2], -1);
+	return 0;
+}
+
+static void passt_show(const struct step *s, struct text *t)
+{
+	for (unsigned i = 4; i < s->n; i++) {
+		text_add(t, i > 4 ? " " : "");
+		text_add_word(t, s->arg[i]);
+	}
+	text_addf(t, " 3<>... 4>... & echo $! >");
+	text_add_word(t, s->arg[2]);
+	text_add(t, PASST_SUFFIX);
+}
+
+const struct step_ops step_passt = { .name = "passt",
+	.args = "IF mac path number argv...",
+	.run = passt_run,
+	.undo = passt_undo,
+	.show = passt_show };

@@ -47,10 +47,12 @@ extern const struct step_ops step_mapped_overlay; /* as overlay, and uid gid: th
 
 /* step-mount.c */
 extern const struct step_ops step_layer;     /* image target: mounts a layer's EROFS file, on the host, once */
+extern const struct step_ops step_layer_points; /* path: the folder of the layers' mount points, in memory; no undo */
 extern const struct step_ops step_private;   /* propagation: "rprivate|rslave|..." of / */
 extern const struct step_ops step_overlay;   /* target lower(by ':', top first) upper work options */
 extern const struct step_ops step_mount;     /* source target type flags data: of the host or of the new root */
 extern const struct step_ops step_unmount;   /* path: of the host; no undo */
+extern const struct step_ops step_mount_point; /* root target kind("dir"|"file"): made in the root, where it lacks */
 extern const struct step_ops step_bind;	     /* root source target flags kind("dir"|"file"|"auto"): target is made in root, resolved in root */
 extern const struct step_ops step_bind_from; /* as bind, and ns: source is a folder in another guest's mount namespace */
 extern const struct step_ops step_mount_in;  /* root source target type flags data: target is made in root, resolved in root */
@@ -102,7 +104,8 @@ extern const struct step_ops step_open;	      /* fd path mode("r"|"rw"): AT_CHIL
 extern const struct step_ops step_connect;    /* fd path: AT_CHILD, a connection to a Unix socket */
 extern const struct step_ops step_tap;	      /* IF bridge mtu hairpin("1" or "") number: AT_HOST, kept as KEPT_TAP + number */
 extern const struct step_ops step_answer;     /* IF number mac address gateway dns name mtu names upstreams: AT_HOST, kept as KEPT_ANSWER + number; see monitor/lan.c */
-extern const struct step_ops step_tap_open;   /* fd IF number: AT_CHILD, the device of that number */
+extern const struct step_ops step_tap_open;   /* fd IF number: AT_CHILD, the device of that number; without IF: the socket of step "passt" */
+extern const struct step_ops step_passt;      /* IF mac path number argv...: AT_HOST, passt with its socket as descriptor 3 and a pipe for its process id as 4; PATH.pid and PATH.log; kept as a tap is. In a network's plan, AT_PARENT: with the card's name and address inside */
 extern const struct step_ops step_blank_disk; /* path size throwaway("1" or "") template: a new sparse file with an empty ext4; template: a file to copy, made when it isn't there */
 extern const struct step_ops step_helper;     /* pidfile socket argv...: AT_HOST, a program that serves the machine at the socket, its descriptor 3 */
 
@@ -110,6 +113,7 @@ extern const struct step_ops step_helper;     /* pidfile socket argv...: AT_HOST
 extern const struct step_ops step_copy;	      /* path source mode: what is there is replaced */
 extern const struct step_ops step_disk_create; /* path format size backing backing-format: qemu-img; size may be empty with a backing file */
 extern const struct step_ops step_disk_snapshot; /* path what("create"|"apply"|"delete") tag: of a qcow2 that no QEMU has; only create has an undo */
+extern const struct step_ops step_disk_commit; /* above path format path format...: of a chain that no QEMU has, the first file into the second; above: a qcow2 over the first that gets the second's name, or ""; can be done again */
 extern const struct step_ops step_listen;     /* fd path: AT_CHILD, a Unix socket that listens */
 extern const struct step_ops step_vnc_listen; /* address(":N" of 127.0.0.1, or a path): AT_HOST, leaves KEPT_VNC in the executor */
 extern const struct step_ops step_qmp;	      /* command fd("vnc" or ""): what the monitor says to QEMU once it answers, with KEPT_VNC */
@@ -126,6 +130,7 @@ extern const struct step_ops step_prlimit;    /* name soft hard: AT_PARENT */
 extern const struct step_ops step_ids;	      /* uid gid groups(by ','): numbers only, as they are */
 extern const struct step_ops step_keyring;    /* name: a session keyring of its own */
 extern const struct step_ops step_undumpable; /* (none): AT_CHILD, first: nobody in the guest may trace it or look through its descriptors */
+extern const struct step_ops step_dumpable;   /* (none): AT_HOST, of a user's executor: the process that it clones can be given maps; "undumpable" AT_PARENT ends it */
 extern const struct step_ops step_close_from; /* first: as close-fds, from that number on */
 extern const struct step_ops step_find_exec;  /* command: AT_CHILD, whether step "exec" would find it */
 extern const struct step_ops step_own_null;   /* (none): AT_CHILD, streams that are the host's null device become the container's */
@@ -137,7 +142,8 @@ extern const struct step_ops step_criu_dump;  /* program command("dump"|"pre-dum
 extern const struct step_ops step_criu_restore; /* program cgroup words...: AT_HOST; criu joins the cgroup if it isn't empty */
 
 /* step-systemd.c; manager: "system" or "user"; properties as dbus_put_property() has them */
-extern const struct step_ops step_systemd_scope; /* manager unit path properties...: AT_PARENT, a transient unit with the child in it; undo stops it and removes the cgroup `path` */
+extern const struct step_ops step_holder; /* AT_HOST: run->child is a process that does nothing, until criu-restore made others */
+extern const struct step_ops step_systemd_scope; /* manager unit path properties...: where there is a child, a transient unit with it; undo stops it and removes the cgroup `path` */
 extern const struct step_ops step_systemd_set; /* manager unit properties...: of one that is there */
 
 /* step-net.c: netlink. IF names an interface; addresses are "10.88.0.2/16". A bridge and the elements of

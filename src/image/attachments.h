@@ -7,6 +7,7 @@
  * manifest "sha256:HEX", each layer of which is a signed text (cosign's SIGNATURE_SPEC).
  */
 
+#include "image/policy.h"
 #include "image/registry-priv.h"
 
 #define ATTACHMENTS_MAX	     128
@@ -17,5 +18,11 @@
 /* Those of a manifest: struct policy_attachment each; none where there is no such tag. Every text has the digest that
  * the manifest of the signatures says. */
 int attachments_read(struct registry *r, const char *digest, GPtrArray **ret, struct err *e);
+/* One as containers/image has it in files: {"mimeType", "payload" (base64), "annotations"}. Pure. Caller frees. */
+char *attachment_text(const struct policy_attachment *a);
+/* -E_CORRUPT */
+int attachment_parse(const char *text, size_t size, struct policy_attachment **ret, struct err *e);
+/* Adds those that aren't there, with all that was said of them. */
+int attachments_write(struct registry *r, const char *digest, GPtrArray *list, struct err *e);
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "codec/sha256.h"
 #include "image/copy-priv.h"
+#include "image/registry-priv.h"
 #include "image/squeeze.h"
 #include "store/blob.h"
 
@@ -15,18 +16,32 @@ struct passing {
 	struct inflate *inflate;
 	struct squeeze *squeeze;
 	enum layer_packing want; /* PACKING_OTHER: as it is */
-	bool decided, begun;
+	bool decided;
 	int64_t told;
+	int64_t there;	    /* bytes of an attempt before that the target has */
+	bool again;	    /* the source was stopped, to begin behind these */
+	bool target_failed; /* not the source: another attempt may help */
 };
 
 static int to_target(void *arg, const void *data, size_t size, struct err *e)
 {
 	struct passing *p = arg;
+	const char *bytes = data;
+	size_t old = 0;
+	int r;
 
-	if (p->out)
+	/* what is compressed anew is made from its beginning, always the same bytes */
+	if (p->out) {
 		sha256_write(p->out, data, size);
+		if (p->out_size < p->there)
+			old = (size_t)MIN((int64_t)size, p->there - p->out_size);
+	}
 	p->out_size += (int64_t)size;
-	return p->c->to->ops->blob_write(p->c->to, data, size, e);
+	if (size > 0 && old == size)
+		return 0;
+	r = p->c->to->ops->blob_write(p->c->to, bytes + old, size - old, e);
+	p->target_failed = r < 0;
+	return r;
 }
 
 static int to_squeeze(void *arg, const void *data, size_t size, struct err *e)
@@ -69,6 +84,24 @@ static enum layer_packing wanted(const struct copy *c, enum layer_packing is)
 	}
 }
 
+static int begin(struct passing *p, struct err *e)
+{
+	struct transport_out *to = p->c->to;
+	g_autofree char *key = NULL;
+	int r;
+
+	if (p->inflate) {
+		key = g_strdup_printf("%s %d %d", p->d->digest, (int)p->want, p->c->o->level);
+		to->blob_key = key;
+		r = to->ops->blob_begin(to, "", -1, &p->there, e);
+		to->blob_key = NULL;
+	} else {
+		r = to->ops->blob_begin(to, p->d->digest, p->d->size, &p->there, e);
+	}
+	p->target_failed = r < 0;
+	return r;
+}
+
 /* The first bytes are there: is it to be changed? */
 static int decide(struct passing *p, const void *data, size_t size, struct err *e)
 {
@@ -96,14 +129,11 @@ static int decide(struct passing *p, const void *data, size_t size, struct err *
 			r = squeeze_new(p->want == PACKING_ZSTD ? INFLATE_ZSTD : INFLATE_GZIP,
 				p->c->o->level, to_target, p, &p->squeeze, e);
 	}
-	if (r >= 0)
-		r = p->inflate ? to->ops->blob_begin(to, "", -1, NULL, e)
-			       : to->ops->blob_begin(to, p->d->digest, p->d->size, NULL, e);
-	p->begun = r >= 0;
-	return r;
+	return r < 0 ? r : begin(p, e);
 }
 
-#define TELL_STEP (1 << 20)
+#define TELL_STEP    (1 << 20)
+#define ATTEMPTS_MAX 5 /* to send a blob; a pull asks as often */
 
 static int from_source(void *arg, const void *data, size_t size, struct err *e)
 {
@@ -122,8 +152,14 @@ static int from_source(void *arg, const void *data, size_t size, struct err *e)
 		p->told = p->in_size;
 		t->passed(t->data, p->d->digest, p->in_size, p->d->size);
 	}
-	if (!p->decided)
+	if (!p->decided) {
 		r = decide(p, data, size, e);
+		/* the source needn't send what the target has */
+		if (r >= 0 && !p->inflate && p->there > 0) {
+			p->again = true;
+			return -ECANCELED;
+		}
+	}
 	if (r < 0)
 		return r;
 	if (!p->inflate)
@@ -132,9 +168,17 @@ static int from_source(void *arg, const void *data, size_t size, struct err *e)
 	return inflate_write(p->inflate, data, size, e);
 }
 
-static int finish(struct passing *p, struct copied *ret, struct err *e)
+static int end(struct passing *p, const struct copied *ret, struct err *e)
 {
 	struct transport_out *to = p->c->to;
+	int r = to->ops->blob_finish(to, ret->digest, ret->size, e);
+
+	p->target_failed = r < 0;
+	return r;
+}
+
+static int finish(struct passing *p, struct copied *ret, struct err *e)
+{
 	char is[SHA256_TEXT];
 	int r = 0;
 
@@ -149,7 +193,7 @@ static int finish(struct passing *p, struct copied *ret, struct err *e)
 	if (!p->inflate) {
 		(void)g_strlcpy(ret->digest, p->d->digest, sizeof(ret->digest));
 		ret->size = p->d->size;
-		return to->ops->blob_finish(to, ret->digest, ret->size, e);
+		return end(p, ret, e);
 	}
 	sha256_finish_text(p->in, is);
 	if (strcmp(is, p->d->digest) != 0)
@@ -162,23 +206,47 @@ static int finish(struct passing *p, struct copied *ret, struct err *e)
 		return r;
 	sha256_finish_text(p->out, ret->digest);
 	ret->size = p->out_size;
-	return to->ops->blob_finish(to, ret->digest, ret->size, e);
+	return end(p, ret, e);
 }
 
-static int pass(struct copy *c, const struct descriptor *d, bool may_change, struct copied *ret,
-	struct err *e)
+/* *ret_again: another attempt may help. */
+static int pass_once(struct copy *c, const struct descriptor *d, bool may_change,
+	struct copied *ret, bool *ret_again, struct err *e)
 {
 	struct passing p = { .c = c, .d = d, .want = may_change ? PACKING_PLAIN : PACKING_OTHER };
 	int r;
 
 	r = c->from->ops->blob(c->from, d->digest, 0, from_source, &p, NULL, e);
+	if (r == -ECANCELED && p.again) {
+		p.in_size = p.out_size = p.told = p.there;
+		r = p.there == d->size ? 0
+				       : c->from->ops->blob(c->from, d->digest, p.there,
+						 from_source, &p, NULL, e);
+	}
 	if (r >= 0)
 		r = finish(&p, ret, e);
+	/* what an attempt before has sent may be refused at the end, and is forgotten then */
+	*ret_again = r < 0 && p.target_failed && c->to->goes_on &&
+		     (registry_is_passing(r) || p.there > 0);
 	inflate_free(p.inflate);
 	squeeze_free(p.squeeze);
 	sha256_free(p.in);
 	sha256_free(p.out);
 	return r;
+}
+
+static int pass(struct copy *c, const struct descriptor *d, bool may_change, struct copied *ret,
+	struct err *e)
+{
+	bool again;
+	int r;
+
+	for (int attempt = 0;;) {
+		r = pass_once(c, d, may_change, ret, &again, e);
+		if (!again || attempt >= ATTEMPTS_MAX)
+			return r;
+		registry_pause(&attempt, 0);
+	}
 }
 
 int copy_blob(struct copy *c, const struct descriptor *d, struct err *e)

@@ -78,22 +78,43 @@ static int get(struct copy *c, const char *digest, struct document *ret, struct 
 
 /* --- signatures ------------------------------------------------------------------------------------------- */
 
-/* Those that a document has, to be passed on. *ret NULL: none. */
-static int get_signatures(struct copy *c, const char *digest, GPtrArray **ret, struct err *e)
-{
-	int r = 0;
+/* Simple and sigstore's; NULL: none of the kind. */
+struct signatures {
+	GPtrArray *simple, *attached;
+};
 
-	*ret = NULL;
-	if (c->o->remove_signatures)
-		return 0;
-	if (c->from->ops->signatures)
-		r = c->from->ops->signatures(c->from, digest, ret, e);
+static void signatures_done(struct signatures *s)
+{
+	g_clear_pointer(&s->simple, g_ptr_array_unref);
+	g_clear_pointer(&s->attached, g_ptr_array_unref);
+}
+
+static int get_kind(struct copy *c,
+	int (*read)(struct transport_in *s, const char *digest, GPtrArray **ret, struct err *e),
+	bool writes, const char *digest, GPtrArray **ret, struct err *e)
+{
+	int r = read ? read(c->from, digest, ret, e) : 0;
+
 	if (r >= 0 && *ret && (*ret)->len == 0)
 		g_clear_pointer(ret, g_ptr_array_unref);
-	if (r >= 0 && *ret && !c->to->ops->signatures)
+	if (r >= 0 && *ret && !writes)
 		return err_set(e, -E_UNSUPPORTED,
 			"Can not copy signatures to %s: it has no place for them", c->to->shown);
 	return r;
+}
+
+/* Those that a document has, to be passed on. */
+static int get_signatures(struct copy *c, const char *digest, struct signatures *ret, struct err *e)
+{
+	int r;
+
+	if (c->o->remove_signatures)
+		return 0;
+	r = get_kind(c, c->from->ops->signatures, c->to->ops->signatures != NULL, digest,
+		&ret->simple, e);
+	return r < 0 ? r
+		     : get_kind(c, c->from->ops->attachments, c->to->ops->attachments != NULL,
+			       digest, &ret->attached, e);
 }
 
 static void unref_bytes(void *b)
@@ -101,15 +122,16 @@ static void unref_bytes(void *b)
 	g_bytes_unref(b);
 }
 
-static int put_signatures(struct copy *c, GPtrArray *signatures, const char *digest, struct err *e)
+static int put_signatures(
+	struct copy *c, const struct signatures *s, const char *digest, struct err *e)
 {
 	g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(unref_bytes);
 	const char *identity = c->o->sign_identity ?: c->to->identity;
 	GBytes *own = NULL;
-	int r;
+	int r = 0;
 
-	for (unsigned i = 0; signatures && i < signatures->len; i++)
-		g_ptr_array_add(all, g_bytes_ref(signatures->pdata[i]));
+	for (unsigned i = 0; s->simple && i < s->simple->len; i++)
+		g_ptr_array_add(all, g_bytes_ref(s->simple->pdata[i]));
 	if (c->o->sign_by) {
 		if (!identity)
 			return err_set(e, -E_INVALID,
@@ -124,7 +146,9 @@ static int put_signatures(struct copy *c, GPtrArray *signatures, const char *dig
 			return r;
 		g_ptr_array_add(all, own);
 	}
-	return all->len ? c->to->ops->signatures(c->to, digest, all, e) : 0;
+	if (all->len)
+		r = c->to->ops->signatures(c->to, digest, all, e);
+	return r < 0 || !s->attached ? r : c->to->ops->attachments(c->to, digest, s->attached, e);
 }
 
 /* --- one image -------------------------------------------------------------------------------------------- */
@@ -203,13 +227,13 @@ static int copy_parts(struct copy *c, const struct manifest *m, bool oci, struct
 	return r < 0 ? r : copy_write(c, m->config, text, e);
 }
 
-static int refuse_change(struct copy *c, GPtrArray *signatures, struct err *e)
+static int refuse_change(struct copy *c, const struct signatures *s, struct err *e)
 {
 	if (c->o->preserve_digests)
 		return err_set(e, -E_UNSUPPORTED,
 			"'%s' would have to change the manifest, and digests are to be preserved",
 			c->to->shown);
-	if (signatures)
+	if (s->simple || s->attached)
 		return err_set(e, -E_UNSUPPORTED,
 			"Can not copy signatures: the manifest would have to change, and the "
 			"signatures would no longer be valid");
@@ -229,7 +253,7 @@ static void written_clear(struct written *w)
 }
 
 static int put_document(struct copy *c, const struct document *d, char *changed, const char *type,
-	bool top, GPtrArray *signatures, struct written *ret, struct err *e)
+	bool top, const struct signatures *signatures, struct written *ret, struct err *e)
 {
 	const char *text = changed ?: d->text;
 	size_t size = changed ? strlen(changed) : d->size;
@@ -254,7 +278,7 @@ static int copy_image(
 {
 	g_autofree struct copied *copied = g_new0(struct copied, d->m->parts->len + 1);
 	g_autofree struct part_change *changes = g_new0(struct part_change, d->m->parts->len + 1);
-	g_autoptr(GPtrArray) signatures = NULL;
+	_cleanup_(signatures_done) struct signatures signatures = { NULL };
 	g_autofree char *changed = NULL;
 	bool change;
 	int r, oci;
@@ -272,7 +296,7 @@ static int copy_image(
 		change = change || changes[i].digest;
 	/* the type of a layer that stays is right by the manifest's other name */
 	if (change) {
-		r = refuse_change(c, signatures, e);
+		r = refuse_change(c, &signatures, e);
 		if (r >= 0 && (bool)oci != d->m->oci)
 			for (unsigned i = 0; i < d->m->parts->len; i++)
 				if (changes[i].type)
@@ -287,7 +311,7 @@ static int copy_image(
 		(bool)oci == d->m->oci ? d->m->type
 		: oci		       ? TYPE_OCI_MANIFEST
 				       : TYPE_DOCKER_MANIFEST,
-		top, signatures, ret, e);
+		top, &signatures, ret, e);
 }
 
 /* --- several ---------------------------------------------------------------------------------------------- */
@@ -332,7 +356,7 @@ static int copy_index(struct copy *c, const struct document *d, int depth, bool 
 	unsigned n = d->m->parts->len;
 	g_autofree struct part_change *changes = g_new0(struct part_change, n + 1);
 	g_autofree struct written *members = g_new0(struct written, n + 1);
-	g_autoptr(GPtrArray) signatures = NULL;
+	_cleanup_(signatures_done) struct signatures signatures = { NULL };
 	g_autofree char *changed = NULL;
 	bool change = false;
 	int r, oci;
@@ -354,7 +378,7 @@ static int copy_index(struct copy *c, const struct document *d, int depth, bool 
 	if (r >= 0)
 		change = change || (bool)oci != d->m->oci;
 	if (r >= 0 && change) {
-		r = refuse_change(c, signatures, e);
+		r = refuse_change(c, &signatures, e);
 		retype(d, members, oci, changes);
 		if (r >= 0)
 			r = manifest_rewrite(d->m, oci, changes, &changed, e);
@@ -364,7 +388,7 @@ static int copy_index(struct copy *c, const struct document *d, int depth, bool 
 			(bool)oci == d->m->oci ? d->m->type
 			: oci		       ? TYPE_OCI_INDEX
 					       : TYPE_DOCKER_LIST,
-			top, signatures, ret, e);
+			top, &signatures, ret, e);
 	for (unsigned i = 0; i < n; i++)
 		written_clear(&members[i]);
 	return r;

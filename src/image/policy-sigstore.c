@@ -10,6 +10,8 @@ void policy_attachment_free(struct policy_attachment *a)
 		return;
 	g_free(a->text);
 	g_free(a->signature);
+	g_free(a->type);
+	g_free(a->annotations);
 	g_free(a);
 }
 

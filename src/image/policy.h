@@ -32,6 +32,9 @@ struct policy_attachment {
 	char *text;
 	size_t size;
 	char *signature;
+	/* Only to be passed on with it, by copies: all that is said of the text. */
+	char *type;	   /* media type */
+	char *annotations; /* a JSON object */
 };
 void policy_attachment_free(struct policy_attachment *a);
 

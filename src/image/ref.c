@@ -202,6 +202,10 @@ static int parse(const char *s, struct ref *r, struct err *e)
 	if (at) {
 		if (!ref_is_digest(at + 1))
 			return bad(e, s, "its digest is wrong");
+		if (!g_str_has_prefix(at + 1, "sha256:"))
+			return err_set(e, -E_UNSUPPORTED,
+				"'%.256s' has the digest '%.20s...'; only sha256 is read", s,
+				at + 1);
 		r->digest = g_strdup(at + 1);
 	}
 	/* a colon behind the last slash: before it is a port's */

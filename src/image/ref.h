@@ -13,7 +13,8 @@
  *	path           := component [ "/" component ]*
  *	component      := [a-z0-9]+ ( ( "." | "_" | "__" | "-"+ ) [a-z0-9]+ )*
  *	tag            := [A-Za-z0-9_][A-Za-z0-9_.-]{0,127}
- *	digest         := algorithm ":" hex     sha256, sha384 or sha512, of its length
+ *	digest         := algorithm ":" hex     sha256, sha384 or sha512, of its length; only sha256 is read, others are
+ *	                                        -E_UNSUPPORTED
  *
  * What stands before the first "/" is a domain when it has "." or ":", is "localhost", or has capitals.
  * Without a domain it is docker.io, and without another "/" there its path begins with "library/". A name of 64

@@ -260,7 +260,7 @@ static int read_aliases(struct registries *c, json_t *aliases, struct err *e)
 
 	json_object_foreach(aliases, name, j) {
 		const char *s = json_string_value(j);
-		struct ref r;
+		struct ref r = { .domain = NULL };
 		int code;
 
 		if (!s)

@@ -404,6 +404,12 @@ void registry_upload_stop(struct registry *r)
 	g_clear_pointer(&r->kept, g_free);
 }
 
+void registry_upload_forget(struct registry *r)
+{
+	forget(r);
+	registry_upload_stop(r);
+}
+
 int registry_blob_put(
 	struct registry *r, const char *digest, const void *data, size_t size, struct err *e)
 {

@@ -69,6 +69,8 @@ int registry_upload_write(struct registry *r, const void *data, size_t size, str
 int registry_upload_finish(struct registry *r, const char *digest, struct err *e);
 /* Breaks it off; it can be gone on with. */
 void registry_upload_stop(struct registry *r);
+/* The same; what was sent is no good, so it can't. */
+void registry_upload_forget(struct registry *r);
 /* A small blob at once. */
 int registry_blob_put(
 	struct registry *r, const char *digest, const void *data, size_t size, struct err *e);

@@ -517,6 +517,10 @@ int registry_manifest_digest(struct registry *r, const char *what, char **ret_di
 	digest = code >= 0 ? http_header(&a, "docker-content-digest") : NULL;
 	if (code >= 0 && (!digest || !ref_is_digest(digest)))
 		code = err_set(e, -E_UNSUPPORTED, "'%s' doesn't tell digests", r->place.domain);
+	if (code >= 0 && !g_str_has_prefix(digest, "sha256:"))
+		code = err_set(e, -E_UNSUPPORTED,
+			"'%s' has the digest '%.20s...'; only sha256 is read", r->place.domain,
+			digest);
 	if (code >= 0)
 		*ret_digest = g_strdup(digest);
 	http_answer_clear(&a);

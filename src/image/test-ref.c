@@ -90,6 +90,25 @@ static void test_lengths(void)
 	g_assert_cmpint(ref_parse(long_path, 0, &r, NULL), ==, -E_INVALID);
 }
 
+static void test_algorithms(void)
+{
+	static const struct {
+		const char *name;
+		int digits;
+	} row[] = { { "sha384", 96 }, { "sha512", 128 } };
+
+	for (size_t i = 0; i < G_N_ELEMENTS(row); i++) {
+		g_autofree char *text =
+			g_strdup_printf("debian@%s:%0*d", row[i].name, row[i].digits, 0);
+		struct err e = { 0 };
+		struct ref r;
+
+		g_assert_cmpint(ref_parse(text, 0, &r, &e), ==, -E_UNSUPPORTED);
+		g_assert_nonnull(strstr(e.text, row[i].name));
+		g_assert_nonnull(strstr(e.text, "only sha256 is read"));
+	}
+}
+
 static void test_no_default(void)
 {
 	g_autofree char *full = NULL;
@@ -108,6 +127,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/ref/good", test_good);
 	g_test_add_func("/ref/bad", test_bad);
 	g_test_add_func("/ref/lengths", test_lengths);
+	g_test_add_func("/ref/algorithms", test_algorithms);
 	g_test_add_func("/ref/no-default", test_no_default);
 	return g_test_run();
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * dir:PATH: an image's files one beside the other: manifest.json, blobs by their digest's digits, other documents as
- * HEX.manifest.json, signatures as signature-N and HEX.signature-N, and "version".
+ * HEX.manifest.json, signatures as signature-N and HEX.signature-N, and "version". A sigstore signature is such a file that
+ * begins with a NUL, the word "sigstore-json" and a line's end, as containers/image writes them.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -10,12 +11,15 @@
 #include <sys/stat.h>
 #include "codec/sha256.h"
 #include "image/archive-out.h"
+#include "image/attachments.h"
 #include "image/manifest.h"
+#include "image/policy.h"
 #include "image/transport-priv.h"
 #include "store/blob.h"
 
 #define VERSION		"Directory Transport Version: 1.1\n"
 #define VERSION_PREFIX	"Directory Transport Version: "
+#define SIGSTORE_PREFIX "\0sigstore-json\n"
 #define SIGNATURES_MAX	1000
 #define SIGNATURE_BYTES (4 << 20)
 
@@ -93,13 +97,14 @@ static void unref_bytes(void *b)
 	g_bytes_unref(b);
 }
 
-static int dir_signatures(
-	struct transport_in *s, const char *digest, GPtrArray **ret, struct err *e)
+/* Calls take for each signature's file of a document. */
+static int each_signature(struct dir_in *d, const char *digest,
+	int (*take)(GPtrArray *list, char *data, size_t size, struct err *e), GPtrArray *list,
+	struct err *e)
 {
-	struct dir_in *d = (struct dir_in *)s;
-	g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(unref_bytes);
 	g_autofree char *top = NULL, *is = NULL;
 	size_t size;
+	int r = 0;
 
 	/* those of manifest.json have no digest in their names */
 	if (digest && files_text(d->files, "manifest.json", TRANSPORT_DOCUMENT_MAX, &top, &size,
@@ -108,19 +113,71 @@ static int dir_signatures(
 		if (strcmp(is, digest) == 0)
 			digest = NULL;
 	}
-	for (unsigned n = 1; n <= SIGNATURES_MAX; n++) {
+	for (unsigned n = 1; r >= 0 && n <= SIGNATURES_MAX; n++) {
 		g_autofree char *name = signature_name(digest, n);
 		char *data;
-		int r = files_text(d->files, name, SIGNATURE_BYTES, &data, &size, e);
 
+		r = files_text(d->files, name, SIGNATURE_BYTES, &data, &size, e);
 		if (r == -E_NOTFOUND)
-			break;
+			return 0;
+		if (r >= 0)
+			r = take(list, data, size, e);
 		if (r < 0)
-			return r;
-		g_ptr_array_add(list, g_bytes_new_take(data, size));
+			return err_prefix(e, "the signature '%s' of '%s'", name, d->shown);
 	}
-	*ret = g_steal_pointer(&list);
+	return r;
+}
+
+static bool is_sigstore(const char *data, size_t size)
+{
+	return size >= sizeof(SIGSTORE_PREFIX) - 1 &&
+	       memcmp(data, SIGSTORE_PREFIX, sizeof(SIGSTORE_PREFIX) - 1) == 0;
+}
+
+static int take_simple(GPtrArray *list, char *data, size_t size, struct err *e)
+{
+	if (is_sigstore(data, size))
+		g_free(data);
+	else
+		g_ptr_array_add(list, g_bytes_new_take(data, size));
 	return 0;
+}
+
+static int take_sigstore(GPtrArray *list, char *data, size_t size, struct err *e)
+{
+	g_autofree char *whole = data;
+	size_t skip = sizeof(SIGSTORE_PREFIX) - 1;
+	struct policy_attachment *a = NULL;
+
+	if (!is_sigstore(data, size))
+		return 0;
+	if (attachment_parse(data + skip, size - skip, &a, e) < 0)
+		return -E_CORRUPT;
+	g_ptr_array_add(list, a);
+	return 0;
+}
+
+static int dir_signatures(
+	struct transport_in *s, const char *digest, GPtrArray **ret, struct err *e)
+{
+	g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(unref_bytes);
+	int r = each_signature((struct dir_in *)s, digest, take_simple, list, e);
+
+	if (r >= 0)
+		*ret = g_steal_pointer(&list);
+	return r;
+}
+
+static int dir_attachments(
+	struct transport_in *s, const char *digest, GPtrArray **ret, struct err *e)
+{
+	g_autoptr(GPtrArray) list =
+		g_ptr_array_new_with_free_func((GDestroyNotify)policy_attachment_free);
+	int r = each_signature((struct dir_in *)s, digest, take_sigstore, list, e);
+
+	if (r >= 0)
+		*ret = g_steal_pointer(&list);
+	return r;
 }
 
 static void dir_in_free(struct transport_in *s)
@@ -136,6 +193,7 @@ static const struct transport_in_ops dir_in_ops = {
 	.document = dir_document,
 	.blob = dir_blob,
 	.signatures = dir_signatures,
+	.attachments = dir_attachments,
 	.free = dir_in_free,
 };
 
@@ -253,6 +311,31 @@ static int dir_out_signatures(
 	return r;
 }
 
+static int dir_out_attachments(
+	struct transport_out *t, const char *digest, GPtrArray *attachments, struct err *e)
+{
+	struct dir_out *d = (struct dir_out *)t;
+	unsigned n = 1;
+	int r = 0;
+
+	if (g_strcmp0(digest, d->top_digest) == 0)
+		digest = NULL;
+	for (unsigned i = 0; r >= 0 && i < attachments->len; i++) {
+		g_autoptr(GString) text =
+			g_string_new_len(SIGSTORE_PREFIX, (gssize)sizeof(SIGSTORE_PREFIX) - 1);
+		g_autofree char *json = attachment_text(attachments->pdata[i]), *name = NULL;
+
+		g_string_append(text, json);
+		/* behind the simple ones */
+		do {
+			g_free(name);
+			name = signature_name(digest, n++);
+		} while (g_hash_table_contains(d->out.written, name));
+		r = archive_out_text(&d->out, name, text->str, text->len, e);
+	}
+	return r;
+}
+
 static int dir_commit(struct transport_out *t, struct err *e)
 {
 	struct dir_out *d = (struct dir_out *)t;
@@ -309,6 +392,7 @@ static const struct transport_out_ops dir_out_ops = {
 	.blob_finish = dir_finish,
 	.document = dir_out_document,
 	.signatures = dir_out_signatures,
+	.attachments = dir_out_attachments,
 	.commit = dir_commit,
 	.free = dir_out_free,
 };
@@ -367,8 +451,14 @@ static int dir_open_out(struct ctx *c, const char *rest, const struct transport_
 	return 0;
 }
 
+static char *dir_folder(const char *rest)
+{
+	return g_strdup(rest);
+}
+
 const struct transport transport_dir = {
 	.name = "dir",
 	.open_in = dir_open_in,
 	.open_out = dir_open_out,
+	.folder = dir_folder,
 };

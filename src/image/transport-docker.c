@@ -6,6 +6,9 @@
 #include "image/registry-priv.h"
 #include "image/transport.h"
 #include "store/blob.h"
+#include "store/journal.h"
+
+#define KEPT_MIN (1 << 20) /* bytes of a blob whose upload is gone on with by another run */
 
 static int read_reference(const char *rest, struct ref *ret, char **ret_shown, struct err *e)
 {
@@ -212,14 +215,30 @@ static int out_has_blob(struct transport_out *t, const char *digest, int64_t siz
 	return registry_mount(d->r, digest, t->source + n + 1, e);
 }
 
+static bool has_store(struct ctx *c)
+{
+	struct store *s;
+
+	return store_get(c, &s, NULL) >= 0;
+}
+
 static int out_blob_begin(struct transport_out *t, const char *digest, int64_t size,
 	int64_t *ret_offset, struct err *e)
 {
 	struct docker_out *d = docker_out(t);
+	const char *key = *digest ? digest : t->blob_key;
 	int64_t offset = 0;
-	int r = registry_upload(
-		d->r, *digest ? digest : NULL, ret_offset && *digest ? &offset : NULL, e);
+	int r;
 
+	/* where it is remembered is in the store; what is small isn't worth it */
+	if (!ret_offset || (size >= 0 && size < KEPT_MIN) || !has_store(t->c))
+		key = NULL;
+	r = registry_upload(d->r, key, key ? &offset : NULL, e);
+	/* what is more than there is can't be gone on with */
+	if (r >= 0 && size >= 0 && offset > size) {
+		offset = 0;
+		r = registry_upload(d->r, NULL, NULL, e);
+	}
 	d->sent = offset;
 	if (r >= 0 && ret_offset)
 		*ret_offset = offset;
@@ -229,9 +248,12 @@ static int out_blob_begin(struct transport_out *t, const char *digest, int64_t s
 static int out_blob_write(struct transport_out *t, const void *data, size_t size, struct err *e)
 {
 	struct docker_out *d = docker_out(t);
+	int r = registry_upload_write(d->r, data, size, e);
 
 	d->sent += (int64_t)size;
-	return registry_upload_write(d->r, data, size, e);
+	if (r < 0 && !registry_is_passing(r))
+		registry_upload_forget(d->r);
+	return r;
 }
 
 static int out_blob_finish(struct transport_out *t, const char *digest, int64_t size, struct err *e)
@@ -239,7 +261,7 @@ static int out_blob_finish(struct transport_out *t, const char *digest, int64_t 
 	struct docker_out *d = docker_out(t);
 
 	if (size >= 0 && d->sent != size) {
-		registry_upload_stop(d->r);
+		registry_upload_forget(d->r);
 		return err_set(e, -E_CORRUPT, "the blob '%s' has %lld bytes, not %lld", digest,
 			(long long)d->sent, (long long)size);
 	}
@@ -279,6 +301,25 @@ static int out_signatures(
 	return r < 0 ? r : lookaside_write(base, d->ref.path, digest, signatures, e);
 }
 
+static int out_attachments(
+	struct transport_out *t, const char *digest, GPtrArray *attachments, struct err *e)
+{
+	struct docker_out *d = docker_out(t);
+	g_autofree char *base = NULL;
+	bool use = false;
+	int r;
+
+	/* as for reading, it is for the user to say that the registry has such */
+	r = lookaside_find(&d->o, &d->ref, false, &base, &use, e);
+	if (r >= 0 && !use) {
+		r = err_set(e, -E_UNSUPPORTED, "Can not store sigstore signatures to %s: disabled",
+			d->shown);
+		(void)err_mend(e, "'use-sigstore-attachments: true' for it in registries.d allows "
+				  "them, --remove-signatures leaves them out");
+	}
+	return r < 0 ? r : attachments_write(d->r, digest, attachments, e);
+}
+
 static int out_commit(struct transport_out *t, struct err *e)
 {
 	struct docker_out *d = docker_out(t);
@@ -308,6 +349,7 @@ static const struct transport_out_ops out_ops = {
 	.blob_finish = out_blob_finish,
 	.document = out_document,
 	.signatures = out_signatures,
+	.attachments = out_attachments,
 	.commit = out_commit,
 	.free = out_free,
 };
@@ -345,10 +387,20 @@ static int open_out(struct ctx *c, const char *rest, const struct transport_opti
 		return r;
 	}
 	d->out.shown = d->shown;
-	d->out.wants_packed = true;
+	d->out.wants_packed = d->out.goes_on = true;
 	d->out.identity = d->shown + strlen("docker://");
 	*ret = &d->out;
 	return 0;
+}
+
+static void explain_remove(const struct ref *ref)
+{
+	_cleanup_(plan_freep) struct plan *p = plan_new();
+
+	plan_add(p, AT_HOST, &step_content, "curl", "-X", "DELETE",
+		plan_str(p, "https://%s/v2/%s/manifests/%s", ref->domain, ref->path,
+			ref->digest ? ref->digest : ref->tag));
+	plan_show(p, stdout);
 }
 
 static int docker_remove(
@@ -362,6 +414,11 @@ static int docker_remove(
 	code = read_reference(rest, &ref, &shown, e);
 	if (code < 0)
 		return code;
+	if (c->explain) {
+		explain_remove(&ref);
+		ref_clear(&ref);
+		return 0;
+	}
 	code = reach(c, &ref, o, REGISTRY_DELETE, &r, e);
 	if (code >= 0 && ref.digest)
 		digest = g_strdup(ref.digest);

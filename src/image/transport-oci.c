@@ -88,8 +88,18 @@ static int oci_open_out(struct ctx *c, const char *rest, const struct transport_
 	return 0;
 }
 
+static char *oci_folder(const char *rest)
+{
+	g_autofree char *path = NULL, *name = NULL;
+
+	return layout_split(rest, &path, &name, NULL) < 0
+		       ? NULL
+		       : g_strconcat(path, "/blobs/sha256", NULL);
+}
+
 const struct transport transport_oci = {
 	.name = "oci",
 	.open_in = oci_open_in,
 	.open_out = oci_open_out,
+	.folder = oci_folder,
 };

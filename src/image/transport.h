@@ -79,8 +79,8 @@ struct transport_out_ops {
 	/* 1: it is there already (or could be mounted from another repository there). 0. */
 	int (*has_blob)(struct transport_out *t, const char *digest, int64_t size, struct err *e);
 	/* One blob: begin, write, finish. digest "": not known before (it is being compressed meanwhile); finish always knows.
-	 * *ret_offset: how many bytes are there from an attempt before, where it can be gone on from; the caller
-	 * may start there, having hashed those before; NULL: always from 0. Finish checks digest and size. */
+	 * *ret_offset: how many bytes are there from an attempt before, and the caller goes on behind them; NULL: always
+	 * from 0. Finish checks digest and size of the whole. */
 	int (*blob_begin)(struct transport_out *t, const char *digest, int64_t size,
 		int64_t *ret_offset, struct err *e);
 	int (*blob_write)(struct transport_out *t, const void *data, size_t size, struct err *e);
@@ -91,6 +91,9 @@ struct transport_out_ops {
 		bool top, struct err *e);
 	int (*signatures)(
 		struct transport_out *t, const char *digest, GPtrArray *signatures, struct err *e);
+	/* Sigstore signatures (struct policy_attachment) of a document. NULL slot: has no place for them. */
+	int (*attachments)(
+		struct transport_out *t, const char *digest, GPtrArray *attachments, struct err *e);
 	/* Media types of documents that it takes, NULL-terminated, the best first; NULL slot: all. */
 	const char *const *(*types)(struct transport_out *t);
 	int (*commit)(struct transport_out *t, struct err *e);
@@ -103,10 +106,13 @@ struct transport_out {
 	bool wants_plain; /* layers are kept uncompressed there (docker-archive:, docker-daemon:) */
 	bool wants_packed; /* plain layers are compressed on the way there (docker://, oci:) */
 	bool one_image;	   /* takes no index (docker-archive:, the store) */
+	bool goes_on;	   /* with a blob that was cut, by blob_begin's offset (docker://) */
 	/* Set by the caller before has_blob and blob_begin, for those to whom it matters: what the blob is; */
 	const char *blob_type; /* NULL: not known */
 	const char *
 		blob_diff_id; /* of a layer: the digest of its tar, as the configuration has it; NULL */
+	const char *
+		blob_key; /* for blob_begin without a digest: the same bytes have the same key; NULL: nothing is gone on with */
 	const char *source; /* "host/name" that has them too, to be mounted from; NULL: none */
 	const char *
 		identity; /* docker reference of the target, that signatures name; NULL: has none */
@@ -121,6 +127,8 @@ struct transport {
 		struct transport_out **ret, struct err *e);
 	int (*remove)(
 		struct ctx *c, const char *rest, const struct transport_options *o, struct err *e);
+	/* The folder of the host that an image is written into, for explain. Caller frees. NULL slot: into none. */
+	char *(*folder)(const char *rest);
 };
 
 extern const struct transport transport_docker, transport_oci, transport_oci_archive,

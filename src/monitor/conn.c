@@ -169,8 +169,18 @@ static void send_signal(struct monitor *m, struct conn *c, int sig)
 		guest_kill(m, sig);
 }
 
+static void take_card(struct monitor *m, struct conn *c, const char *data, size_t size, int *fd)
+{
+	struct err e = { 0 };
+
+	if (lan_add(m, data, size, fd, &e) < 0)
+		conn_send_err(c, &e);
+	else
+		send_status(m, c);
+}
+
 static void handle(struct monitor *m, struct conn *c, const struct msg *head, const char *data,
-	size_t size, const int fds[3])
+	size_t size, int fds[3])
 {
 	struct err e;
 
@@ -207,6 +217,13 @@ static void handle(struct monitor *m, struct conn *c, const struct msg *head, co
 		break;
 	case MSG_QMP:
 		qmp_ask(m, c, data, size, fds);
+		break;
+	case MSG_CARD:
+		take_card(m, c, data, size, &fds[0]);
+		break;
+	case MSG_RESTART:
+		m->restart = (enum restart)(head->value & 3);
+		m->restart_max = (int)(head->value >> 8);
 		break;
 	case MSG_QMP_EVENTS:
 		c->qmp_events = true;

@@ -129,7 +129,7 @@ void guest_never_started(struct monitor *m)
 
 /* --- start --- */
 
-static int load_plan(struct monitor *m, struct err *e)
+int guest_load_plan(struct monitor *m, struct err *e)
 {
 	static const step_table *const tables[] = { &host_steps, NULL };
 	_cleanup_free_ char *data = NULL;
@@ -219,7 +219,7 @@ bool guest_begin_dns(
 	return true;
 }
 
-static void start_dns(struct monitor *m)
+void guest_start_dns(struct monitor *m)
 {
 	int fd = m->step_run.kept_fd[KEPT_DNS];
 
@@ -269,7 +269,7 @@ int guest_start(struct monitor *m, struct err *e)
 	struct start_child x = { .fds = theirs };
 	int trace = m->step_run.trace_fd;
 
-	r = load_plan(m, e);
+	r = guest_load_plan(m, e);
 	if (r < 0)
 		return r;
 	step_run_init(&m->step_run, m->plan);
@@ -321,7 +321,7 @@ int guest_start(struct monitor *m, struct err *e)
 		m->main.out.fd = m->step_run.kept_fd[KEPT_CONSOLE];
 		m->step_run.kept_fd[KEPT_CONSOLE] = -1;
 	}
-	start_dns(m);
+	guest_start_dns(m);
 	drop_plan(m);
 	run_begins(m);
 	return 0;
@@ -413,7 +413,7 @@ static void undo(struct monitor *m, enum undo_why why)
 {
 	struct err e;
 
-	if (load_plan(m, NULL) < 0)
+	if (guest_load_plan(m, NULL) < 0)
 		return; /* `lodge fsck` finds what is left */
 	m->step_run.plan = m->plan;
 	if (plan_undo(&m->step_run, why, &e) < 0)

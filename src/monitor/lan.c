@@ -160,16 +160,15 @@ static void take4(uint8_t to[4], const char *text, unsigned *ret_prefix)
 		*ret_prefix = a.prefix;
 }
 
-/* IF number mac address gateway dns name mtu names upstreams */
-static void add_card(struct monitor *m, struct lan *l, const struct step *s)
+/* IF number mac address gateway dns name mtu names upstreams. *fd is taken over, and -1 then. */
+static void add_card(struct monitor *m, struct card *k, const struct step *s, int *fd)
 {
-	unsigned n = (unsigned)strtoul(s->arg[1], NULL, 10);
-	struct card *k = &l->card[n < KEPT_TAPS ? n : 0];
-	int fd = n < KEPT_TAPS ? m->step_run.kept_fd[KEPT_ANSWER + n] : -1;
+	uint8_t mac[6];
 
-	if (fd < 0 || addr_parse_mac(s->arg[2], k->mac) < 0)
+	if (*fd < 0 || addr_parse_mac(s->arg[2], mac) < 0)
 		return;
-	m->step_run.kept_fd[KEPT_ANSWER + n] = -1;
+	*k = (struct card){ 0 };
+	memcpy(k->mac, mac, 6);
 	/* the guest's own, marked as another's: unique where that is */
 	memcpy(k->ours, k->mac, 6);
 	k->ours[0] = 0x02;
@@ -180,8 +179,17 @@ static void add_card(struct monitor *m, struct lan *l, const struct step *s)
 	take4(k->lease.server, s->arg[5][0] ? s->arg[5] : s->arg[4], NULL);
 	(void)snprintf(k->lease.name, sizeof(k->lease.name), "%s", s->arg[6]);
 	k->lease.mtu = (unsigned)strtoul(s->arg[7], NULL, 10);
-	source_init(&k->src, fd, card_ready);
+	source_init(&k->src, TAKE_FD(*fd), card_ready);
 	(void)source_watch(m, &k->src, EPOLLIN);
+}
+
+/* Of the start: the number says where the step left its socket, and which card it is. */
+static void add_first_card(struct monitor *m, struct lan *l, const struct step *s)
+{
+	unsigned n = (unsigned)strtoul(s->arg[1], NULL, 10);
+
+	if (n < KEPT_TAPS)
+		add_card(m, &l->card[n], s, &m->step_run.kept_fd[KEPT_ANSWER + n]);
 }
 
 static void add_dns(struct monitor *m, struct lan *l, const struct step *s)
@@ -214,9 +222,55 @@ int lan_begin(struct monitor *m)
 
 		if (s->op != &step_answer)
 			continue;
-		add_card(m, l, s);
+		add_first_card(m, l, s);
 		add_dns(m, l, s);
 	}
+	return 0;
+}
+
+/* The one with that address, which was plugged out and comes back, or a free one. NULL: none. */
+static struct card *place_for(struct monitor *m, struct lan *l, const struct step *s)
+{
+	struct card *free_one = NULL;
+	uint8_t mac[6];
+
+	if (addr_parse_mac(s->arg[2], mac) < 0)
+		return NULL;
+	for (unsigned i = KEPT_TAPS; i-- > 0;) {
+		struct card *k = &l->card[i];
+
+		if (k->src.fd >= 0 && memcmp(k->mac, mac, 6) == 0) {
+			source_close(m, &k->src);
+			return k;
+		}
+		if (k->src.fd < 0)
+			free_one = k;
+	}
+	return free_one;
+}
+
+int lan_add(struct monitor *m, const char *data, size_t size, int *fd, struct err *e)
+{
+	static const step_table *const tables[] = { &host_steps, NULL };
+	struct lan *l = m->machine ? m->machine->lan : NULL;
+	_cleanup_(plan_freep) struct plan *p = NULL;
+	const struct step *s;
+	struct card *k;
+	int type = 0;
+	socklen_t n = sizeof(type);
+	int r = plan_decode(data, size, tables, &p);
+
+	s = r < 0 || plan_len(p) != 1 ? NULL : plan_step(p, 0);
+	if (!s || s->op != &step_answer || *fd < 0 ||
+		getsockopt(*fd, SOL_SOCKET, SO_DOMAIN, &type, &n) < 0 || type != AF_PACKET)
+		return err_set(e, -EPROTO, "the message of a card isn't one");
+	if (!l)
+		return err_set(e, -E_STATE, "this guest's monitor answers for no cards");
+	k = place_for(m, l, s);
+	if (!k)
+		return err_set(e, -E_LIMIT, "a machine can have %d network cards", KEPT_TAPS);
+	add_card(m, k, s, fd);
+	add_dns(m, l, s);
 	return 0;
 }
 

@@ -71,6 +71,8 @@ void machine_refused(struct monitor *m, const char *text, size_t n);
 
 /* lan.c: with the plan; its sockets are those of the steps "answer" */
 int lan_begin(struct monitor *m);
+/* A card that is plugged in now, MSG_CARD: a stored plan with its step; *fd is taken over (-1 then). */
+int lan_add(struct monitor *m, const char *plan, size_t size, int *fd, struct err *e);
 void lan_end(struct monitor *m);
 
 /* qmp.c */

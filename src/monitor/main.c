@@ -91,6 +91,8 @@ static int set(struct monitor *m, const char *key, const char *value)
 		m->events = value;
 	else if (strcmp(key, "attributes") == 0)
 		m->attributes = value;
+	else if (strcmp(key, "stand-in") == 0)
+		m->stand_in = number(value);
 	else if (strcmp(key, "hold") == 0)
 		m->hold = number(value);
 	else if (strcmp(key, "machine") == 0) {
@@ -139,7 +141,9 @@ static void signal_ready(struct monitor *m, struct source *s, uint32_t events)
 	struct signalfd_siginfo si;
 
 	while (read(s->fd, &si, sizeof(si)) == sizeof(si)) {
-		if (si.ssi_signo == SIGTERM && m->state != STATE_EXITED)
+		if (si.ssi_signo == SIGTERM && m->stand_in)
+			m->finished = true;
+		else if (si.ssi_signo == SIGTERM && m->state != STATE_EXITED)
 			guest_stop(m, 0,
 				m->stop_timeout); /* the host goes down: not the user's stop */
 	}
@@ -267,6 +271,12 @@ int main(int argc, char **argv)
 		(void)fcntl(m.step_run.trace_fd, F_SETFD, FD_CLOEXEC);
 	if (set_up(&m, &e) < 0)
 		return 1;
+	if (m.stand_in) { /* the descriptor holds the lock by which there is only one */
+		if (stand_in_begin(&m, &e) < 0)
+			return 1;
+		loop(&m);
+		return 0;
+	}
 	first = conn_add(&m, FIRST_CONN);
 	r = begin(&m, first, &e);
 	if (r < 0) {

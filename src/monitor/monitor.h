@@ -17,6 +17,7 @@
  *   exec.c    further commands in the guest
  *   dns.c     names for the guest
  *   event.c   what is told to RUN/events
+ *   standin.c names for a guest whose monitor was killed
  *   machine.c a guest that is a virtual machine; qmp.c QEMU's own monitor, lan.c its network's servers
  */
 
@@ -93,6 +94,7 @@ struct monitor {
 	/* arguments */
 	const char *id, *dir, *run, *remove_with;
 	const char *events, *attributes; /* NULL: nothing is told */
+	pid_t stand_in; /* this guest's monitor is dead, and it is answered its questions; 0 */
 	bool tty, open_stdin, stdin_once;
 	enum restart restart;
 	int restart_max, stop_signal, stop_timeout;
@@ -100,6 +102,7 @@ struct monitor {
 
 	int epoll, signals;
 	struct source signal_source, listen_source;
+	struct source guest_source; /* of a stand-in: the guest's process */
 	struct conn *conns;
 	struct session main, *execs;
 	struct log log;
@@ -154,12 +157,17 @@ void guest_tick(struct monitor *m, int64_t now);	  /* timers */
 int64_t guest_next_timer(const struct monitor *m);	  /* monotonic ns, 0: none */
 void guest_stop(struct monitor *m, int sig, int seconds); /* seconds < 0: for ever */
 void guest_kill(struct monitor *m, int sig);
+int guest_load_plan(struct monitor *m, struct err *e); /* m->plan: that of the folder, anew */
+void guest_start_dns(struct monitor *m); /* with m->plan, and the socket that it left */
 /* What a DNS server for the guest has to know, of the plan; false: the guest has no network of ours. */
 bool guest_dns(const struct monitor *m, const char **ret_names, const char **ret_upstreams);
 /* A server on fd, which is taken over (and closed after a failure): see dns_server_new(). */
 bool guest_begin_dns(
 	struct monitor *m, int fd, const char *names, const char *upstreams, bool framed);
 int guest_status_text(const struct monitor *m, char *buf, size_t size);
+
+/* standin.c: begins what its loop goes on with, until the guest ends */
+int stand_in_begin(struct monitor *m, struct err *e);
 
 static inline int pidfd_kill(int pidfd, int sig)
 {

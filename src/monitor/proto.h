@@ -31,6 +31,10 @@ enum msg_type {
 	MSG_QMP_EVENTS, /* MSG_QMP_EVENT follow, from now on */
 	MSG_SERVE, /* payload: the words of a service of the machine's lodge-init (wire/machine.h); then as
 		    * MSG_EXEC */
+	MSG_CARD, /* payload: an encoded plan of one step "answer", flags: 0, one descriptor: the socket that it left;
+		   * a card that came while the machine runs. Answered with MSG_STATUS */
+	MSG_RESTART, /* value: the restart policy from now on: no, on-failure, always, unless-stopped (0 to 3),
+			* | the most restarts << 8 */
 	/* from the monitor */
 	MSG_STATUS = 64, /* payload: the text of the status file */
 	MSG_STARTED,	 /* value: process id (host's) of the exec */

@@ -248,6 +248,149 @@ static int plan_attach(struct build *b, guint k, struct err *e)
 	return 0;
 }
 
+/* --- passt: a machine's card that nobody needs rights for -------------------------------------------------- */
+
+/* "ADDRESS/PORT:PORT". One word a port, since passt is content when one of a word's can be bound. */
+static int passt_ports(
+	struct build *b, const char *proto, const char *option, GPtrArray *argv, struct err *e)
+{
+	struct plan *p = b->net;
+	guint before = argv->len;
+
+	for (guint i = 0; i < b->ret->ports->len; i++) {
+		const struct spec_port *o = b->ret->ports->pdata[i];
+
+		if (strcmp(o->proto, "sctp") == 0)
+			return err_set(e, -E_UNSUPPORTED,
+				"network '" NET_PASST "' can't publish a port of 'sctp'");
+		if (strcmp(o->proto, proto) != 0)
+			continue;
+		if (strchr(o->host_addr, ':'))
+			return err_set(e, -E_UNSUPPORTED,
+				"network '" NET_PASST "' can't publish on '%s': it has IPv4 only",
+				o->host_addr);
+		for (unsigned k = 0; k < o->count; k++) {
+			g_ptr_array_add(argv, (char *)(uintptr_t)option);
+			g_ptr_array_add(argv, (char *)(uintptr_t)plan_str(p, "%s/%u:%u",
+						      o->host_addr, o->host + k, o->guest + k));
+		}
+	}
+	/* what isn't said of UDP follows TCP */
+	if (argv->len == before) {
+		g_ptr_array_add(argv, (char *)(uintptr_t)option);
+		g_ptr_array_add(argv, (char *)"none");
+	}
+	return 0;
+}
+
+/* No address of the host's network: what is in the machine is nobody's neighbour, as with a bridge of ours. */
+static int passt_subnet(struct build *b, struct net_given *given, struct addr *ret, struct err *e)
+{
+	g_autoptr(GArray) used = g_array_new(FALSE, FALSE, sizeof(struct used_subnet));
+	struct addr gateway;
+	int r = b->c->explain ? 0 : host_subnets(used, e);
+
+	if (r < 0)
+		return r;
+	if (!subnet_pick(used, ret))
+		return err_set(e, -E_LIMIT, "no subnet is free for network '" NET_PASST "'");
+	(void)addr_add(ret, 1, &gateway);
+	(void)addr_add(ret, 2, ret);
+	given->gateway = addr_text(&gateway, false);
+	given->address = addr_text(ret, false);
+	return 0;
+}
+
+static int passt_argv(struct build *b, const struct net_given *given, unsigned prefix,
+	GPtrArray *argv, struct err *e)
+{
+	struct plan *p = b->net;
+	/* what listens at the host's 127.0.0.1 isn't for guests */
+	const char *const words[] = { "passt", "--foreground", "--quiet", "--ipv4-only", "--fd",
+		"3", "--pid", "/proc/self/fd/4", "--address", given->address, "--netmask",
+		plan_str(p, "%u", prefix), "--gateway", given->gateway, "--no-map-gw" };
+	int r;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(words); i++)
+		g_ptr_array_add(argv, (char *)(uintptr_t)words[i]);
+	for (char **d = b->s->dns; d && *d; d++) {
+		g_ptr_array_add(argv, (char *)"--dns");
+		g_ptr_array_add(argv, *d);
+	}
+	r = passt_ports(b, "tcp", "--tcp-ports", argv, e);
+	return r < 0 ? r : passt_ports(b, "udp", "--udp-ports", argv, e);
+}
+
+static int passt_check(const struct spec *s, struct err *e)
+{
+	const struct spec_attach *at = s->networks->pdata[0];
+
+	if (!s->vm) {
+		err_set(e, -E_UNSUPPORTED, "network '" NET_PASST "' is for machines");
+		return err_mend(e, "use the network 'bridge', or --vm");
+	}
+	if (s->networks->len > 1)
+		return err_set(
+			e, -E_INVALID, "network '" NET_PASST "' can't be combined with another");
+	if (at->address || at->address6 || (at->aliases && at->aliases[0]))
+		return err_set(e, -E_UNSUPPORTED,
+			"network '" NET_PASST "' has no addresses to choose from and no names");
+	return at->mac ? check_mac(at->mac, e) : 0;
+}
+
+static int plan_passt(struct build *b, struct err *e)
+{
+	const struct spec_attach *at = b->s->networks->pdata[0];
+	struct net_given *given = g_new0(struct net_given, 1);
+	g_autoptr(GPtrArray) argv = g_ptr_array_new();
+	g_autofree char *run = store_run_path(b->c, "guests/%s/passt", b->id);
+	struct addr a;
+	int r;
+
+	g_ptr_array_add(b->ret->given, given);
+	r = passt_check(b->s, e);
+	if (r >= 0)
+		r = passt_subnet(b, given, &a, e);
+	if (r >= 0)
+		r = ports_resolve(b->c, b->s->ports, &b->ret->ports, e);
+	if (r < 0)
+		return r;
+	for (guint i = 0; i < b->ret->ports->len; i++) {
+		struct spec_port *o = b->ret->ports->pdata[i];
+
+		if (!o->host_addr) /* not ::, which nobody would say otherwise */
+			o->host_addr = g_strdup("0.0.0.0");
+	}
+	given->network = g_strdup(NET_PASST);
+	given->mac = at->mac ? g_strdup(at->mac) : subnet_mac(&a);
+	given->ifname = g_strdup("eth0");
+	g_ptr_array_add(b->addresses, given->address);
+	b->gateway = g_strdup(given->gateway);
+	g_ptr_array_add(argv, given->ifname);
+	g_ptr_array_add(argv, given->mac);
+	g_ptr_array_add(argv, run);
+	g_ptr_array_add(argv, (char *)"0");
+	r = passt_argv(b, given, a.prefix, argv, e);
+	if (r < 0)
+		return r;
+	plan_addv(b->net, AT_PARENT, 0, &step_passt, (const char *const *)argv->pdata, argv->len);
+	plan_add(b->net, AT_CHILD, &step_addr, given->ifname,
+		plan_str(b->net, "%s/%u", given->address, a.prefix));
+	plan_add(b->net, AT_CHILD, &step_link_up, given->ifname);
+	plan_add(b->net, AT_CHILD, &step_route, "default", given->gateway, given->ifname);
+	b->out = true;
+	return 0;
+}
+
+static bool has_passt(const struct spec *s)
+{
+	for (guint i = 0; i < s->networks->len; i++)
+		if (strcmp(((const struct spec_attach *)s->networks->pdata[i])->network,
+			    NET_PASST) == 0)
+			return true;
+	return false;
+}
+
 /* --- the kinds of network -------------------------------------------------------------------------------- */
 
 static char *join_list(char *const *list)
@@ -277,13 +420,11 @@ static char *plain_resolv_conf(const struct spec *s, const char *host, bool keep
 	return text_resolv_conf(own->str, NULL, true, s->dns_search, s->dns_options);
 }
 
-static int plan_networks(struct build *b, struct err *e)
+static int plan_bridges(struct build *b, struct err *e)
 {
 	const struct spec *s = b->s;
-	g_autofree char *servers = join_list(s->dns);
 	int r;
 
-	plan_add(b->net, AT_CHILD, &step_link_up, "lo");
 	for (guint k = 0; k < s->networks->len; k++) {
 		r = plan_attach(b, k, e);
 		if (r < 0)
@@ -297,6 +438,18 @@ static int plan_networks(struct build *b, struct err *e)
 			"ports can't be published: none of the guest's networks is a bridge that "
 			"leads out");
 	ports_plan(b->host, b->ret->ports, b->name, b->publish, b->publish6);
+	return 0;
+}
+
+static int plan_networks(struct build *b, struct err *e)
+{
+	g_autofree char *servers = join_list(b->s->dns);
+	int r;
+
+	plan_add(b->net, AT_CHILD, &step_link_up, "lo");
+	r = has_passt(b->s) ? plan_passt(b, e) : plan_bridges(b, e);
+	if (r < 0)
+		return r;
 	/* guests of internal networks could else talk to the outside by questions */
 	plan_add(b->net, AT_CHILD, &step_dns_socket, NET_DNS_ADDRESS, b->names->str,
 		!b->out	  ? ""

@@ -17,6 +17,10 @@
  * on to other DNS servers. Ports of guests are reached by the host's addresses and its 127.0.0.1 (not
  * ::1), also from guests; what isn't published isn't reached from other machines.
  *
+ * The network "passt" isn't in the records: a machine's card whose other end is passt(1), a process of its own that
+ * makes the host's sockets of what comes out of it. It needs no rights, so it is what machines of users get. It has
+ * IPv4 only, no names of other guests, and stands alone; ports are published by passt, at sockets.
+ *
  * What a network asks of the host beside its bridge: forwarding is switched on (IPv4, and IPv6 where a
  * network has such a subnet; then accept_ra is kept up with the value 2). A firewall of the host's whose
  * forward chain drops by default still drops: nothing of it is touched.
@@ -28,6 +32,8 @@
 #include "engine/spec.h"
 #include "host/plan.h"
 #include "store/store.h"
+
+#define NET_PASST "passt"
 
 /* The default network ("bridge", interface lodge0): made in the store on first use, with a subnet clear
  * of the host's routes. */

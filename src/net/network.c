@@ -47,7 +47,7 @@ char *net_subnets(const struct network_record *n)
 
 static int check_name(const char *name, struct err *e)
 {
-	static const char *const reserved[] = { "host", "none", "default", "container" };
+	static const char *const reserved[] = { "host", "none", "default", "container", NET_PASST };
 	size_t n = strlen(name);
 
 	for (size_t i = 0; i < G_N_ELEMENTS(reserved); i++)

@@ -121,6 +121,7 @@ int link_write(struct link *l, const void *p, size_t n);
 /* For poll(2); with pending, link_read() has bytes that the socket doesn't tell of. */
 int link_fd(const struct link *l);
 bool link_pending(const struct link *l);
+bool link_is_tls(const struct link *l);
 /* Nothing more is written. */
 void link_shut(struct link *l);
 

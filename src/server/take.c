@@ -95,6 +95,11 @@ bool link_pending(const struct link *l)
 	return l->in_at < l->in_n || (l->tls && tls_pending(l->tls));
 }
 
+bool link_is_tls(const struct link *l)
+{
+	return l->tls;
+}
+
 void link_shut(struct link *l)
 {
 	if (l->tls)

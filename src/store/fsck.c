@@ -12,6 +12,9 @@
 #include "store/lock.h"
 #include "store/partial.h"
 
+#define LOOKS_MAX 5    /* further ones, while others change what is looked at */
+#define WAIT_MS	  1000 /* for them to end */
+
 /* Adds a problem; `mended`: what was done about it, or NULL when it is still there. */
 void fsck_say(struct fsck *f, const char *mended, const char *fmt, ...)
 {
@@ -570,11 +573,70 @@ static int lock_content(struct ctx *c, struct err *e)
 	return store_lock_flags(c, "content", "collect", LOCK_TRY, e);
 }
 
+static int look(struct fsck *f, struct err *e)
+{
+	_cleanup_close_ int lock = lock_content(f->c, e);
+	unsigned before;
+	int r;
+
+	if (lock < 0 && lock != -EAGAIN)
+		return lock;
+	f->may_collect = lock >= 0;
+	g_ptr_array_set_size(f->live_plans, 0);
+	read_live_plans(f);
+	r = check_all(f, e);
+	/* what is undone there wants the lock for itself */
+	closep(&lock);
+	lock = -1;
+	if (r < 0)
+		return r;
+	before = f->problems->len;
+	r = journal_fsck(f->c, f->problems, e);
+	f->left += f->problems->len - before;
+	return r;
+}
+
+/* Changes with each transaction of another process; "" when it can't be said. */
+static char *data_version(struct fsck *f)
+{
+	_cleanup_(db_resetp) sqlite3_stmt *q = NULL;
+
+	if (db_query(f->s, NULL, &q, "PRAGMA data_version", "") < 0 || db_next(f->s, q, NULL) <= 0)
+		return g_strdup("");
+	return g_strdup((const char *)sqlite3_column_text(q, 0));
+}
+
+/* Until no living command has a plan any more, but not for long: one that gets an image has its for hours. */
+static void wait_for_living(struct fsck *f)
+{
+	for (int ms = 0; ms < WAIT_MS; ms += 20) {
+		g_ptr_array_set_size(f->live_plans, 0);
+		read_live_plans(f);
+		if (f->live_plans->len == 0)
+			return;
+		g_usleep(20000);
+	}
+}
+
+/* Of the problems from `first` on those that are in `known`, too; nothing was mended. */
+static void keep_known(struct fsck *f, unsigned first, const GPtrArray *known)
+{
+	for (unsigned i = first; i < f->problems->len;) {
+		if (g_ptr_array_find_with_equal_func(
+			    (GPtrArray *)known, f->problems->pdata[i], g_str_equal, NULL))
+			i++;
+		else
+			g_ptr_array_remove_index(f->problems, i);
+	}
+	f->left = f->problems->len - first;
+}
+
 int store_fsck(struct ctx *c, bool repair, GPtrArray *problems, struct err *e)
 {
 	struct fsck f = { .c = c, .repair = repair, .problems = problems };
 	g_autoptr(GPtrArray) live = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
-	_cleanup_close_ int lock = -1;
+	g_autoptr(GPtrArray) last = g_ptr_array_new_with_free_func(g_free);
+	unsigned kept;
 	int r;
 
 	if (access(c->root, F_OK) < 0 && errno == ENOENT)
@@ -588,20 +650,27 @@ int store_fsck(struct ctx *c, bool repair, GPtrArray *problems, struct err *e)
 	r = store_get(c, &f.s, e);
 	if (r < 0)
 		return r;
-	lock = lock_content(c, e);
-	if (lock < 0 && lock != -EAGAIN)
-		return lock;
-	f.may_collect = lock >= 0;
-	read_live_plans(&f);
-	r = check_all(&f, e);
-	/* what is undone there wants the lock for itself */
-	closep(&lock);
-	lock = -1;
-	if (r >= 0) {
-		unsigned before = problems->len;
+	kept = problems->len;
+	/*
+	 * Records and files are read one after the other, and what a command removes meanwhile, or leaves to the next one
+	 * because the content is locked just now, is no finding. So where others were at work it is looked once more, and
+	 * only what was there both times counts.
+	 */
+	for (unsigned i = 0;; i++) {
+		g_autofree char *before = data_version(&f), *after = NULL;
 
-		r = journal_fsck(c, problems, e);
-		f.left += problems->len - before;
+		r = look(&f, e);
+		after = data_version(&f);
+		if (i > 0)
+			keep_known(&f, kept, last);
+		if (r < 0 || f.left == 0 || repair || i == LOOKS_MAX ||
+			(live->len == 0 && strcmp(before, after) == 0))
+			return r < 0 ? r : (int)f.left;
+		wait_for_living(&f);
+		g_ptr_array_set_size(last, 0);
+		for (unsigned k = kept; k < problems->len; k++)
+			g_ptr_array_add(last, g_strdup(problems->pdata[k]));
+		g_ptr_array_set_size(problems, (int)kept);
+		f.left = 0;
 	}
-	return r < 0 ? r : (int)f.left;
 }

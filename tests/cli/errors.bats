@@ -86,7 +86,7 @@ prepare() {
 		in_guest bb true
 		lodge fsck
 	) || rc=$?
-	for layer in "$TEST_DIR"/small/run/layers/*; do umount -l "$layer" 2>/dev/null || true; done
+	for layer in "$TEST_DIR"/small/run/layers/* "$TEST_DIR"/small/run/layers; do umount -l "$layer" 2>/dev/null || true; done
 	umount -l "$TEST_DIR/small"
 	rmdir "$TEST_DIR/small"
 	return $rc

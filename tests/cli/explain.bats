@@ -70,3 +70,68 @@ explain() {
 	fails 125 nosuch explain run nosuch true
 	fails 125 --nosuch explain run --nosuch bb
 }
+
+@test "skopeo: what a copy, a deletion, a login and a signature change" {
+	local to=$TEST_DIR/to row
+	while IFS='|' read -r row want; do
+		# shellcheck disable=SC2086
+		run explain skopeo $row
+		[ "$status" = 0 ] && [[ $output == *"$want"* ]] || { echo "$row: $status, wanted '$want': $output"; false; }
+		bash -n <<<"$output"
+	done <<-ROWS
+		copy docker://debian:12 oci:$to:12|mkdir -p -m 755 $to/blobs/sha256
+		copy -a dir:$TEST_DIR/x containers-storage:y|skopeo copy --all dir:$TEST_DIR/x containers-storage:y
+		copy --digestfile $to containers-storage:bb dir:$to|mkdir -p -m 755 $to
+		delete docker://localhost:5000/a/b:1|curl -X DELETE https://localhost:5000/v2/a/b/manifests/1
+		delete containers-storage:bb|rm -rf
+		login -u me -p you localhost:5000|login --username me localhost:5000
+		logout localhost:5000|logout localhost:5000
+		standalone-sign -o $to $TEST_DIR/bb.tar a/b:1 ABC|gpg --local-user ABC --sign --output $to
+		inspect docker://localhost:5000/a/b|changes nothing
+		list-tags docker://localhost:5000/a/b|changes nothing
+	ROWS
+	[ ! -e "$to" ]
+	lodge image inspect bb >/dev/null
+	run explain skopeo copy dir:x zzz:y
+	[ "$status" = 1 ]
+	[[ $output == *"unknown transport"* ]]
+}
+
+@test "runc: what each command of the runtime changes" {
+	local b=$TEST_DIR/bundle root=$TEST_DIR/state id=explained-$$ runc want row
+	runc=$(dirname "$LODGE")/lodge-runc
+	mkdir -p "$b"
+	make_root "$b/rootfs"
+	explain runc spec -b "$b" | grep -q "^cat >$b/config.json"
+	[ ! -e "$b/config.json" ]
+	"$runc" spec -b "$b"
+	jq '.process.terminal = false | .process.args = ["sleep", "1000"]' "$b/config.json" >"$b/new"
+	mv "$b/new" "$b/config.json"
+	for row in run create; do
+		run explain runc --root "$root" $row -b "$b" "$id"
+		[ "$status" = 0 ]
+		for want in unshare pivot_root "mount -t proc proc $b/rootfs/proc" "state.json"; do
+			[[ $output == *"$want"* ]] || { echo "no '$want' in: $output"; false; }
+		done
+	done
+	[ ! -e "$root" ]
+	"$runc" --root "$root" create -b "$b" "$id" </dev/null >/dev/null 2>&1
+	explain crun --root "$root" start "$id" | grep -q exec.fifo
+	"$runc" --root "$root" start "$id"
+	while IFS='|' read -r row want; do
+		# shellcheck disable=SC2086
+		run explain runc --root "$root" ${row/ID/$id}
+		[ "$status" = 0 ] && [[ $output == *"$want"* ]] || { echo "$row: $status, wanted '$want': $output"; false; }
+	done <<-ROWS
+		kill ID KILL|kill -9 
+		exec ID true|nsenter
+		update --pids-limit 7 ID|7
+		pause ID|freez
+		delete -f ID|rm -r $root/$id
+		state ID|changes nothing
+		list|changes nothing
+	ROWS
+	equal running "$("$runc" --root "$root" state "$id" | jq -r .status)"
+	"$runc" --root "$root" delete -f "$id"
+	rm -rf "$b"
+}

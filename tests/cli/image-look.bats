@@ -80,3 +80,45 @@ D /new" "$(lodge image diff one:1 plain:1)"
 	lodge image rm "$r/x:1" "$r/none:1" "$r/m:1" "$r/bb:1"
 	run -1 lodge image outdated none:1
 }
+
+@test "the mount points of layers are in memory, unless there are some on the disk already" {
+	local run=$TEST_DIR/elsewhere digest
+	mkdir -p "$run/full/layers/old"
+	digest=$(lodge image inspect bb | jq -r '.[0].RootFS.Layers[0]')
+	for kind in empty full full; do
+		LODGE_RUN=$run/$kind lodge run --rm --network none bb true
+		mountpoint -q "$run/$kind/layers/${digest#sha256:}"
+	done
+	equal tmpfs "$(stat -f -c %T "$run/empty/layers")"
+	equal "$(stat -f -c %T "$run")" "$(stat -f -c %T "$run/full/layers")"
+	[ -d "$run/full/layers/old" ]
+	# once
+	equal "$([ "$(stat -f -c %T "$run")" = tmpfs ] && echo 0 || echo 1)" "$(awk -v at="$run/empty/layers" '$5 == at' /proc/self/mountinfo | wc -l)"
+	lodge explain run bb true | grep -q 'mkdir -p -m 711 .*layers && .* mount -t tmpfs -o nosuid,nodev,noexec,mode=711,size=1m lodge'
+	umount "$run"/*/layers/* "$run/empty/layers" || true
+	rm -rf "$run"
+}
+
+@test "fsck beside living commands that remove and add finds nothing" {
+	local i pid failed=
+	for i in $(seq 12); do
+		mkdir -p "$TEST_DIR/l$i"
+		seq "$i" 20000 >"$TEST_DIR/l$i/file"
+		tar -C "$TEST_DIR/l$i" -cf "$TEST_DIR/l$i.tar" .
+	done
+	(
+		for i in $(seq 12) $(seq 12); do
+			lodge image import "$TEST_DIR/l$i.tar" "gone:$i" >/dev/null
+			lodge image rm "gone:$i" >/dev/null
+		done
+	) &
+	pid=$!
+	while kill -0 $pid 2>/dev/null; do
+		lodge fsck >"$TEST_DIR/found" 2>&1 || { failed=1; cat "$TEST_DIR/found"; }
+	done
+	wait $pid
+	[ -z "$failed" ]
+	lodge fsck
+	equal "" "$(lodge image ls -q gone)"
+	rm -rf "$TEST_DIR"/l*
+}

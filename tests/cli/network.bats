@@ -207,3 +207,19 @@ ask_is() {
 	run lodge exec a1 timeout 15 nslookup example.org
 	[ "$status" != 0 ]
 }
+
+@test "a guest whose monitor is killed has its names again with the next command" {
+	local pid
+	lodge run -d --name peer bb sleep 100 >/dev/null
+	lodge run -d --name lone bb sleep 100 >/dev/null
+	pid=$(guest_pid lone)
+	kill -9 "$(sed -n 's/^monitor \([0-9]*\) .*/\1/p' "$LODGE_RUN/guests/$(lodge inspect --format '{{.Id}}' lone)/status")"
+	! nsenter -t "$pid" -m -n -p -r -w /bin/busybox ping -c 1 -W 2 peer
+	lodge ls | grep -q unmonitored
+	within 5 nsenter -t "$pid" -m -n -p -r -w /bin/busybox ping -c 1 -W 2 peer
+	# and what goes out is passed on from the host's side: an answer, not a hang
+	run nsenter -t "$pid" -m -n -p -r -w /bin/busybox nslookup nowhere.invalid
+	[[ $output == *"can't find"* ]] || [[ $output == *'no servers'* ]]
+	lodge rm -f lone >/dev/null
+	within 5 sh -c '! pgrep -f "lodge-monito[r] .*stand-in"'
+}

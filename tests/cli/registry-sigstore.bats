@@ -111,7 +111,7 @@ key() { printf '"keyPath": "%s"' "$TEST_DIR/keys/$1.pub"; }
 	attach
 	pulls
 	# the other dialect asks the same policy
-	"$LODGE" skopeo copy -q --src-tls-verify=false docker://$R/app:1 "oci:$TEST_DIR/out:1"
+	"$LODGE" skopeo copy -q --remove-signatures --src-tls-verify=false docker://$R/app:1 "oci:$TEST_DIR/out:1"
 	policy "$(key rsa)"
 	run -1 "$LODGE" skopeo copy -q --src-tls-verify=false docker://$R/app:1 "oci:$TEST_DIR/out:1"
 	[[ $output == *"Source image rejected"*"no sigstore signature of '$R/app:1' fits"* ]]
@@ -210,4 +210,59 @@ key() { printf '"keyPath": "%s"' "$TEST_DIR/keys/$1.pub"; }
 		"http://$R/v2/app/manifests/${DIGEST/:/-}.sig"
 	fails 1 "not an image of OCI" pull
 	store_is_whole
+}
+
+# attached REPOSITORY: how many signatures the image has there
+attached() {
+	curl -sf -H "Accept: application/vnd.oci.image.manifest.v1+json" "http://$R/v2/$1/manifests/${DIGEST/:/-}.sig" | jq '.layers | length'
+}
+
+@test "copies and sync carry signatures along, through registries and folders, and skopeo does so with ours" {
+	local copy="$LODGE skopeo --insecure-policy copy -q --src-tls-verify=false --dest-tls-verify=false"
+	local theirs="skopeo --insecure-policy --registries.d $CONF/registries.d copy -q --src-tls-verify=false --dest-tls-verify=false"
+	payload $R/app:1
+	sign ec
+	sign rsa
+	attach
+	$copy docker://$R/app:1 docker://$R/second:1
+	equal 2 "$(attached second)"
+	# the same once more are no more
+	$copy docker://$R/app:1 docker://$R/second:1
+	equal 2 "$(attached second)"
+	$copy docker://$R/second:1 "dir:$TEST_DIR/dir"
+	equal sigstore-json "$(head -n 1 "$TEST_DIR/dir/signature-1" | tr -d '\0')"
+	equal "$KIND" "$(tail -n +2 "$TEST_DIR/dir/signature-2" | jq -r .mimeType)"
+	$copy "dir:$TEST_DIR/dir" docker://$R/third:1
+	$theirs "dir:$TEST_DIR/dir" docker://$R/fourth:1
+	$theirs docker://$R/third:1 "dir:$TEST_DIR/theirs"
+	cmp <(tail -n +2 "$TEST_DIR/dir/signature-2" | jq -S .) <(tail -n +2 "$TEST_DIR/theirs/signature-2" | jq -S .)
+	"$LODGE" skopeo --insecure-policy sync --src docker --dest docker --src-tls-verify=false --dest-tls-verify=false \
+		$R/app:1 $R/fifth 2>/dev/null >/dev/null
+	for name in second third fourth fifth/app; do
+		equal 2 "$(attached $name)"
+		echo "{\"default\": [{\"type\": \"reject\"}], \"transports\": {\"docker\": {\"$R\": [{\"type\": \"sigstoreSigned\", $(key ec),
+			\"signedIdentity\": {\"type\": \"exactReference\", \"dockerReference\": \"$R/app:1\"}}]}}}" >"$CONF/policy.json"
+		lodge image pull -q $R/$name:1
+		lodge image rm $R/$name:1 >/dev/null
+	done
+	rm "$CONF/policy.json"
+	# what can't keep them says so, as skopeo does
+	for run in "$copy" "$theirs"; do
+		run -1 $run docker://$R/app:1 "oci:$TEST_DIR/oci:1"
+		[[ $output == *"Can not copy signatures"* ]]
+	done
+	run -1 $copy --dest-compress-format zstd docker://$R/app:1 docker://$R/sixth:1
+	[[ $output == *"Can not copy signatures"* ]]
+	$copy --remove-signatures docker://$R/app:1 docker://$R/sixth:1
+	equal "" "$(attached sixth)"
+	# nor where nobody has said that there are such
+	mkdir "$TEST_DIR/none"
+	run -1 "$LODGE" skopeo --insecure-policy --registries.d "$TEST_DIR/none" copy -q --dest-tls-verify=false "dir:$TEST_DIR/dir" \
+		docker://$R/sixth:2
+	[[ $output == *"sigstore signatures"*"disabled"* ]]
+	# a file that says it is one and isn't
+	printf '\0sigstore-json\n{"mimeType": 1}' >"$TEST_DIR/dir/signature-1"
+	run -1 $copy "dir:$TEST_DIR/dir" docker://$R/sixth:3
+	[[ $output == *"the signature 'signature-1'"*"it lacks its type"* ]]
+	rm -rf "$TEST_DIR"/{dir,theirs,oci,none}
 }

@@ -221,6 +221,55 @@ killed_push() {
 	within 12 sh -c '! kill -0 '$server' 2>/dev/null || [ "$(cut -d " " -f 3 /proc/'$server'/stat)" = Z ]'
 }
 
+# killed_copy FROM TO FOLDER [OPTION...]: a copy by the proxy, killed when the registry's folder has some megabytes
+killed_copy() {
+	local from=$1 to=$2 folder=$3
+	shift 3
+	proxy 3128 RATE=8000000
+	export HTTP_PROXY=http://127.0.0.1:3128 HTTPS_PROXY=http://127.0.0.1:3128
+	"$LODGE" skopeo --insecure-policy copy -q --dest-tls-verify=false "$@" "$from" "$to" >/dev/null 2>&1 3>&- &
+	pid=$!
+	within 30 sh -c '[ "$(du -s --apparent-size --block-size=1 "$1" 2>/dev/null | cut -f 1)" -gt 12000000 ]' x "$folder" 2>/dev/null
+	kill -KILL $pid
+	wait $pid || true
+	sent() { awk '$1 == "PATCH" { n += $3 } END { print n + 0 }' "$TEST_DIR/proxy3128.log"; }
+	within 10 sh -c 'grep -q "^PATCH" "$1"' x "$TEST_DIR/proxy3128.log"
+	first=$(sent)
+	[ "$first" -gt 10000000 ]
+	[ "$first" -lt 20000000 ]
+	lodge skopeo --insecure-policy copy -q --dest-tls-verify=false "$@" "$from" "$to"
+	within 5 sh -c '[ "$(grep -c "^PATCH" "$1")" -ge 2 ]' x "$TEST_DIR/proxy3128.log"
+	twice=$(($(sent) - 20000000))
+	[ "$twice" -lt 1048576 ] && [ "$twice" -gt -1048576 ]
+	kill $PROXY
+	wait $PROXY || true
+}
+
+@test "a copy that was killed goes on where it was, as it is and compressed anew" {
+	head -c 20000000 /dev/urandom >"$TEST_DIR/random"
+	tar -C "$TEST_DIR" -cf "$TEST_DIR/random.tar" random
+	"$TOP/tests/layout" "$TEST_DIR/plain" big "$TEST_DIR/random.tar"
+	gzip -kf "$TEST_DIR/random.tar"
+	"$TOP/tests/layout" "$TEST_DIR/packed" big "$TEST_DIR/random.tar.gz"
+	"$LODGE" registry serve --root "$TEST_DIR/own4" --listen 127.0.0.1:5004 >"$TEST_DIR/own4.log" 2>&1 3>&- &
+	server=$!
+	within 10 port_open 5004
+	killed_copy "oci:$TEST_DIR/packed:big" docker://registry.test:5004/packed:1 "$TEST_DIR/own4"
+	# the target has it as the source does
+	equal "$(jq -r '.manifests[0].digest' "$TEST_DIR/packed/index.json")" \
+		"$(skopeo inspect --tls-verify=false --format '{{.Digest}}' docker://127.0.0.1:5004/packed:1)"
+	# what must be large is the folder's growth
+	skopeo delete --tls-verify=false docker://127.0.0.1:5004/packed:1
+	"$LODGE" registry gc --root "$TEST_DIR/own4" --grace 0s >/dev/null
+	killed_copy "oci:$TEST_DIR/plain:big" docker://registry.test:5004/plain:1 "$TEST_DIR/own4"
+	skopeo copy -q --src-tls-verify=false docker://127.0.0.1:5004/plain:1 "oci:$TEST_DIR/back:1"
+	gzip -dc "$TEST_DIR/back/blobs/sha256/$(jq -r '.layers[0].digest' "$TEST_DIR/back/blobs/sha256/$(jq -r '.manifests[0].digest' \
+		"$TEST_DIR/back/index.json" | cut -d : -f 2)" | cut -d : -f 2)" | cmp - "$TEST_DIR/random.tar"
+	kill $server
+	within 12 sh -c '! kill -0 '$server' 2>/dev/null || [ "$(cut -d " " -f 3 /proc/'$server'/stat)" = Z ]'
+	rm -rf "$TEST_DIR"/{plain,packed,back,own4,random*}
+}
+
 # It gives an upload up that ended in the middle of a request ("upload resumed at wrong offest"), so all is sent again.
 @test "a push that was killed is whole at the second attempt: docker-registry" {
 	registry 5003

@@ -305,3 +305,21 @@ Loaded image: x/y:2" "$output"
 	run -0 ours sync --dry-run --src dir --dest docker o/from 127.0.0.1:1
 	[[ $output == *'Would have copied image'*'to="docker://127.0.0.1:1/x:1"'* ]]
 }
+
+@test "digests by another algorithm than sha256 are refused in one line, wherever they are verified" {
+	local d=$TEST_DIR/sha512 long=sha512:$(printf 0%.0s {1..128}) row
+	echo x >"$TEST_DIR/x"
+	tar -C "$TEST_DIR" -cf "$TEST_DIR/x.tar" x
+	"$TOP/tests/layout" "$d" img "$TEST_DIR/x.tar"
+	jq --arg d "$long" '.manifests[0].digest = $d' "$d/index.json" >"$d/new"
+	mv "$d/new" "$d/index.json"
+	tar -C "$d" -cf "$TEST_DIR/sha512.tar" .
+	for row in "image load -i $TEST_DIR/sha512.tar" "image pull 127.0.0.1:1/app@$long" \
+		"skopeo copy oci:$d:img dir:$TEST_DIR/out" "skopeo copy oci-archive:$TEST_DIR/sha512.tar:img dir:$TEST_DIR/out" \
+		"skopeo copy docker://127.0.0.1:1/app@$long dir:$TEST_DIR/out" "skopeo inspect docker://127.0.0.1:1/app@$long"; do
+		# shellcheck disable=SC2086
+		run "$LODGE" $row
+		[ "$status" = 1 ] && [[ $output == *"'sha512:"*"only sha256 is read"* ]] && [ "${#lines[@]}" = 1 ] || { echo "$row: $output"; false; }
+	done
+	rm -rf "$d" "$TEST_DIR"/{x,x.tar,sha512.tar,out}
+}

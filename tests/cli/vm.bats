@@ -134,8 +134,11 @@ setup() {
 	run -0 lodge vm attach-nic box back --ip 10.77.0.9
 	mac=$output
 	within 40 inside_says box 'cat /sys/class/net/*/address' "$mac"
-	inside box 'ip address add 10.77.0.9/24 dev eth0; ip link set eth0 up'
+	# its address, and names, without a restart
+	inside box 'ip link set eth0 up; udhcpc -q -n -i eth0 -s /bin/bound'
+	inside_says box 'ip -4 address show eth0' 10.77.0.9/24
 	lodge run -d --name peer --network back bb sleep 100 >/dev/null
+	inside_says box 'ping -c 1 -W 2 peer' '1 packets received'
 	within 40 lodge exec peer ping -c 1 -W 1 10.77.0.9 >/dev/null
 	fails 125 "address '10.77.0.9'" lodge run --rm --network back --ip 10.77.0.9 bb true
 	lodge vm detach-nic box back
@@ -145,6 +148,29 @@ setup() {
 	lodge vm attach-nic box back
 	vm_stop box
 	lodge run --rm --network back --ip 10.77.0.3 bb true
+}
+
+@test "a restart by policy has the devices of today" {
+	lodge network create --subnet 10.77.0.0/24 back >/dev/null
+	vm_up box --restart always --network bridge -p 80
+	address=$(lodge inspect --format '{{.NetworkSettings.IPAddress}}' box)
+	ports=$(lodge ls --format '{{.Ports}}')
+	lodge vm attach-disk box raw.img,format=raw,serial=extra
+	mac=$(lodge vm attach-nic box back --ip 10.77.0.9)
+	kill -9 "$(guest_pid box)"
+	within 120 vm_booted box 2
+	inside_says box 'cat /sys/block/vda/serial' extra
+	inside_says box 'cat /sys/class/net/*/address' "$mac"
+	inside_says box 'ip -4 address show eth0' "$address/16"
+	equal "$ports" "$(lodge ls --format '{{.Ports}}')"
+	lodge vm detach-nic box back
+	lodge vm detach-disk box disk0
+	lodge run --rm --network back --ip 10.77.0.9 bb true
+	kill -9 "$(guest_pid box)"
+	within 120 vm_booted box 3
+	! inside_says box 'ls /sys/block' vda
+	! inside_says box 'cat /sys/class/net/*/address' "$mac"
+	lodge rm -f box >/dev/null
 }
 
 @test "its address, names and a published port" {
@@ -196,6 +222,28 @@ setup() {
 	fails 1 "VNC address ':7' is in use" lodge start other
 }
 
+@test "its monitor is killed: the next command brings its names back" {
+	local id
+	lodge run -d --name peer bb sh -c 'while :; do nc -l -p 99; done' >/dev/null
+	vm_make box --network bridge >/dev/null
+	vm_start box
+	id=$(lodge inspect --format '{{.Id}}' box)
+	inside box '(while sleep 1; do echo asked | nc -w 2 peer 99; done >/dev/null 2>&1 &)'
+	within 40 has_log peer asked
+	kill -9 "$(sed -n 's/^monitor \([0-9]*\) .*/\1/p' "$LODGE_RUN/guests/$id/status")"
+	# nobody answers: what is said comes to an end
+	sleep 6
+	before=$(lodge logs peer | grep -c asked)
+	lodge ls | grep -q unmonitored
+	within 40 sh -c "[ \"\$('$LODGE' logs peer | grep -c asked)\" -gt $before ]"
+	# there is one, however many commands come by
+	lodge ls >/dev/null
+	lodge inspect box >/dev/null
+	equal 1 "$(pgrep -fc "lodge-monito[r] .*stand-in")"
+	lodge rm -f box >/dev/null
+	within 5 sh -c '! pgrep -f "lodge-monito[r] .*stand-in"'
+}
+
 # --- states ----------------------------------------------------------------------------------------------------
 
 @test "internal snapshots: memory and disks" {
@@ -235,6 +283,71 @@ setup() {
 	lodge vm snapshot revert box one
 	vm_start box
 	inside_says box 'head -c 6 /dev/vda' marker
+}
+
+files_of() { # GUEST: of its disks, in its folder
+	find "$LODGE_ROOT/guests/$(lodge inspect --format '{{.Id}}' "$1")" -name '*.qcow2' | wc -l
+}
+
+@test "external snapshots are deleted: while it runs and while it doesn't, in any order" {
+	cp raw.img base.img
+	vm_up box --disk base.img,format=raw
+	for name in one two three; do
+		lodge vm snapshot create --external box $name
+		inside box "printf $name | dd of=/dev/vda bs=1M seek=2 conv=notrunc; sync"
+	done
+	equal 3 "$(files_of box)"
+	# one in the middle, then the top one: the guest writes on
+	lodge vm snapshot delete box two
+	equal 'one three ' "$(lodge vm snapshot list --format '{{.Name}}' box | sort | tr '\n' ' ')"
+	equal 2 "$(files_of box)"
+	inside_says box 'dd if=/dev/vda bs=1M skip=2 count=1 iflag=direct 2>/dev/null | head -c 5' three
+	lodge vm snapshot delete box three
+	equal 1 "$(files_of box)"
+	inside box 'printf later | dd of=/dev/vda bs=1M seek=3 conv=notrunc; sync'
+	equal marker "$(head -c 6 base.img)"
+	vm_stop box
+	vm_start box
+	inside_says box 'dd if=/dev/vda bs=1M skip=2 count=1 2>/dev/null | head -c 5; dd if=/dev/vda bs=1M skip=3 count=1 2>/dev/null | head -c 5' threelater
+	# of a chain that QEMU was started with
+	lodge vm snapshot create --external box four
+	vm_stop box
+	vm_start box
+	lodge vm snapshot delete box one
+	equal 1 "$(files_of box)"
+	equal three "$(dd if=base.img bs=1M skip=2 count=1 2>/dev/null | head -c 5)"
+	inside box 'printf last! | dd of=/dev/vda bs=1M seek=4 conv=notrunc; sync'
+	vm_stop box
+	lodge vm snapshot create --external box five
+	# while it doesn't run
+	lodge vm snapshot delete box four
+	equal 1 "$(files_of box)"
+	lodge vm snapshot delete box five
+	equal 0 "$(files_of box)"
+	equal last! "$(dd if=base.img bs=1M skip=4 count=1 2>/dev/null | head -c 5)"
+	equal '' "$(lodge vm snapshot list --format '{{.Name}}' box)"
+	fails 1 "no snapshot 'five'" lodge vm snapshot delete box five
+	vm_start box
+	inside_says box 'dd if=/dev/vda bs=1M skip=4 count=1 2>/dev/null | head -c 5' last!
+}
+
+@test "the deletion of an external snapshot, killed after each of its steps, is gone on with" {
+	local n
+	for n in 0 1 2; do
+		cp raw.img base.img
+		vm_make box --disk base.img,format=raw >/dev/null
+		lodge vm snapshot create --external box one
+		lodge vm snapshot create --external box two
+		LODGE_FAULT=kill:$n lodge vm snapshot delete box one || true
+		if lodge vm snapshot list --format '{{.Name}}' box | grep -qx one; then
+			fails 1 'its state is gone' lodge vm snapshot revert box one
+			lodge vm snapshot delete box one
+		fi
+		equal two "$(lodge vm snapshot list --format '{{.Name}}' box)"
+		vm_start box
+		inside_says box 'head -c 6 /dev/vda' marker
+		lodge rm -f box >/dev/null
+	done
 }
 
 @test "a saved state goes on where it was" {

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "base/text.h"
+#include "base/units.h"
 
 #define BODY_MAX (4 * 1024 * 1024)
 
@@ -65,11 +65,12 @@ void api_allow(struct call *c)
 	reply_header(&c->reply, "Server", "Docker/%s (linux)", DOCKER_VERSION);
 	if (minor > DOCKER_API_MAX_MINOR)
 		api_error(c, 400,
-			"client version 1.%u is too new. Maximum supported API version is %s", minor,
-			DOCKER_API_MAX);
+			"client version 1.%u is too new. Maximum supported API version is %s",
+			minor, DOCKER_API_MAX);
 	else if (minor < DOCKER_API_MIN_MINOR)
 		api_error(c, 400,
-			"client version 1.%u is too old. Minimum supported API version is %s, please upgrade your client to a newer version",
+			"client version 1.%u is too old. Minimum supported API version is %s, "
+			"please upgrade your client to a newer version",
 			minor, DOCKER_API_MIN);
 	else if (minor < since)
 		api_error(c, 404, "page not found");
@@ -226,14 +227,9 @@ bool api_flag(const struct call *c, const char *key, bool fallback)
 int api_number(struct call *c, const char *key, int64_t fallback, int64_t *ret)
 {
 	g_autofree char *v = call_query(c, key);
-	char *end;
 
 	*ret = fallback;
-	if (!v || !*v)
-		return 0;
-	errno = 0;
-	*ret = g_ascii_strtoll(v, &end, 10);
-	if (!*end && end != v && errno == 0)
+	if (!v || !*v || units_parse_int(v, INT64_MIN, INT64_MAX, ret) >= 0)
 		return 0;
 	api_error(c, 400, "%s: '%s' is no number", key, v);
 	return -E_INVALID;
@@ -279,8 +275,7 @@ int api_filters(struct call *c, const char *const *known, json_t **ret)
 		r = -E_INVALID;
 	}
 	if (r == 0) {
-		json_object_foreach(given, name, v)
-		{
+		json_object_foreach(given, name, v) {
 			json_t *list = values_of(v);
 
 			if (!list || !g_strv_contains(known, name)) {

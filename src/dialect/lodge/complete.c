@@ -78,7 +78,7 @@ void complete_network(struct ctx *c, const char *word, FILE *out)
 	g_autoptr(GPtrArray) all = NULL;
 	struct store *s;
 
-	(void)fputs("bridge\nhost\nnone\n", out);
+	(void)fputs("bridge\nhost\nnone\npasst\n", out);
 	if (store_get_existing(c, &s, NULL) < 0 || store_network_list(s, &all, NULL) < 0)
 		return;
 	for (guint i = 0; i < all->len; i++) {

@@ -3,7 +3,7 @@
 
 #include <unistd.h>
 #include "dialect/lodge/lodge.h"
-#include "dialect/lodge/parse.h"
+#include "dialect/parse/parse.h"
 
 struct exec_args {
 	bool detach, interactive, tty, privileged;

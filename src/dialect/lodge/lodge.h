@@ -37,6 +37,8 @@ int print_failed(const struct err *e, int code);
 struct applet {
 	const char *name, *brief;
 	int (*main)(int argc, char **argv);
+	/* As main, but shows what would be done, and does nothing; NULL: our own commands, by their context. */
+	int (*explain)(int argc, char **argv);
 };
 extern const struct applet applets[]; /* ends with a NULL name; src/applets.def */
 

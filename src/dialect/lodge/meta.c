@@ -38,6 +38,9 @@ static int explain_run(struct cmd_call *call, struct err *e)
 	const struct cmd *cmd;
 	int n, status;
 
+	for (const struct applet *a = applets; a->name; a++)
+		if (a->explain && g_str_equal(a->name, call->operands[0]))
+			return a->explain(call->n_operands, call->operands);
 	cmd = find_command(call->operands, &n);
 	if (cmd && cmd->run && (cmd->flags & CMD_READS_ONLY)) {
 		printf("# %s changes nothing on this host\n", call->operands[n - 1]);
@@ -61,7 +64,9 @@ const struct cmd lodge_explain = {
 	.brief = "show what a command would do to the host, as commands",
 	.synopsis = "COMMAND [ARGUMENT...]",
 	.details = "Nothing is changed, and root is not needed.",
-	.examples = "lodge explain run -p 8080:80 nginx   # every mount, rule and limit\n",
+	.examples =
+		"lodge explain run -p 8080:80 nginx   # every mount, rule and limit\n"
+		"lodge explain runc run -b bundle c1  # of the other programs that lodge is, too\n",
 	.min_operands = 1,
 	.max_operands = -1,
 	.flags = CMD_STOP_AT_OPERAND,

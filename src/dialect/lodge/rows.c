@@ -7,7 +7,7 @@
 #include "base/tmpl.h"
 #include "base/units.h"
 #include "dialect/lodge/lodge.h"
-#include "dialect/lodge/parse.h"
+#include "dialect/parse/parse.h"
 
 #define COMMAND_MAX 20 /* characters of a command in a table, as docker has it */
 

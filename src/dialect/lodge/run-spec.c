@@ -8,9 +8,10 @@
 #include <unistd.h>
 #include "base/units.h"
 #include "dialect/lodge/lodge.h"
-#include "dialect/lodge/parse.h"
+#include "dialect/parse/parse.h"
 #include "guest/signals.h"
 #include "host/caps.h"
+#include "net/net.h"
 
 #define SECCOMP_FILE_MAX (4 * 1024 * 1024)
 #define SUBID_COUNT	 65536
@@ -296,7 +297,7 @@ static int fill_network(struct fill *f, struct err *e)
 			first = one;
 	}
 	if (r >= 0 && !a->network)
-		first = spec_add_network(f->s, "bridge");
+		first = spec_add_network(f->s, f->s->vm && !f->c->is_root ? NET_PASST : "bridge");
 	if (r >= 0)
 		r = add_addresses(f, first, e);
 	FOREACH_WORD(w, a->publish) if (r >= 0) r = parse_publish(*w, f->s, e);

@@ -46,7 +46,7 @@
 
 #define NET_ROWS \
 	OPT_GROUP("network"), \
-	OPT_LIST(0, "network", A, network, "NETWORK", complete_network, "a network, host, none or container:GUEST"), \
+	OPT_LIST(0, "network", A, network, "NETWORK", complete_network, "a network, host, none, container:GUEST, or passt of a machine"), \
 	OPT_LIST(0, "network-alias", A, network_alias, "NAME", complete_none, "further name in the network"), \
 	OPT_STRING(0, "ip", A, ip, "ADDRESS", complete_none, "IPv4 address"), \
 	OPT_STRING(0, "ip6", A, ip6, "ADDRESS", complete_none, "IPv6 address"), \

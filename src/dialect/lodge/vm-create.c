@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "dialect/lodge/parse.h"
+#include "dialect/parse/parse.h"
 #include "dialect/lodge/vm.h"
 #include "image/seed.h"
 
@@ -91,7 +91,7 @@ COMPLETER(complete_nic, spec_vm_nics)
 
 #define NET_ROWS \
 	OPT_GROUP("network"), \
-	OPT_LIST(0, "network", A, run.network, "NETWORK", complete_network, "a network, or none"), \
+	OPT_LIST(0, "network", A, run.network, "NETWORK", complete_network, "a network, passt, or none"), \
 	OPT_LIST(0, "network-alias", A, run.network_alias, "NAME", complete_none, "further name in the network"), \
 	OPT_STRING(0, "ip", A, run.ip, "ADDRESS", complete_none, "IPv4 address"), \
 	OPT_STRING(0, "ip6", A, run.ip6, "ADDRESS", complete_none, "IPv6 address"), \
@@ -394,13 +394,15 @@ static void made_clear(struct made *m)
 
 static int request(struct cmd_call *call, struct made *m, struct err *e)
 {
-	const struct vm_args *a = call->args;
+	struct vm_args *a = call->args;
 	char *const image = call->n_operands ? call->operands[0] : NULL;
 	char *operands[] = { image ?: (char *)"", NULL };
 	g_autofree char *cwd = g_get_current_dir();
 	struct fill f = { .a = a, .cwd = cwd };
-	int r = run_request_fill(call->c, &a->run, operands, &m->q, e);
+	int r;
 
+	a->run.vm = true;
+	r = run_request_fill(call->c, &a->run, operands, &m->q, e);
 	m->notes = g_ptr_array_new_with_free_func(g_free);
 	if (r < 0)
 		return r;
@@ -408,7 +410,7 @@ static int request(struct cmd_call *call, struct made *m, struct err *e)
 	m->q.q.image = image;
 	m->q.q.argv = NULL;
 	f.s = m->q.q.spec;
-	f.s->vm = f.vm = spec_vm_new();
+	f.vm = f.s->vm;
 	f.vm->full = true;
 	r = fill_machine(&f, e);
 	if (r >= 0)

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include "base/units.h"
-#include "dialect/lodge/parse.h"
+#include "dialect/parse/parse.h"
 #include "dialect/lodge/vm.h"
 #include "guest/machine.h"
 

@@ -4,7 +4,7 @@
 #include <string.h>
 #include "base/units.h"
 #include "dialect/lodge/lodge.h"
-#include "dialect/lodge/parse.h"
+#include "dialect/parse/parse.h"
 #include "guest/volume.h"
 
 /* --- create ------------------------------------------------------------------------------------------------ */

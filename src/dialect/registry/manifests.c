@@ -26,7 +26,7 @@ static char *resolve(struct call *c, const char *name, const char *ref)
 
 		registry_fail(&c->reply, digest_like ? 400 : 404,
 			digest_like ? "DIGEST_INVALID" : "MANIFEST_UNKNOWN",
-			digest_like ? "invalid digest" : "invalid tag");
+			digest_like ? "the digest is none of sha256" : "invalid tag");
 		return NULL;
 	}
 	path = depot_repo_path(name, "_tags", ref);
@@ -335,7 +335,8 @@ void manifests_delete(struct call *c)
 	if (!name)
 		return;
 	if (!registry_is_digest(ref) && !registry_is_tag(ref)) {
-		registry_fail(&c->reply, 400, "DIGEST_INVALID", "neither a digest nor a tag");
+		registry_fail(
+			&c->reply, 400, "DIGEST_INVALID", "neither a digest of sha256 nor a tag");
 		return;
 	}
 	lock = r = depot_repo_lock(reg, name, false);

@@ -71,21 +71,50 @@ static int systemd_place(struct runc *r, const struct config *c, const char *id,
 		       : err_set(e, -E_INVALID, "'linux.cgroupsPath': bad path '%s'", p->path);
 }
 
-/* Whether this user may make the cgroup: the nearest folder that is there has been given to it. */
-static bool is_delegated(const char *path)
+/* --- a user's own --- */
+
+/* A path beside the cgroup that this process is in: that one holds processes, so it can't have controllers for others.
+ * NULL: without a v2 tree. */
+static char *beside_own(const char *name)
 {
-	const struct cgroup_host *h = cgroup_host();
-	g_autofree char *dir = g_strdup_printf(
-		"%s/%s", h->mode == CGROUP_V2 || !h->n_v1 ? h->v2 : h->v1[0].mount, path);
+	char own[CGROUP_PATH_MAX];
+	char *slash;
 
-	while (access(dir, F_OK) < 0) {
-		char *slash = strrchr(dir, '/');
+	if (cgroup_host()->mode != CGROUP_V2 || cgroup_own(own) < 0)
+		return NULL;
+	slash = strrchr(own, '/');
+	*(slash ? slash : own) = '\0';
+	return g_strdup_printf("%s%s%s", own, *own ? "/" : "", name);
+}
 
-		if (!slash || slash == dir)
-			return false;
-		*slash = '\0';
-	}
-	return access(dir, W_OK) == 0;
+/* The part of the cgroups that this user was given, where there is one. None is no failure while nobody asks for a
+ * limit or names a cgroup: limits that have no effect are worse than no container. */
+static int user_place(
+	const struct config *c, const char *name, struct cgroup_place *ret, struct err *e)
+{
+	const char *path = c->linux_.cgroups_path;
+	g_autoptr(GPtrArray) limits = bundle_limits(&c->linux_.resources);
+	g_autofree const char **keys = g_new0(const char *, limits->len + 1);
+	g_autofree char *beside = path && path[0] == '/' ? NULL : beside_own(name);
+	char list[CGROUP_PATH_MAX];
+	unsigned controllers;
+
+	for (guint i = 0; i < limits->len; i++)
+		keys[i] = ((const struct config_pair *)g_ptr_array_index(limits, i))->key;
+	cgroup_controllers_for(cgroup_host(), keys, limits->len, list);
+	controllers = cgroup_controllers_parse(list);
+	if (beside && cgroup_is_delegated(beside, controllers))
+		ret->path = g_steal_pointer(&beside);
+	else if (cgroup_is_delegated(name, controllers))
+		ret->path = g_strdup(name);
+	if (ret->path || (limits->len == 0 && !(path && *path)))
+		return 0;
+	err_set(e, -EACCES,
+		path && *path ? "'linux.cgroupsPath': no permission to make the cgroup '%s'"
+			      : "rootless needs no limits + no cgrouppath when no permission is "
+				"granted for cgroups: '%s'",
+		name);
+	return err_mend(e, "delegate a part of the cgroups to this user, or use --systemd-cgroup");
 }
 
 int cgroup_place_of(struct runc *r, const struct config *c, const char *id,
@@ -104,7 +133,8 @@ int cgroup_place_of(struct runc *r, const struct config *c, const char *id,
 	if (!cgroup_path_ok(clean + 1))
 		return err_set(
 			e, -E_INVALID, "'linux.cgroupsPath': bad path '%s'", path ? path : id);
-	if (!r->is_rootless || is_delegated(clean + 1))
-		ret->path = g_strdup(clean + 1);
+	if (r->is_rootless)
+		return user_place(c, clean + 1, ret, e);
+	ret->path = g_strdup(clean + 1);
 	return 0;
 }

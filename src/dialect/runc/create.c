@@ -157,8 +157,8 @@ static int fill(struct start *s, const char *id, bool wait, struct err *e)
 		.state_dir = s->state_dir,
 		.cgroup = s->cgroup.path,
 		.unit = s->unit.name ? &s->unit : NULL,
-		.all_controllers =
-			s->config->linux_.cgroups_path && *s->config->linux_.cgroups_path,
+		.all_controllers = !r->is_rootless && s->config->linux_.cgroups_path &&
+				   *s->config->linux_.cgroups_path,
 		.fifo = s->fifo,
 		.pid_file = s->pid_file,
 		.console_socket = s->socket ? s->socket : "",
@@ -175,12 +175,15 @@ static int fill(struct start *s, const char *id, bool wait, struct err *e)
 
 int start_run(struct start *s, struct step_run *run, struct plan *p, struct err *e)
 {
-	int code = RET_NERRNO(g_mkdir_with_parents(s->r->root, 0700));
+	int code;
 
-	if (code < 0)
-		return err_sys(e, code, "cannot make '%s'", s->r->root);
 	if (access(s->state_dir, F_OK) == 0)
 		return err_set(e, -E_EXISTS, "container with given ID already exists");
+	if (runc_explains(s->r, p))
+		return 0;
+	code = RET_NERRNO(g_mkdir_with_parents(s->r->root, 0700));
+	if (code < 0)
+		return err_sys(e, code, "cannot make '%s'", s->r->root);
 	step_run_init(run, p);
 	run->trace_fd = s->r->ctx.trace_fd;
 	runc_log_plan(s->r, p);
@@ -216,7 +219,7 @@ static int prepare(struct start *s, struct cmd_call *call, bool detach, bool wai
 {
 	int code = check_id(call->operands[0], e);
 
-	if (code >= 0)
+	if (code >= 0 && !call->c->explain)
 		code = exec_protected(runc_of(call)->argv, e);
 	return code < 0 ? code : start_prepare(s, call, call->args, detach, wait, e);
 }
@@ -296,6 +299,8 @@ int start_follow(struct start *s, const char *id, struct step_run *run, struct e
 {
 	int code;
 
+	if (s->r->ctx.explain)
+		return 0;
 	if (!s->args->detach)
 		return follow(s, id, run, e);
 	code = poststart(s->r, s->config, id, s->dir, run->child, e);
@@ -401,6 +406,8 @@ static int start(struct cmd_call *call, struct err *e)
 		return err_set(e, -E_STATE, "cannot start a container that has stopped");
 	if (c->status != STATUS_CREATED)
 		return err_set(e, -E_STATE, "cannot start an already running container");
+	if (runc_explains_as(r, "head -c 1 %s/exec.fifo && rm %s/exec.fifo", c->dir, c->dir))
+		return 0;
 	code = let_go(c, e);
 	if (code < 0 || container_config(c, &config, NULL) < 0)
 		return code;

@@ -80,6 +80,26 @@ void runc_log_plan(struct runc *r, const struct plan *p)
 			runc_log(r, "debug", *line);
 }
 
+bool runc_explains(struct runc *r, const struct plan *p)
+{
+	if (r->ctx.explain)
+		plan_show(p, stdout);
+	return r->ctx.explain;
+}
+
+bool runc_explains_as(struct runc *r, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!r->ctx.explain)
+		return false;
+	va_start(ap, fmt);
+	(void)vprintf(fmt, ap);
+	va_end(ap);
+	printf("\n");
+	return true;
+}
+
 /* "exec 'x': WHY" as Go says it: exec: "x": WHY. Engines look for these words. */
 static char *go_words(const char *text)
 {

@@ -147,4 +147,5 @@ const struct cmd runc_events = {
 	.synopsis = "[OPTIONS] CONTAINER",
 	.min_operands = 1,
 	.max_operands = 1,
+	.flags = CMD_READS_ONLY,
 };

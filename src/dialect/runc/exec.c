@@ -226,6 +226,17 @@ static int sub_cgroups(const struct container *c, char **words, struct bundle_ex
 	return 0;
 }
 
+/* A user can't bring processes into the cgroup from everywhere: from a session of ssh to a scope, say. */
+static const char *cgroup_for(struct runc *r, const struct container *c)
+{
+	if (!c->cgroup || !r->is_rootless || cgroup_may_join(c->cgroup))
+		return c->cgroup;
+	runc_log(r, "warning",
+		"the process stays outside of the container's cgroup and its limits: no permission "
+		"to move it there");
+	return NULL;
+}
+
 /* --- all of it --- */
 
 static int run_exec(
@@ -242,6 +253,8 @@ static int run_exec(
 		return code;
 	if (pidfd < 0)
 		return err_set(e, -E_STATE, "cannot exec in a stopped container");
+	if (runc_explains(runc_of(call), p))
+		return 0;
 	run.guest_fd = pidfd;
 	run.trace_fd = runc_of(call)->ctx.trace_fd;
 	runc_log_plan(runc_of(call), p);
@@ -270,7 +283,7 @@ static int exec(struct cmd_call *call, struct err *e)
 			*v2_cgroup = NULL;
 	g_auto(GStrv) parts = NULL;
 	struct bundle_exec x = { 0 };
-	int code = exec_protected(r->argv, e);
+	int code = r->ctx.explain ? 0 : exec_protected(r->argv, e);
 
 	if (code >= 0)
 		code = container_load(r, call->operands[0], &c, e);
@@ -295,7 +308,7 @@ static int exec(struct cmd_call *call, struct err *e)
 	socket = a->console_socket ? g_canonicalize_filename(a->console_socket, NULL) : NULL;
 	x.config = config;
 	x.process = process;
-	x.cgroup = c->cgroup;
+	x.cgroup = cgroup_for(r, c);
 	x.namespaces = namespaces;
 	x.pid_file = pid_file;
 	x.console_socket = socket;
@@ -303,6 +316,7 @@ static int exec(struct cmd_call *call, struct err *e)
 	x.preserve_fds = (unsigned)a->preserve_fds;
 	x.id = c->id;
 	x.dir = c->bundle;
+	x.unprivileged = !r->ctx.is_root;
 	return run_exec(call, c, &x, e);
 }
 

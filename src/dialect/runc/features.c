@@ -114,4 +114,5 @@ const struct cmd runc_features = {
 	.run = features,
 	.brief = "print what this runtime can",
 	.synopsis = "",
+	.flags = CMD_READS_ONLY,
 };

@@ -8,6 +8,7 @@
 
 #include "host/cgroup.h"
 #include "host/path.h"
+#include "host/steps.h"
 
 #include <fcntl.h>
 
@@ -79,10 +80,17 @@ static int kill_one(struct cmd_call *call, struct err *e)
 		return code;
 	if (signal < 0)
 		return err_set(e, -E_INVALID, "unknown signal \"%s\"", word);
-	if (a->all)
+	if (a->all && c->cgroup &&
+		runc_explains_as(runc_of(call),
+			"for p in $(cat /sys/fs/cgroup/%s%s/cgroup.procs); do kill -%d $p; done",
+			cgroup_host()->mode == CGROUP_V2 ? "" : "*/", c->cgroup, signal))
+		return 0;
+	if (a->all && !call->c->explain)
 		return kill_all(c, signal, e);
 	if (c->status == STATUS_STOPPED)
 		return err_set(e, -E_STATE, "container not running");
+	if (runc_explains_as(runc_of(call), "kill -%d %d", signal, (int)c->pid))
+		return 0;
 	return container_signal(c, signal, e);
 }
 
@@ -120,6 +128,18 @@ static int remove_halfmade(struct runc *r, const char *id, struct err *e)
 	return path_remove_tree(AT_FDCWD, dir);
 }
 
+static void explain_delete(struct runc *r, const struct container *c)
+{
+	if (c->status != STATUS_STOPPED)
+		(void)runc_explains_as(r, "kill -KILL %d", (int)c->pid);
+	if (c->unit.name)
+		(void)runc_explains_as(r, "systemctl stop %s", c->unit.name);
+	if (c->cgroup)
+		(void)runc_explains_as(r, "rmdir /sys/fs/cgroup/%s%s",
+			cgroup_host()->mode == CGROUP_V2 ? "" : "*/", c->cgroup);
+	(void)runc_explains_as(r, "rm -r %s", c->dir);
+}
+
 static int delete (struct cmd_call *call, struct err *e)
 {
 	const struct delete_args *a = call->args;
@@ -127,7 +147,8 @@ static int delete (struct cmd_call *call, struct err *e)
 	struct runc *r = runc_of(call);
 	int code = container_load(r, call->operands[0], &c, e);
 
-	if (code == -E_NOTFOUND && remove_halfmade(r, call->operands[0], NULL) >= 0)
+	if (code == -E_NOTFOUND && !r->ctx.explain &&
+		remove_halfmade(r, call->operands[0], NULL) >= 0)
 		return 0;
 	if (code == -E_NOTFOUND && a->force)
 		return 0;
@@ -136,6 +157,10 @@ static int delete (struct cmd_call *call, struct err *e)
 	if (c->status != STATUS_STOPPED && c->status != STATUS_CREATED && !a->force)
 		return err_set(e, -E_STATE, "cannot delete container %s that is not stopped: %s",
 			c->id, status_name(c->status));
+	if (r->ctx.explain) {
+		explain_delete(r, c);
+		return 0;
+	}
 	return container_remove(r, c, NULL, e);
 }
 
@@ -156,6 +181,7 @@ const struct cmd runc_delete = {
 static int freeze(struct cmd_call *call, bool on, struct err *e)
 {
 	_cleanup_(container_freep) struct container *c = NULL;
+	_cleanup_(plan_freep) struct plan *p = plan_new();
 	int code = container_load(runc_of(call), call->operands[0], &c, e);
 
 	if (code < 0)
@@ -167,6 +193,9 @@ static int freeze(struct cmd_call *call, bool on, struct err *e)
 		return err_set(e, -E_STATE, "container not paused");
 	if (!c->cgroup)
 		return err_set(e, -E_UNSUPPORTED, "container has no cgroup: it can't be paused");
+	plan_add(p, AT_HOST, on ? &step_freeze : &step_thaw, c->cgroup);
+	if (runc_explains(runc_of(call), p))
+		return 0;
 	return cgroup_freeze(c->cgroup, on, e);
 }
 

@@ -54,6 +54,7 @@ const struct cmd runc_state = {
 	.synopsis = "CONTAINER",
 	.min_operands = 1,
 	.max_operands = 1,
+	.flags = CMD_READS_ONLY,
 };
 
 /* --- list --- */
@@ -160,6 +161,7 @@ const struct cmd runc_list = {
 	.args_size = sizeof(struct list_args),
 	.brief = "list containers",
 	.synopsis = "[OPTIONS]",
+	.flags = CMD_READS_ONLY,
 };
 
 /* --- ps --- */
@@ -259,5 +261,5 @@ const struct cmd runc_ps = {
 	.synopsis = "[OPTIONS] CONTAINER [PS-OPTION...]",
 	.min_operands = 1,
 	.max_operands = -1,
-	.flags = CMD_STOP_AT_OPERAND,
+	.flags = CMD_READS_ONLY | CMD_STOP_AT_OPERAND,
 };

@@ -396,6 +396,8 @@ static int run_checkpoint(struct runc *r, struct container *c, const struct conf
 	code = bundle_plan_checkpoint(&m->x, p, e);
 	if (code < 0)
 		return code;
+	if (runc_explains(r, p))
+		return 0;
 	step_run_init(&run, p);
 	run.trace_fd = r->ctx.trace_fd;
 	runc_log_plan(r, p);
@@ -451,11 +453,6 @@ static int restore(struct cmd_call *call, struct err *e)
 		code = own_streams(&m, e);
 	if (code < 0)
 		return code;
-	/* its processes would have to be in the scope before they are there */
-	if (s.unit.name)
-		return err_set(e, -E_UNSUPPORTED,
-			"a container can't be restored into a scope of systemd's: leave "
-			"--systemd-cgroup out");
 	m.x.config = s.config;
 	m.x.rootfs = s.rootfs;
 	m.x.dir = s.dir;

@@ -6,6 +6,8 @@
 #include <sys/auxv.h>
 #include <sys/resource.h>
 
+#include "host/smallfile.h"
+
 const struct cmd *const runc_commands[] = {
 	&runc_checkpoint,
 	&runc_create,
@@ -81,6 +83,25 @@ static int help(struct runc *r, const char *name)
 	return 0;
 }
 
+/* Whether the ids of this user namespace are the machine's: user_namespaces(7). */
+static bool all_ids(void)
+{
+	char text[SMALL_MAX];
+	const char *p = text;
+	uint64_t inside, outside, n;
+
+	if (small_read("/proc/self/uid_map", text, sizeof(text)) <= 0)
+		return true;
+	p += strspn(p, " ");
+	if (small_take_u64(&p, &inside) < 0)
+		return true;
+	p += strspn(p, " ");
+	if (small_take_u64(&p, &outside) < 0)
+		return true;
+	p += strspn(p, " ");
+	return small_take_u64(&p, &n) < 0 || (inside == outside && n >= UINT32_MAX);
+}
+
 static int settle(struct runc *r, struct err *e)
 {
 	const char *dir = g_getenv("XDG_RUNTIME_DIR");
@@ -98,7 +119,7 @@ static int settle(struct runc *r, struct err *e)
 		return err_set(e, -E_USAGE, "unknown cgroup manager %s", r->cgroup_manager);
 	r->is_rootless = r->rootless && strcmp(r->rootless, "auto") != 0
 				 ? strcmp(r->rootless, "true") == 0
-				 : !r->ctx.is_root;
+				 : !r->ctx.is_root || !all_ids();
 	if (!r->root || !*r->root) {
 		g_free(r->root);
 		r->root = r->ctx.is_root || !dir ? g_strdup("/run/runc")
@@ -135,7 +156,9 @@ static int run_command(struct runc *r, int n, char **words, struct err *e)
 	code = opt_parse(c, &opt_policy_runc, n, words, args, &call.operands, &call.n_operands, e);
 	if (code == 1) {
 		code = help(r, c->name);
-	} else if (code == 0)
+	} else if (code == 0 && (c->flags & CMD_READS_ONLY) && r->ctx.explain)
+		printf("# %s changes nothing on this host\n", c->name);
+	else if (code == 0)
 		code = c->run(&call, e);
 	g_strfreev(call.operands);
 	opt_args_clear(c, args);
@@ -150,17 +173,25 @@ static int version(const struct runc *r)
 
 int runc_main(int argc, char **argv)
 {
-	const char *slash = strrchr(argv[0], '/'), *name = slash ? slash + 1 : argv[0];
-	struct runc r = { .argv = argv, .name = strcmp(name, "crun") == 0 ? "crun" : "runc" };
+	bool explain = strcmp(argv[0], "explain") == 0 && argc > 1;
+	const char *slash, *name;
+	struct runc r = { .log = NULL };
 	struct err e = { 0 };
 	char **words = NULL;
 	int n, code, status;
 	size_t seed;
 
+	argc -= explain;
+	argv += explain;
+	slash = strrchr(argv[0], '/');
+	name = slash ? slash + 1 : argv[0];
+	r.argv = argv;
+	r.name = strcmp(name, "crun") == 0 ? "crun" : "runc";
 	/* what the kernel gave this process at its start is as random as /dev/urandom, and here already */
 	memcpy(&seed, (const void *)getauxval(AT_RANDOM), sizeof(seed));
 	json_object_seed(seed);
 	ctx_init(&r.ctx);
+	r.ctx.explain = explain;
 	code = opt_parse(&runc_root, &opt_policy_runc, argc, argv, &r, &words, &n, &e);
 	if (code == 0)
 		code = settle(&r, &e);

@@ -44,6 +44,9 @@ int runc_failed(struct runc *r, int code, struct err *e);
 void runc_log(struct runc *r, const char *level, const char *text);
 /* With --debug: the steps, each as the command that a person would type. */
 void runc_log_plan(struct runc *r, const struct plan *p);
+/* By `lodge explain`: shows the plan, or these words, as commands; then there is nothing more to do. Else false. */
+bool runc_explains(struct runc *r, const struct plan *p);
+bool runc_explains_as(struct runc *r, const char *fmt, ...) _printf_(2, 3);
 /* What a command returns in the place of an exit status that it knows: any from 0 to 255. */
 
 /* --- state.c --- */

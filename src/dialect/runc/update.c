@@ -113,33 +113,6 @@ static int by_file(const char *path, GPtrArray **ret, struct err *e)
 	return code;
 }
 
-/* A v1 hierarchy in which the container isn't yet, since nothing wanted it. */
-static bool is_missing(const struct container *c, const char *key)
-{
-	const struct cgroup_host *h = cgroup_host();
-	unsigned bit = cgroup_key_controller(key);
-
-	for (unsigned i = 0; i < h->n_v1; i++) {
-		g_autofree char *dir = g_strdup_printf("%s/%s", h->v1[i].mount, c->cgroup);
-
-		if (h->v1[i].controllers & bit & ~h->v2_controllers)
-			return access(dir, F_OK) < 0;
-	}
-	return false;
-}
-
-/* "memory" of CGROUP_MEMORY's bit */
-static const char *controller_name(const char *key)
-{
-	static const char *const names[] = { "cpu", "cpuset", "memory", "pids", "io", "hugetlb",
-		"net_cls", "net_prio", "rdma" };
-
-	for (guint i = 0; i < G_N_ELEMENTS(names); i++)
-		if (cgroup_controller_bit(names[i]) == cgroup_key_controller(key))
-			return names[i];
-	return "";
-}
-
 static int update(struct cmd_call *call, struct err *e)
 {
 	const struct update_args *a = call->args;
@@ -165,16 +138,19 @@ static int update(struct cmd_call *call, struct err *e)
 		bundle_plan_unit_set(&c->unit, limits, p);
 	for (guint i = 0; code >= 0 && i < limits->len; i++) {
 		const struct config_pair *l = g_ptr_array_index(limits, i);
+		const char *missing;
 
 		code = cgroup_check(cgroup_host(), l->key, l->value, e);
-		if (code >= 0 && is_missing(c, l->key))
-			plan_add(p, AT_HOST, &step_cgroup_extend, c->cgroup,
-				controller_name(l->key));
+		missing = cgroup_missing(cgroup_host(), c->cgroup, l->key);
+		if (code >= 0 && missing)
+			plan_add(p, AT_HOST, &step_cgroup_extend, c->cgroup, missing);
 		if (code >= 0)
 			plan_add(p, AT_HOST, &step_cgroup_set, c->cgroup, l->key, l->value);
 	}
 	if (code < 0)
 		return code;
+	if (runc_explains(runc_of(call), p))
+		return 0;
 	step_run_init(&run, p);
 	code = plan_run_at(&run, AT_HOST, e);
 	step_run_done(&run);

@@ -4,6 +4,8 @@
 #include <string.h>
 #include "codec/press.h"
 #include "dialect/skopeo/skopeo.h"
+#include "host/steps.h"
+#include "store/journal.h"
 
 struct copy_args {
 	struct where_args src, dest;
@@ -85,6 +87,22 @@ static int prefix(struct err *e, int r, const char *what, const char *name)
 	return r;
 }
 
+/* What a copy changes here, when it is only to be shown: nobody is asked, and nothing is opened. */
+static void explain(const char *from, const char *to, const char *to_rest,
+	const struct transport *t, const struct copy_options *o)
+{
+	_cleanup_(plan_freep) struct plan *p = plan_new();
+	g_autofree char *folder = t->folder ? t->folder(to_rest) : NULL;
+
+	if (folder)
+		plan_add(p, AT_HOST, &step_mkdirs, folder, "755");
+	if (o->which == COPY_ALL)
+		plan_add(p, AT_HOST, &step_content, "skopeo", "copy", "--all", from, to);
+	else
+		plan_add(p, AT_HOST, &step_content, "skopeo", "copy", from, to);
+	plan_show(p, stdout);
+}
+
 int copy_names(struct skopeo *s, const char *from, const struct transport_options *from_o,
 	const char *to, const struct transport_options *to_o, const struct copy_options *o,
 	char **ret_digest, struct err *e)
@@ -106,6 +124,10 @@ int copy_names(struct skopeo *s, const char *from, const struct transport_option
 	if (!from_t->open_in || !to_t->open_out)
 		return err_set(e, -E_UNSUPPORTED, "'%s' can't be %s", from_t->open_in ? to : from,
 			from_t->open_in ? "written to" : "read from");
+	if (s->ctx.explain) {
+		explain(from, to, to_rest, to_t, o);
+		return 0;
+	}
 	r = from_t->open_in(&s->ctx, from_rest, from_o, &in, e);
 	if (r < 0)
 		return prefix(e, r, "source", from);
@@ -224,7 +246,7 @@ static int run(struct skopeo *s, const struct copy_args *a, char **operands, str
 	if (a->additional_tag && !g_str_has_prefix(operands[1], "docker-archive:"))
 		return err_set(e, -E_UNSUPPORTED, "--additional-tag is for docker-archive: only");
 	r = copy_names(s, operands[0], &from, operands[1], &to, &o, &digest, e);
-	if (r >= 0 && a->digestfile)
+	if (r >= 0 && a->digestfile && !s->ctx.explain)
 		r = write_digest(a->digestfile, digest, e);
 	return r < 0 ? r : 0;
 }

@@ -466,4 +466,5 @@ const struct cmd skopeo_inspect = {
 	.examples = "skopeo inspect docker://debian:12   # digest, tags, layers\n"
 		    "skopeo inspect --config oci:layout:12   # its configuration\n",
 	.max_operands = -1,
+	.flags = CMD_READS_ONLY,
 };

@@ -105,7 +105,7 @@ static int login_run(struct cmd_call *call, struct err *e)
 	if (!*user || !*password)
 		return err_set(e, -E_INVALID, "a user name and a password are needed");
 	r = registry_login(call->c, call->operands[0], user, password, &o, e);
-	if (r < 0)
+	if (r < 0 || call->c->explain)
 		return r;
 	if (a->verbose) {
 		g_autofree char *file = registry_auth_file(&o);
@@ -140,7 +140,7 @@ static int logout_run(struct cmd_call *call, struct err *e)
 	r = registry_logout(call->c, a->all ? NULL : call->operands[0], &o, e);
 	if (r == 1 && !a->all)
 		return err_set(e, -E_NOTFOUND, "Not logged into %s", call->operands[0]);
-	if (r < 0)
+	if (r < 0 || call->c->explain)
 		return r;
 	if (a->all)
 		printf("Removed login credentials for all registries\n");

@@ -124,6 +124,8 @@ static int run_command(struct skopeo *s, int n, char **words, struct err *e)
 	r = opt_parse(c, &opt_policy_skopeo, n, words, args, &call.operands, &call.n_operands, e);
 	if (r == 1)
 		r = help(c->name);
+	else if (r == 0 && s->ctx.explain && (c->flags & CMD_READS_ONLY))
+		printf("# %s changes nothing on this host\n", c->name);
 	else if (r == 0)
 		r = c->run(&call, e);
 	g_strfreev(call.operands);
@@ -140,7 +142,7 @@ static int failed(const struct err *e, int code)
 	return 1;
 }
 
-int skopeo_main(int argc, char **argv)
+static int run(int argc, char **argv, bool explain)
 {
 	struct skopeo s = { .debug = false };
 	struct err e = { 0 };
@@ -148,6 +150,7 @@ int skopeo_main(int argc, char **argv)
 	int n = 0, r, status;
 
 	ctx_init(&s.ctx);
+	s.ctx.explain = explain;
 	r = opt_parse(&skopeo_root, &opt_policy_skopeo, argc, argv, &s, &words, &n, &e);
 	if (r == 1)
 		r = help(NULL);
@@ -167,4 +170,14 @@ int skopeo_main(int argc, char **argv)
 	store_close(&s.ctx);
 	ctx_done(&s.ctx);
 	return status;
+}
+
+int skopeo_main(int argc, char **argv)
+{
+	return run(argc, argv, false);
+}
+
+int skopeo_explain(int argc, char **argv)
+{
+	return run(argc, argv, true);
 }

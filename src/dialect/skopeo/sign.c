@@ -5,6 +5,7 @@
 #include "dialect/skopeo/skopeo.h"
 #include "image/sign.h"
 #include "store/blob.h"
+#include "store/journal.h"
 
 static int read_file(
 	const char *what, const char *path, char **ret, size_t *ret_size, struct err *e)
@@ -53,6 +54,7 @@ const struct cmd skopeo_manifest_digest = {
 	.brief = "the digest of a manifest in a file",
 	.synopsis = "MANIFEST-FILE",
 	.max_operands = -1,
+	.flags = CMD_READS_ONLY,
 };
 
 struct sign_args {
@@ -66,6 +68,15 @@ static const struct opt sign_opts[] = {
 	OPT_END
 };
 /* clang-format on */
+
+static void explain_sign(const char *key, const char *output)
+{
+	_cleanup_(plan_freep) struct plan *p = plan_new();
+
+	plan_add(p, AT_HOST, &step_content, "gpg", "--local-user", key, "--sign", "--output",
+		output);
+	plan_show(p, stdout);
+}
 
 static int sign_run(struct cmd_call *call, struct err *e)
 {
@@ -81,6 +92,10 @@ static int sign_run(struct cmd_call *call, struct err *e)
 			"Usage: skopeo standalone-sign manifest docker-reference key-fingerprint "
 			"-o signature");
 	r = digest_of(call->operands[0], &digest, e);
+	if (r >= 0 && call->c->explain) {
+		explain_sign(call->operands[2], a->output);
+		return 0;
+	}
 	if (r >= 0)
 		r = sign_make(
 			digest, call->operands[1], call->operands[2], a->passphrase_file, &made, e);
@@ -136,4 +151,5 @@ const struct cmd skopeo_standalone_verify = {
 	.brief = "check a signature of a manifest in files",
 	.synopsis = "MANIFEST DOCKER-REFERENCE KEY-FINGERPRINT SIGNATURE",
 	.max_operands = -1,
+	.flags = CMD_READS_ONLY,
 };

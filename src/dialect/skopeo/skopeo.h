@@ -30,6 +30,7 @@ extern const struct cmd skopeo_copy, skopeo_delete, skopeo_inspect, skopeo_list_
 	skopeo_logout, skopeo_manifest_digest, skopeo_sync, skopeo_standalone_sign,
 	skopeo_standalone_verify;
 int skopeo_main(int argc, char **argv);
+int skopeo_explain(int argc, char **argv); /* for `lodge explain`: shows what would be changed */
 
 /* --- errors.c --------------------------------------------------------------------------------------------- */
 

@@ -112,6 +112,7 @@ const struct cmd skopeo_list_tags = {
 	.synopsis = "[OPTIONS] SOURCE-IMAGE",
 	.examples = "skopeo list-tags docker://docker.io/library/debian   # as JSON\n",
 	.max_operands = -1,
+	.flags = CMD_READS_ONLY,
 };
 
 static int delete_run(struct cmd_call *call, struct err *e)

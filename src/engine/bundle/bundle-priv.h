@@ -39,15 +39,17 @@ int bundle_propagation(const struct config *c, const char **ret, struct err *e);
 /* What every container has in its /dev, NULL at the end. */
 extern const char *const bundle_default_devices[];
 
-/* plan.c: the cgroup with its limits, at the host; `controllers` are those that it is in (CGROUP_PATH_MAX bytes) */
-int bundle_plan_cgroup(const struct bundle *b, char controllers[], struct plan *p, struct err *e);
+/* plan.c: the cgroup with its limits; `controllers` are those that it is in (CGROUP_PATH_MAX bytes). at: where
+ * run->child is one for the scope, if systemd is to make it */
+int bundle_plan_cgroup(
+	const struct bundle *b, enum step_at at, char controllers[], struct plan *p, struct err *e);
 void bundle_plan_device_rules(const struct bundle *b, enum step_at at, struct plan *p);
 /* what others read about the container */
 void bundle_plan_records(const struct bundle *b, enum step_at at, struct plan *p);
 
-/* systemd.c: the scope, with the limits that systemd knows, AT_PARENT. */
-int bundle_plan_unit(
-	const struct bundle *b, const GPtrArray *limits, struct plan *p, struct err *e);
+/* systemd.c: the scope, with the limits that systemd knows. */
+int bundle_plan_unit(const struct bundle *b, enum step_at at, const GPtrArray *limits,
+	struct plan *p, struct err *e);
 
 /* "0 1000 1,1 100000 65536" */
 const char *bundle_map_text(struct plan *p, const GArray *map);

@@ -24,7 +24,7 @@ struct bundle {
 	const char *dir;    /* of the bundle, absolute */
 	const char *rootfs; /* absolute, without links */
 	const char *state_dir;
-	const char *cgroup; /* "a/b"; NULL: none is made (rootless without delegation) */
+	const char *cgroup;		/* "a/b"; NULL: none is made */
 	const struct bundle_unit *unit; /* systemd makes the cgroup; NULL: this program does */
 	bool all_controllers; /* somebody named the cgroup, who may look for it in every hierarchy */
 	const char *
@@ -54,6 +54,7 @@ struct bundle_exec {
 	const char *pid_file, *console_socket, *cache_dir;
 	unsigned preserve_fds;
 	bool no_keyring;
+	bool unprivileged; /* not root: the executor itself goes into the container's user namespace */
 	const char *id, *dir;
 };
 

@@ -71,6 +71,43 @@ static void add_cgroup_mounts(
 	}
 }
 
+/* Whether the mount lies below another one of the container, whose files criu makes or that are the host's. */
+static bool is_below(const struct config *c, const struct config_mount *m)
+{
+	for (guint i = 0; i < c->mounts->len; i++) {
+		const struct config_mount *o = g_ptr_array_index(c->mounts, i);
+		size_t n = strlen(o->destination);
+
+		if (o != m && n > 1 && strncmp(m->destination, o->destination, n) == 0 &&
+			(m->destination[n] == '/' || !m->destination[n]))
+			return true;
+	}
+	return false;
+}
+
+/* criu mounts, and makes no place for it: a root that came from elsewhere has none. */
+static void plan_points(const struct bundle_criu *x, struct plan *p)
+{
+	const struct config *c = x->config;
+
+	for (guint i = 0; i < c->mounts->len; i++) {
+		const struct config_mount *m = g_ptr_array_index(c->mounts, i);
+		g_autofree char *source = NULL;
+		struct stat st;
+		bool file;
+
+		if (is_below(c, m) || !*m->destination)
+			continue;
+		source =
+			is_bind(m) && m->source ? g_canonicalize_filename(m->source, x->dir) : NULL;
+		file = source && RET_NERRNO(stat(source, &st)) >= 0 && !S_ISDIR(st.st_mode);
+		plan_add(p, AT_HOST, &step_mount_point, x->rootfs,
+			m->destination[0] == '/' ? m->destination
+						 : plan_str(p, "/%s", m->destination),
+			file ? "file" : "dir");
+	}
+}
+
 /* restore: the source is said, which criu binds; else the name is enough. */
 static void add_mounts(const struct bundle_criu *x, bool restore, GPtrArray *words)
 {
@@ -264,7 +301,10 @@ int bundle_plan_restore(
 	int r;
 
 	plan_add(p, AT_HOST, &step_tree, b->state_dir, "711");
-	r = b->cgroup ? bundle_plan_cgroup(b, controllers, p, e) : 0;
+	/* criu joins the cgroup, so that it must be there before; systemd wants a process for it */
+	if (b->unit)
+		plan_add(p, AT_HOST, &step_holder);
+	r = b->cgroup ? bundle_plan_cgroup(b, AT_HOST, controllers, p, e) : 0;
 	add(words, "--log-file=restore.log");
 	add(words, "--restore-sibling");
 	add(words, "--evasive-devices");
@@ -281,6 +321,7 @@ int bundle_plan_restore(
 		add(words, "--lsm-profile=%s", x->lsm_profile);
 	if (x->lsm_mount_context)
 		add(words, "--lsm-mount-context=%s", x->lsm_mount_context);
+	plan_points(x, p);
 	add_step(x, &step_criu_restore, b->cgroup ? b->cgroup : "", words, p);
 	if (b->config->hooks.prestart->len || b->config->hooks.create_runtime->len) {
 		g_autofree char *state = bundle_state(b->config, b->id, b->dir, "creating");

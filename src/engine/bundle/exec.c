@@ -20,17 +20,20 @@ int bundle_plan_exec(const struct bundle_exec *x, struct plan *p, struct err *e)
 	const char *cgroup = x->cgroup;
 	g_autoptr(GString) inner = g_string_new(NULL);
 	g_auto(GStrv) kinds = g_strsplit(x->namespaces, ",", -1);
+	bool pid = strstr(x->namespaces, "pid") != NULL;
+	/* whoever isn't root has the right to the others only in the container's user namespace */
+	bool user_first = x->unprivileged && process.user_ns && pid;
 	int r = bundle_process_check(&process, p, e);
 
 	if (r < 0)
 		return r;
 	for (char **k = kinds; *k; k++)
-		if (strcmp(*k, "pid") != 0)
+		if (strcmp(*k, "pid") != 0 && !(user_first && strcmp(*k, "user") == 0))
 			g_string_append_printf(inner, "%s%s", inner->len ? "," : "", *k);
 	if (cgroup)
 		plan_add(p, AT_HOST, &step_cgroup_into, x->v2_cgroup ? x->v2_cgroup : cgroup);
-	if (strstr(x->namespaces, "pid"))
-		plan_add(p, AT_HOST, &step_enter, "pid");
+	if (pid)
+		plan_add(p, AT_HOST, &step_enter, user_first ? "user,pid" : "pid");
 	plan_add(p, AT_CLONE, &step_clone, "");
 	bundle_process_parent(&process, p);
 	if (x->process->affinity && x->process->affinity->initial && *x->process->affinity->initial)

@@ -60,16 +60,15 @@ static void all_controllers(char list[CGROUP_PATH_MAX])
 		CGROUP_PATH_MAX);
 }
 
-int bundle_plan_cgroup(const struct bundle *b, char list[], struct plan *p, struct err *e)
+int bundle_plan_cgroup(
+	const struct bundle *b, enum step_at at, char list[], struct plan *p, struct err *e)
 {
 	g_autoptr(GPtrArray) limits = bundle_limits(&b->config->linux_.resources);
 	g_autofree const char **keys = g_new0(const char *, limits->len + 1);
-	unsigned flags = b->rootless ? STEP_IGNORE : 0;
-	enum step_at at = b->unit ? AT_PARENT : AT_HOST;
 
 	for (guint i = 0; i < limits->len; i++) {
 		const struct config_pair *l = g_ptr_array_index(limits, i);
-		int r = b->rootless ? 0 : cgroup_check(cgroup_host(), l->key, l->value, e);
+		int r = cgroup_check(cgroup_host(), l->key, l->value, e);
 
 		if (r < 0)
 			return err_prefix(e, "'linux.resources'");
@@ -79,19 +78,18 @@ int bundle_plan_cgroup(const struct bundle *b, char list[], struct plan *p, stru
 	if (b->all_controllers)
 		all_controllers(list);
 	if (b->unit) {
-		/* systemd wants a process for it, so it is made when there is one */
-		int r = bundle_plan_unit(b, limits, p, e);
+		int r = bundle_plan_unit(b, at, limits, p, e);
 
 		if (r < 0)
 			return r;
 		if (cgroup_host()->mode != CGROUP_V2)
-			plan_addf(p, at, flags, &step_cgroup_extend, b->cgroup, list, NULL);
+			plan_add(p, at, &step_cgroup_extend, b->cgroup, list);
 	} else
-		plan_addf(p, at, flags, &step_cgroup_create, b->cgroup, list, NULL);
+		plan_add(p, at, &step_cgroup_create, b->cgroup, list);
 	for (guint i = 0; i < limits->len; i++) {
 		const struct config_pair *l = g_ptr_array_index(limits, i);
 
-		plan_addf(p, at, flags, &step_cgroup_set, b->cgroup, l->key, l->value, NULL);
+		plan_add(p, at, &step_cgroup_set, b->cgroup, l->key, l->value);
 	}
 	return 0;
 }
@@ -138,8 +136,7 @@ static void plan_join(const struct bundle *b, struct plan *p)
 
 	plan_add(p, AT_CHILD, &step_undumpable);
 	if (b->cgroup && !b->unit)
-		plan_addf(p, AT_CHILD, b->rootless ? STEP_IGNORE : 0, &step_cgroup_join, b->cgroup,
-			NULL);
+		plan_add(p, AT_CHILD, &step_cgroup_join, b->cgroup);
 	/* the owner of the others first, then these with its rights */
 	if (path_of(c, "user"))
 		plan_add(p, AT_CHILD, &step_join, "user", path_of(c, "user"));
@@ -277,6 +274,7 @@ void bundle_plan_device_rules(const struct bundle *b, enum step_at at, struct pl
 
 	argv[0] = b->cgroup;
 	memcpy(argv + 1, rules, n * sizeof(*argv));
+	/* the kernel lets nobody else guard devices; what a user can't make or open is refused anyway */
 	plan_addv(p, at, b->rootless ? STEP_IGNORE : 0, &step_cgroup_devices, argv, n + 1);
 }
 
@@ -306,14 +304,15 @@ int bundle_plan_create(const struct bundle *b, struct plan *p, struct err *e)
 	plan_add(p, AT_HOST, &step_tree, b->state_dir, "711");
 	if (b->fifo)
 		plan_add(p, AT_HOST, &step_fifo, b->fifo, "622");
-	r = b->cgroup && !b->unit ? bundle_plan_cgroup(b, controllers, p, e) : 0;
+	r = b->cgroup && !b->unit ? bundle_plan_cgroup(b, AT_HOST, controllers, p, e) : 0;
 	if (r >= 0)
 		r = bundle_plan_sources(b, p, e);
 	if (r < 0)
 		return r;
 	plan_clone(b->config, p);
+	/* systemd wants a process for it, so it is made when there is one */
 	if (b->cgroup && b->unit)
-		r = bundle_plan_cgroup(b, controllers, p, e);
+		r = bundle_plan_cgroup(b, AT_PARENT, controllers, p, e);
 	if (r < 0)
 		return r;
 	bundle_process_parent(&process, p);

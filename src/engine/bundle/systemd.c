@@ -239,13 +239,21 @@ static void add_devices(const struct bundle *b, GPtrArray *words)
 			d.access & CGROUP_DEV_MKNOD ? "m" : "");
 		for (guint i = 0; i < 2; i++) {
 			const char *kind = i ? "block" : "char";
+			char name[64];
 
 			if (d.type != 'a' && d.type != kind[0])
 				continue;
+			/* a whole major number has a name only in /proc/devices; what can't be said is left
+			 * out, or systemd would allow more whenever it writes its own rules again */
+			if (d.major < 0 ? d.minor >= 0
+					: d.minor < 0 && cgroup_device_name(i, d.major, name,
+								 sizeof(name)) < 0)
+				continue;
 			g_string_append(list, list->len ? "," : "");
-			/* a whole major number has a name only in /proc/devices: wider, until the exact rules */
-			if (d.major < 0 || d.minor < 0)
+			if (d.major < 0)
 				g_string_append_printf(list, "%s-* %s", kind, access);
+			else if (d.minor < 0)
+				g_string_append_printf(list, "%s-%s %s", kind, name, access);
 			else
 				g_string_append_printf(list,
 					"/dev/%s/%" G_GINT64_FORMAT ":%" G_GINT64_FORMAT " %s",
@@ -256,7 +264,8 @@ static void add_devices(const struct bundle *b, GPtrArray *words)
 	add(words, "DeviceAllow=a(ss):%s", list->str);
 }
 
-int bundle_plan_unit(const struct bundle *b, const GPtrArray *limits, struct plan *p, struct err *e)
+int bundle_plan_unit(const struct bundle *b, enum step_at at, const GPtrArray *limits,
+	struct plan *p, struct err *e)
 {
 	g_autoptr(GPtrArray) words = g_ptr_array_new_with_free_func(g_free);
 	struct properties x = { words, b->unit->version, cgroup_host()->mode == CGROUP_V2 };
@@ -283,6 +292,6 @@ int bundle_plan_unit(const struct bundle *b, const GPtrArray *limits, struct pla
 	argv[1] = b->unit->name;
 	argv[2] = b->cgroup;
 	memcpy(argv + 3, words->pdata, words->len * sizeof(*argv));
-	plan_addv(p, AT_PARENT, 0, &step_systemd_scope, argv, words->len + 3);
+	plan_addv(p, at, 0, &step_systemd_scope, argv, words->len + 3);
 	return 0;
 }

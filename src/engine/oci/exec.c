@@ -48,6 +48,7 @@ int oci_plan_exec(struct ctx *c, const struct engine_start *s, const struct engi
 		plan_add(p, AT_CHILD, &step_console, "/", "");
 	plan_addv(p, AT_CHILD, 0, &step_env, (const char *const *)env, g_strv_length(env));
 	plan_add(p, AT_CHILD, &step_session, x->tty ? "1" : "");
+	oci_plan_rlimits(spec, p);
 	plan_add(p, AT_CHILD, &step_umask, "022");
 	plan_add(p, AT_CHILD, &step_cwd, cwd && cwd[0] ? cwd : "/");
 	r = oci_plan_secure_first(c, spec, x->privileged || spec->privileged, p, e);

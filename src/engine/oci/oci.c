@@ -44,6 +44,7 @@ const struct engine_ops oci_engine = {
 	.start = oci_start,
 	.plan_exec = oci_plan_exec,
 	.pause = engine_pause,
+	.update = engine_update,
 	.resume = engine_resume,
 	.clean = engine_clean,
 	.open_root = oci_open_root,

@@ -18,6 +18,7 @@ int oci_plan_secure_last(
  * strings for step "cgroup-devices"; NULL when all are allowed. Caller frees. */
 char **oci_device_rules(const struct spec *s, struct err *e);
 
+void oci_plan_rlimits(const struct spec *s, struct plan *p);
 int oci_plan_start(struct ctx *c, const struct engine_start *s, uint32_t flags, struct err *e);
 int oci_plan_exec(struct ctx *c, const struct engine_start *s, const struct engine_exec *x,
 	struct plan *p, uint32_t flags, struct err *e);

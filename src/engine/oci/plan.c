@@ -64,7 +64,7 @@ static int plan_layers(struct build *b, const char **ret_lower, struct err *e)
 	guint n = g_strv_length(b->spec->layers);
 
 	if (n > 0)
-		plan_addf(b->p, AT_HOST, STEP_STAY, &step_mkdirs, layers, "711", NULL);
+		plan_addf(b->p, AT_HOST, STEP_STAY, &step_layer_points, layers, NULL);
 	while (n-- > 0) {
 		const char *digest = b->spec->layers[n];
 		g_autofree char *file = layer_file(b->c, digest), *at = NULL;
@@ -515,6 +515,21 @@ static int plan_mounts(struct build *b, struct err *e)
 
 /* --- the process --- */
 
+static const char *limit_text(struct plan *p, uint64_t v)
+{
+	return v == UINT64_MAX ? "unlimited" : plan_str(p, "%" G_GUINT64_FORMAT, v);
+}
+
+void oci_plan_rlimits(const struct spec *s, struct plan *p)
+{
+	for (guint i = 0; i < s->rlimits->len; i++) {
+		const struct spec_rlimit *l = g_ptr_array_index(s->rlimits, i);
+
+		plan_add(p, AT_CHILD, &step_rlimit, l->name, limit_text(p, l->soft),
+			limit_text(p, l->hard));
+	}
+}
+
 static int plan_limits_and_names(struct build *b, struct err *e)
 {
 	const struct spec *s = b->spec;
@@ -523,15 +538,7 @@ static int plan_limits_and_names(struct build *b, struct err *e)
 		plan_add(b->p, AT_CHILD, &step_hostname, s->hostname);
 	if (s->ns[NS_UTS].mode == NS_PRIVATE && s->domainname)
 		plan_add(b->p, AT_CHILD, &step_domainname, s->domainname);
-	for (guint i = 0; i < s->rlimits->len; i++) {
-		const struct spec_rlimit *l = g_ptr_array_index(s->rlimits, i);
-
-		plan_add(b->p, AT_CHILD, &step_rlimit, l->name,
-			l->soft == UINT64_MAX ? "unlimited"
-					      : plan_str(b->p, "%" G_GUINT64_FORMAT, l->soft),
-			l->hard == UINT64_MAX ? "unlimited"
-					      : plan_str(b->p, "%" G_GUINT64_FORMAT, l->hard));
-	}
+	oci_plan_rlimits(s, b->p);
 	if (s->oom_score_adj)
 		plan_add(b->p, AT_CHILD, &step_oom_score, plan_str(b->p, "%d", s->oom_score_adj));
 	return 0;

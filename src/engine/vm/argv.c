@@ -16,6 +16,7 @@
 #define FIRST_FD 100
 /* Behind the ranges that systemd's UIDS-GIDS documents for anything else. */
 #define FIRST_UID 0x70000000u
+#define NANO	  1000000000
 
 void vm_build_init(struct vm_build *b, struct ctx *c, const struct engine_start *s)
 {
@@ -123,10 +124,10 @@ const char *vm_file(struct vm_build *b, const char *path, bool write)
 
 /* The step of the network's plan, for that interface; NULL. */
 static const struct step *inside(
-	const struct vm_build *b, const struct step_ops *op, unsigned word, const char *ifname)
+	const struct plan *net, const struct step_ops *op, unsigned word, const char *ifname)
 {
-	for (unsigned i = 0; b->s->net && i < plan_len(b->s->net); i++) {
-		const struct step *s = plan_step(b->s->net, i);
+	for (unsigned i = 0; i < plan_len(net); i++) {
+		const struct step *s = plan_step(net, i);
 
 		if (s->op == op && (!ifname || strcmp(s->arg[word], ifname) == 0))
 			return s;
@@ -135,7 +136,7 @@ static const struct step *inside(
 }
 
 /* The address where a machine's questions are answered: the subnet's last, which no guest is given. */
-static const char *dns_address(struct vm_build *b, const char *address)
+static const char *dns_address(struct plan *p, const char *address)
 {
 	char text[ADDR_TEXT_MAX];
 	struct addr a, last;
@@ -145,23 +146,55 @@ static const char *dns_address(struct vm_build *b, const char *address)
 	addr_last(&a, &last);
 	last.b[3]--;
 	addr_show(&last, false, text);
-	return plan_str(b->p, "%s", text);
+	return plan_str(p, "%s", text);
 }
 
 /* What a machine that boots by itself is told by DHCP is what a container's plan would have set. */
-static void plan_answer(struct vm_build *b, const struct step *veth, unsigned n)
+void vm_plan_answer(struct plan *p, const struct plan *net, const struct step *veth,
+	const char *ifname, unsigned n, const char *hostname)
 {
 	/* the first is IPv4's */
-	const struct step *addr = inside(b, &step_addr, 0, veth->arg[1]);
-	const struct step *route = inside(b, &step_route, 2, veth->arg[1]);
-	const struct step *dns = inside(b, &step_dns_socket, 0, NULL);
+	const struct step *addr = inside(net, &step_addr, 0, veth->arg[1]);
+	const struct step *route = inside(net, &step_route, 2, veth->arg[1]);
+	const struct step *dns = inside(net, &step_dns_socket, 0, NULL);
 
 	if (!addr)
 		return;
-	plan_addf(b->p, AT_HOST, 0, &step_answer, veth->arg[0], plan_str(b->p, "%u", n),
-		veth->arg[3], addr->arg[1], route ? route->arg[1] : "",
-		dns ? dns_address(b, addr->arg[1]) : "", b->spec->hostname ? b->spec->hostname : "",
-		veth->arg[4], dns ? dns->arg[1] : "", dns ? dns->arg[2] : "", NULL);
+	plan_add(p, AT_HOST, &step_answer, ifname, plan_str(p, "%u", n), veth->arg[3], addr->arg[1],
+		route ? route->arg[1] : "", dns ? dns_address(p, addr->arg[1]) : "",
+		hostname ? hostname : "", veth->arg[4], dns ? dns->arg[1] : "",
+		dns ? dns->arg[2] : "");
+}
+
+/* A card whose other end is passt: the network's step, with what only we know. */
+static int plan_passt(struct vm_build *b, const struct step *s, unsigned n, struct err *e)
+{
+	static const char *const paths[] = { "/usr/bin/passt", "/usr/local/bin/passt" };
+	g_autoptr(GPtrArray) argv = g_ptr_array_new();
+	const char *program = NULL;
+
+	for (guint i = 0; i < G_N_ELEMENTS(paths) && !program; i++)
+		if (access(paths[i], X_OK) == 0)
+			program = paths[i];
+	if (!program) {
+		err_set(e, -E_UNSUPPORTED,
+			"a machine reaches the network 'passt' by passt, which is missing");
+		err_mend(e, "install passt, or use --network none");
+		return -E_UNSUPPORTED;
+	}
+	for (unsigned i = 0; i < s->n; i++)
+		g_ptr_array_add(argv, (char *)(uintptr_t)(i == 4 ? program : s->arg[i]));
+	/* it would become "nobody", whom others may be, too */
+	if (b->c->is_root) {
+		unsigned uid = vm_uid(b->s->id);
+
+		g_ptr_array_add(argv, (char *)"--runas");
+		g_ptr_array_add(argv, (char *)(uintptr_t)plan_str(b->p, "%u:%u", uid, uid));
+	}
+	plan_addv(b->p, AT_HOST, 0, &step_passt, (const char *const *)argv->pdata, argv->len);
+	vm_argf(b, "-netdev", "stream,id=n%u,server=off,addr.type=fd,addr.str=%u", n,
+		fd_tap(b, "", n));
+	return 0;
 }
 
 int vm_networks(struct vm_build *b, GPtrArray *ret_mac, struct err *e)
@@ -173,6 +206,16 @@ int vm_networks(struct vm_build *b, GPtrArray *ret_mac, struct err *e)
 
 		if (s->at != AT_PARENT)
 			continue;
+		if (s->op == &step_passt) {
+			int r = plan_passt(b, s, n, e);
+
+			if (r < 0)
+				return r;
+			n++;
+			g_ptr_array_add(
+				ret_mac, (char *)(uintptr_t)plan_str(b->p, "%s", s->arg[1]));
+			continue;
+		}
 		if (s->op != &step_veth)
 			return err_set(e, -E_UNSUPPORTED,
 				"a machine can't be in a network of driver '%s' yet", s->op->name);
@@ -181,7 +224,7 @@ int vm_networks(struct vm_build *b, GPtrArray *ret_mac, struct err *e)
 			plan_str(b->p, "%u", n));
 		vm_argf(b, "-netdev", "tap,id=n%u,fd=%u", n, fd_tap(b, s->arg[0], n));
 		if (b->spec->vm->full)
-			plan_answer(b, s, n);
+			vm_plan_answer(b->p, b->s->net, s, s->arg[0], n, b->spec->hostname);
 		n++;
 		g_ptr_array_add(ret_mac, (char *)(uintptr_t)plan_str(b->p, "%s", s->arg[3]));
 	}
@@ -204,6 +247,24 @@ static bool is_for_program(const char *key)
 	return !g_str_has_prefix(key, "memory") && strcmp(key, "swappiness") != 0 &&
 	       strcmp(key, "oom-kill-disable") != 0 && strcmp(key, "pids") != 0 &&
 	       !g_str_has_prefix(key, "hugetlb");
+}
+
+/* Without root nobody but the user is there to be guarded against, and no cgroup can be made. */
+static int check_user(struct vm_build *b, struct err *e)
+{
+	g_autoptr(GPtrArray) limits = engine_limits(b->spec);
+
+	for (guint i = 0; i < limits->len; i++) {
+		const struct spec_pair *l = g_ptr_array_index(limits, i);
+
+		/* whole processors are those that the machine has */
+		if (!is_for_program(l->key) ||
+			(strcmp(l->key, "nano-cpus") == 0 && b->spec->limits.nano_cpus % NANO == 0))
+			continue;
+		err_set(e, -E_UNSUPPORTED, "a machine's limit '%s' needs root", l->key);
+		return err_mend(e, "leave it out, or run as root");
+	}
+	return 0;
 }
 
 static int plan_cgroup(struct vm_build *b, struct err *e)
@@ -249,6 +310,25 @@ static void plan_kvm(struct vm_build *b)
 		"/dev/kvm", "bind,rprivate", "file");
 }
 
+/* A user's: in a user namespace, whose root it is, so that it has the other ones, too. */
+static void plan_clone(struct vm_build *b)
+{
+	struct plan *p = b->p;
+
+	if (b->c->is_root) {
+		plan_add(p, AT_CLONE, &step_clone, "mnt,pid,uts,ipc");
+		plan_add(p, AT_CHILD, &step_cgroup_join, b->cgroup);
+		return;
+	}
+	plan_add(p, AT_HOST, &step_dumpable);
+	plan_add(p, AT_CLONE, &step_clone, "user,mnt,pid,uts,ipc");
+	plan_add(p, AT_PARENT, &step_idmap, "uid", plan_str(p, "0 %u 1", (unsigned)geteuid()));
+	plan_add(p, AT_PARENT, &step_idmap, "gid", plan_str(p, "0 %u 1", (unsigned)getegid()));
+	plan_add(p, AT_PARENT, &step_undumpable);
+	plan_add(p, AT_CHILD, &step_undumpable);
+	plan_add(p, AT_CHILD, &step_setid0);
+}
+
 int vm_plan_process(struct vm_build *b, struct err *e)
 {
 	g_autofree char *cgroup = engine_cgroup(b->s);
@@ -257,11 +337,10 @@ int vm_plan_process(struct vm_build *b, struct err *e)
 	int r;
 
 	b->cgroup = cgroup;
-	r = plan_cgroup(b, e);
+	r = b->c->is_root ? plan_cgroup(b, e) : check_user(b, e);
 	if (r < 0)
 		return r;
-	plan_add(p, AT_CLONE, &step_clone, "mnt,pid,uts,ipc");
-	plan_add(p, AT_CHILD, &step_cgroup_join, cgroup);
+	plan_clone(b);
 	plan_add(p, AT_CHILD, &step_private, "rprivate");
 	plan_add(p, AT_CHILD, &step_env, "PATH=/usr/bin:/bin", "HOME=/");
 	plan_add(p, AT_CHILD, &step_session, "");
@@ -273,12 +352,13 @@ int vm_plan_process(struct vm_build *b, struct err *e)
 
 		plan_addv(p, s->at, s->flags, s->op, s->arg, s->n);
 	}
-	if (b->kvm)
+	if (b->kvm && b->c->is_root)
 		plan_kvm(b);
 	/* the network of the machine is the descriptor that it has; of the host's it sees nothing */
 	plan_add(p, AT_CHILD, &step_unshare, "net");
 	plan_add(p, AT_CHILD, &step_caps_bounding, "0");
-	plan_add(p, AT_CHILD, &step_user, user, "");
+	if (b->c->is_root)
+		plan_add(p, AT_CHILD, &step_user, user, "");
 	plan_add(p, AT_CHILD, &step_caps, "0", "0", "0", "0");
 	plan_add(p, AT_CHILD, &step_no_new_privs);
 	plan_addv(p, AT_CHILD, 0, &step_exec, (const char *const *)b->argv->pdata, b->argv->len);
@@ -306,7 +386,7 @@ bool vm_kvm_works(struct ctx *c, const char **ret_why, bool *ret_first)
 						   : "works");
 		*ret_first = true;
 		/* what couldn't be kept is tried again */
-		if (!c->explain && c->is_root)
+		if (!c->explain)
 			(void)g_file_set_contents(file, text, -1, NULL);
 	}
 	if (strcmp(text, "works") == 0)

@@ -45,6 +45,11 @@ const char *vm_file(struct vm_build *b, const char *path, bool write);
  * is done inside is left to the caller. Returns how many; *ret_mac: their addresses, strings of the plan. */
 int vm_networks(struct vm_build *b, GPtrArray *ret_mac, struct err *e);
 
+/* What a machine that boots by itself is told of its card by DHCP: the step "answer" for the interface ifname, number n, of
+ * what net/ planned for a container's card (veth). Nothing without an IPv4 address. */
+void vm_plan_answer(struct plan *p, const struct plan *net, const struct step *veth,
+	const char *ifname, unsigned n, const char *hostname);
+
 /* The cgroup, the process without rights, and QEMU itself: the last of all. */
 int vm_plan_process(struct vm_build *b, struct err *e);
 

@@ -544,7 +544,7 @@ int vm_plan_full(struct vm_build *b, const char *kvm_why, struct err *e)
 {
 	int r = vm_full_check(b->spec, e);
 
-	if (r >= 0 && !b->c->explain)
+	if (r >= 0 && !b->c->explain && !b->s->running)
 		r = vm_disks_check(b->spec, b->s->dir, e);
 	if (r >= 0)
 		r = vm_full_argv(b, kvm_why, e);

@@ -286,6 +286,11 @@ static int plan_share(struct inside *k, const struct spec_mount *m, unsigned n, 
 	bool file = g_file_test(m->source, G_FILE_TEST_EXISTS) &&
 		    !g_file_test(m->source, G_FILE_TEST_IS_DIR);
 
+	if (!b->c->is_root) {
+		err_set(e, -E_UNSUPPORTED, "a machine reaches '%s' by virtiofsd, which needs root",
+			m->source);
+		return err_mend(e, "use cp, or run as root");
+	}
 	if (!program) {
 		err_set(e, -E_UNSUPPORTED, "a machine reaches '%s' by virtiofsd, which is missing",
 			m->source);
@@ -382,6 +387,8 @@ static void plan_network_inside(struct inside *k)
 
 		if (s->op == &step_veth)
 			in(k, AT_HOST, &step_nic, s->arg[3], s->arg[1]);
+		else if (s->op == &step_passt)
+			in(k, AT_HOST, &step_nic, s->arg[1], s->arg[0]);
 	}
 	for (unsigned i = 0; b->s->net && i < plan_len(b->s->net); i++) {
 		const struct step *s = plan_step(b->s->net, i);

@@ -2,7 +2,7 @@
 /* Environment and label files: docker-cli's reference, "container run --env-file". */
 
 #include <string.h>
-#include "dialect/lodge/parse.h"
+#include "dialect/parse/parse.h"
 
 #define ENV_FILE_MAX (1024 * 1024)
 

@@ -4,7 +4,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 #include "base/units.h"
-#include "dialect/lodge/parse.h"
+#include "dialect/parse/parse.h"
 
 bool parse_is_ip(const char *s, int family)
 {

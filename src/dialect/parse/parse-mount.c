@@ -3,7 +3,7 @@
 
 #include <string.h>
 #include "base/units.h"
-#include "dialect/lodge/parse.h"
+#include "dialect/parse/parse.h"
 
 static const char *const propagations[] = { "private", "rprivate", "shared", "rshared", "slave",
 	"rslave", NULL };

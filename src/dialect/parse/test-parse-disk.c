@@ -2,7 +2,7 @@
 #include <glib.h>
 #include <string.h>
 
-#include "dialect/lodge/parse.h"
+#include "dialect/parse/parse.h"
 
 static struct spec_vm *vm;
 

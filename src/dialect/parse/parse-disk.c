@@ -3,7 +3,7 @@
 
 #include <string.h>
 #include "base/units.h"
-#include "dialect/lodge/parse.h"
+#include "dialect/parse/parse.h"
 
 #define DISK_SIZE_MAX (INT64_C(1) << 50)
 

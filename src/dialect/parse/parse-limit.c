@@ -3,7 +3,7 @@
 
 #include <string.h>
 #include "base/units.h"
-#include "dialect/lodge/parse.h"
+#include "dialect/parse/parse.h"
 
 static const char *const rlimit_names[] = { "as", "core", "cpu", "data", "fsize", "locks",
 	"memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending",
