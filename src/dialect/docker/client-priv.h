@@ -33,6 +33,8 @@ const char *channel_host(const struct client *cl);
 /* Bytes, 0 at the end, or a code. */
 ssize_t channel_read(struct channel *c, void *p, size_t n);
 int channel_write(struct channel *c, const void *p, size_t n);
+/* What goes at once, or -EAGAIN. */
+ssize_t channel_write_some(struct channel *c, const void *p, size_t n);
 bool channel_pending(const struct channel *c);
 void channel_shut(struct channel *c);
 void channel_free(struct channel *c);

@@ -41,6 +41,13 @@ int channel_write(struct channel *c, const void *p, size_t n)
 	return 0;
 }
 
+ssize_t channel_write_some(struct channel *c, const void *p, size_t n)
+{
+	ssize_t r = RET_NERRNO(send(c->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT));
+
+	return r == -EINTR ? -EAGAIN : r;
+}
+
 bool channel_pending(const struct channel *c)
 {
 	return false;
