@@ -268,7 +268,7 @@ static int start_run(struct cmd_call *call, struct err *e)
 			printf("%s\n", *name);
 		}
 	}
-	return failed->len ? err_set(e, -EIO, "failed to start containers: %s", failed->str) : 0;
+	return failed->len ? err_set(e, -EIO, "Error: failed to start containers: %s", failed->str) : 0;
 }
 
 /* clang-format off */
@@ -298,11 +298,11 @@ const struct cmd docker_start_cmd = {
 static int check_running(const json_t *j, struct err *e)
 {
 	if (!json_is_true(cli_at(j, "State.Running")))
-		return err_set(e, -E_STATE, "cannot attach to a stopped container, start it first");
+		return err_set(e, -E_STATE, "You cannot attach to a stopped container, start it first");
 	if (json_is_true(cli_at(j, "State.Paused")))
-		return err_set(e, -E_STATE, "cannot attach to a paused container, unpause it first");
+		return err_set(e, -E_STATE, "You cannot attach to a paused container, unpause it first");
 	if (json_is_true(cli_at(j, "State.Restarting")))
-		return err_set(e, -E_STATE, "cannot attach to a restarting container, wait until it is running");
+		return err_set(e, -E_STATE, "You cannot attach to a restarting container, wait until it is running");
 	return 0;
 }
 

@@ -53,8 +53,6 @@ static int for_each(struct cmd_call *call, const char *method, const char *fmt, 
 		if (r < 0) {
 			cli_failed(e);
 			status = 1;
-			if (r == -ECONNREFUSED)
-				break;
 		} else {
 			printf("%s\n", *name);
 			(void)fflush(stdout);
@@ -496,7 +494,7 @@ static int port_list(const json_t *ports, const char *wanted, struct err *e, con
 		}
 	}
 	if (full && lines->len == 0)
-		return err_set(e, -E_NOTFOUND, "no public port '%s' published for %s", full, container);
+		return err_set(e, -E_NOTFOUND, "Error: No public port '%s' published for %s", wanted, container);
 	if (lines->len > 1)
 		qsort(lines->pdata, lines->len, sizeof(void *), by_port);
 	for (guint i2 = 0; i2 < lines->len; i2++)

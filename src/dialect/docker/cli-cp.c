@@ -162,7 +162,8 @@ static int out_of(struct client *cl, const struct cp_args *a, const char *name, 
 	bool is_dir, there, contents = g_str_has_suffix(path, "/.");
 	int r = stat_inside(cl, name, path, &st, e);
 
-	if (r < 0)
+	/* the answer to HEAD has no words for what is wrong; that to GET has */
+	if (r < 0 && client_status(cl) != 404)
 		return r;
 	base = g_strdup(cli_text(st, "name"));
 	is_dir = cli_number(st, "mode") & GO_DIR;

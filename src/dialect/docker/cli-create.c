@@ -428,7 +428,9 @@ static void set_hosts(json_t *h, const struct run_args *a)
 			*equals = ':';
 		json_array_append_new(list, json_string(text));
 	}
-	json_object_set_new(h, "ExtraHosts", list);
+	json_object_set_new(h, "ExtraHosts", a->add_host ? list : json_null());
+	if (!a->add_host)
+		json_decref(list);
 }
 
 /* --- networks ------------------------------------------------------------------------------------------------------------ */

@@ -162,21 +162,12 @@ static int images_print(struct cmd_call *call, const json_t *list, struct err *e
 	return r;
 }
 
-static int by_created(const void *a, const void *b)
-{
-	int64_t x = cli_number(*(json_t *const *)a, "Created"), y = cli_number(*(json_t *const *)b, "Created");
-
-	return x > y ? -1 : x < y;
-}
-
 static int images_run(struct cmd_call *call, struct err *e)
 {
 	const struct images_args *a = call->args;
-	json_t *filters = cli_filters_json(a->filter), *list = NULL, *sorted, *image;
+	json_t *filters = cli_filters_json(a->filter), *list = NULL;
 	g_autoptr(GString) path = g_string_new("/images/json");
-	g_autoptr(GPtrArray) all = g_ptr_array_new();
 	struct client *cl;
-	size_t i;
 	char *text;
 	int r = cli_client(call, &cl, e);
 
@@ -196,16 +187,8 @@ static int images_run(struct cmd_call *call, struct err *e)
 	json_decref(filters);
 	if (r >= 0)
 		r = client_call(cl, "GET", path->str, NULL, &list, e);
-	json_array_foreach(list, i, image)
-		g_ptr_array_add(all, image);
-	if (all->len > 1)
-		qsort(all->pdata, all->len, sizeof(void *), by_created);
-	sorted = json_array();
-	for (guint k = 0; k < all->len; k++)
-		json_array_append(sorted, all->pdata[k]);
 	if (r >= 0)
-		r = images_print(call, sorted, e);
-	json_decref(sorted);
+		r = images_print(call, list, e);
 	json_decref(list);
 	return r < 0 ? r : 0;
 }

@@ -93,7 +93,7 @@ static int find_any(struct client *cl, const struct inspect_args *a, const char 
 		/* a name may not be one at all to another kind */
 		if (!a->type && status != 404 && status != 503 && status != 406 && status != 400 && status != 501)
 			return r;
-		if (a->type && r != -E_NOTFOUND)
+		if (a->type)
 			return r;
 	}
 	return err_set(e, -E_NOTFOUND, "Error: No such %s: %s", a->type ?: "object", name);

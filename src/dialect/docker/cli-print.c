@@ -140,6 +140,21 @@ const char *cli_format(struct cmd_call *call, const char *given, const char *con
 	return text && *text ? text : NULL;
 }
 
+/* As Go's encoding/json has a map: sorted, "<", ">" and "&" escaped. */
+static void put_json(const json_t *row)
+{
+	char *text = json_dumps(row, JSON_COMPACT | JSON_SORT_KEYS);
+
+	for (const char *p = text; *p; p++) {
+		if (strchr("<>&", *p))
+			printf("\\u%04x", (unsigned)*p);
+		else
+			(void)fputc(*p, stdout);
+	}
+	(void)fputc('\n', stdout);
+	free(text);
+}
+
 int cli_rows(const struct tab_column *columns, const json_t *rows, const char *format, struct err *e)
 {
 	g_autoptr(GString) text = g_string_new("table ");
@@ -151,8 +166,14 @@ int cli_rows(const struct tab_column *columns, const json_t *rows, const char *f
 				g_string_append_printf(text, "%s{{.%s}}", c == columns ? "" : "\t", c->field);
 		format = text->str;
 	}
+	if (strcmp(format, "json") == 0) {
+		for (size_t i = 0; i < json_array_size(rows); i++)
+			put_json(json_array_get(rows, i));
+		return 0;
+	}
 	r = tab_print(stdout, columns, rows, format, e);
-	return r < 0 ? err_prefix(e, "template parsing error") : 0;
+	/* Go tells a template that can't be read from one that can't be run by the place that the latter names */
+	return r < 0 ? err_prefix(e, strstr(e->text, "executing") ? "failed to execute template" : "failed to parse template") : 0;
 }
 
 /* --- inspect ------------------------------------------------------------------------------------------------------------ */
@@ -206,8 +227,7 @@ static int inspect_template(GPtrArray *texts, const char *format, struct err *e)
 		json_t *j = json_loads(texts->pdata[i], 0, NULL);
 
 		r = tmpl_run(t, j, 0, out, e);
-		if (r >= 0)
-			printf("%s\n", out->str);
+		printf("%s\n", r >= 0 ? out->str : "");
 		json_decref(j);
 	}
 	return r < 0 ? err_prefix(e, "template parsing error") : 0;

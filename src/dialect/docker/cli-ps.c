@@ -51,9 +51,12 @@ static bool follows(const json_t *last, const json_t *next)
 {
 	int64_t a = cli_number(last, "PublicPort"), b = cli_number(next, "PublicPort");
 
+	/* only ports that are the same outside are joined */
+	if (*cli_text(last, "IP") && (a != cli_number(last, "PrivatePort") || b != cli_number(next, "PrivatePort")))
+		return false;
 	return strcmp(cli_text(last, "IP"), cli_text(next, "IP")) == 0 &&
 		strcmp(cli_text(last, "Type"), cli_text(next, "Type")) == 0 &&
-		cli_number(next, "PrivatePort") == cli_number(last, "PrivatePort") + 1 && (*cli_text(last, "IP") ? b == a + 1 : true);
+		cli_number(next, "PrivatePort") == cli_number(last, "PrivatePort") + 1;
 }
 
 static char *ports_text(const json_t *ports)
@@ -173,6 +176,7 @@ json_t *cli_ps_row(const json_t *c, bool full)
 	set_mounts(row, json_object_get(c, "Mounts"), full);
 	cli_set(row, "Names", "%s", names);
 	cli_set(row, "Networks", "%s", nets->str);
+	json_object_set_new(row, "Platform", json_null());
 	cli_set(row, "Ports", "%s", ports);
 	cli_set(row, "RunningFor", "%s", ago);
 	cli_set(row, "Size", "%s", size);

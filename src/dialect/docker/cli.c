@@ -129,15 +129,10 @@ static int unknown_command(const struct cmd *group, const char *full_name, const
 	return 1;
 }
 
-static bool is_run(const struct cmd *cmd)
-{
-	return cmd->run == docker_run_cmd.run || cmd->run == docker_create_cmd.run;
-}
-
 static int failed(const struct cmd *cmd, const char *full_name, int code, const struct err *e)
 {
 	const char *text = *e->text ? e->text : err_words(code);
-	bool is_start = is_run(cmd);
+	bool is_start = cmd->run == docker_run_cmd.run;
 
 	(void)fflush(stdout);
 	if (is_start)
