@@ -147,10 +147,13 @@ static int run_run(struct cmd_call *call, struct err *e)
 	struct client *cl;
 	int r = cli_create_parse(call, a, &c, e);
 
-	if (r >= 0 && a->detach && a->attach)
-		r = err_set(e, -E_INVALID, "conflicting options: cannot specify both --attach and --detach");
-	if (r >= 0 && !a->detach)
-		r = check_tty(c.in, c.tty, e);
+	if (r >= 0 && (a->detach ? a->attach && err_set(e, -E_INVALID, "conflicting options: cannot specify both --attach and --detach")
+				 : check_tty(c.in, c.tty, e) < 0)) {
+		/* these two docker says as any command would */
+		cli_failed(e);
+		cli_create_clear(&c);
+		return 1;
+	}
 	if (r >= 0)
 		r = cli_create_do(call, a, &c, &id, e);
 	if (r >= 0)

@@ -234,7 +234,11 @@ static int find_host(struct cli *s, char **ret, struct tls_files *t, struct err 
 	if (s->host && s->host[1])
 		return err_set(e, -E_INVALID, "specify only one -H");
 	if (strcmp(name, "default") != 0)
-		return context_host(s, name, ret, t, e);
+	{
+		int r = context_host(s, name, ret, t, e);
+
+		return r < 0 ? err_prefix(e, "Failed to initialize: unable to resolve docker endpoint") : 0;
+	}
 	if (!host)
 		host = g_getenv("DOCKER_HOST");
 	tls_of_options(s, t);

@@ -727,7 +727,7 @@ static int container_prune_run(struct cmd_call *call, struct err *e)
 	int r;
 
 	if (!a->force && !cli_confirm("WARNING! This will remove all stopped containers.\nAre you sure you want to continue?"))
-		return err_set(e, -ECANCELED, "container prune has been cancelled");
+		return 0;
 	r = cli_client(call, &cl, e);
 	if (r >= 0)
 		r = cli_prune(cl, "containers", a->filter, "Deleted Containers", "ContainersDeleted", &freed, e);

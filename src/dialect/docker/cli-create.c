@@ -316,7 +316,7 @@ static int set_security(json_t *h, const struct run_args *a, struct err *e)
 		const char *equals = strchr(*s, '=') ?: strchr(*s, ':');
 
 		if (!equals && strcmp(*s, "no-new-privileges") != 0) {
-			r = err_set(e, -E_INVALID, "invalid --security-opt: \"%s\"", *s);
+			r = err_set(e, -E_INVALID, "Invalid --security-opt: \"%s\"", *s);
 		} else if (equals && g_str_has_prefix(*s, "seccomp") && strcmp(equals + 1, "unconfined") != 0 &&
 			strcmp(equals + 1, "builtin") != 0) {
 			g_autofree char *text = NULL, *compact = NULL;

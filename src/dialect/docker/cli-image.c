@@ -279,11 +279,21 @@ int cli_pull(struct cmd_call *call, const char *image, const char *platform, boo
 
 static int check_reference(const char *image, struct err *e)
 {
-	for (const char *p = image; *p; p++)
-		if (g_ascii_isspace(*p) || (g_ascii_isupper(*p) && !strchr(image, ':')))
-			return err_set(e, -E_INVALID, "invalid reference format%s",
-				g_ascii_isupper(*p) ? ": repository name must be lowercase" : "");
-	return *image ? 0 : err_set(e, -E_INVALID, "invalid reference format");
+	g_autofree char *name = NULL, *tag = NULL, *registry = cli_registry_of(image);
+	const char *path;
+
+	cli_split_tag(image, &name, &tag);
+	path = g_str_has_prefix(name, registry) ? name + strlen(registry) : name;
+	if (!*image || strpbrk(image, " \t\n") || strchr("/:@", *image))
+		return err_set(e, -E_INVALID, "invalid reference format");
+	for (const char *p = path; *p && *p != '@'; p++)
+		if (g_ascii_isupper(*p)) {
+			const char *slash = strrchr(path, '/');
+
+			return err_set(e, -E_INVALID, "invalid reference format: repository name (%s) must be lowercase",
+				slash && g_ascii_isupper(slash[1]) ? slash + 1 : path);
+		}
+	return 0;
 }
 
 static int pull_run(struct cmd_call *call, struct err *e)
@@ -501,7 +511,7 @@ static int image_prune_run(struct cmd_call *call, struct err *e)
 	int r;
 
 	if (!a->force && !cli_confirm(warning))
-		return err_set(e, -ECANCELED, "image prune has been cancelled");
+		return 0;
 	for (char **f = a->filter; f && *f; f++)
 		g_ptr_array_add(filters, *f);
 	g_ptr_array_add(filters, (void *)(a->all ? "dangling=false" : "dangling=true"));
@@ -763,7 +773,11 @@ static int history_run(struct cmd_call *call, struct err *e)
 	json_array_foreach(list, i, h)
 		json_array_append_new(rows, history_row(a, h));
 	if (r >= 0)
-		r = cli_rows(history_columns, rows, a->quiet && !format ? "{{.ID}}" : format, e);
+		r = cli_rows(history_columns, rows, a->quiet && !format ? "{{.ID}}"
+			: !format && !cli_switch(a->human, true)
+			? "table {{.ID}}\t{{.CreatedAt}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}"
+			: format,
+			e);
 	json_decref(rows);
 	json_decref(list);
 	return r;

@@ -127,6 +127,15 @@ static int version_run(struct cmd_call *call, struct err *e)
 	api = client_api(cl, e);
 	code = api ? client_call(cl, "GET", "/version", NULL, &server, e) : -ECONNREFUSED;
 	both = json_pack("{s:o,s:O?}", "Client", version_client(call, api ?: DOCKER_API_MAX), "Server", server);
+	if (format && strcmp(format, "json") != 0) {
+		/* Go's names of these members, which templates have */
+		json_t *sides[] = { json_object_get(both, "Client"), server };
+
+		for (size_t i = 0; i < G_N_ELEMENTS(sides); i++) {
+			json_object_set(sides[i], "APIVersion", json_object_get(sides[i], "ApiVersion"));
+			json_object_set(sides[i], "MinAPIVersion", json_object_get(sides[i], "MinAPIVersion"));
+		}
+	}
 	if (format) {
 		r = show_document(both, format, e);
 	} else {

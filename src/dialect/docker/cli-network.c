@@ -250,6 +250,9 @@ static int network_rm_run(struct cmd_call *call, struct err *e)
 			printf("%s\n", *name);
 		}
 	}
+	/* docker says so, too */
+	if (status)
+		(void)fputs("exit status 1\n", stderr);
 	return r < 0 ? r : status;
 }
 
@@ -261,7 +264,7 @@ static int network_prune_run(struct cmd_call *call, struct err *e)
 
 	if (!a->force &&
 		!cli_confirm("WARNING! This will remove all custom networks not used by at least one container.\nAre you sure you want to continue?"))
-		return err_set(e, -ECANCELED, "network prune cancelled has been cancelled");
+		return 0;
 	r = cli_client(call, &cl, e);
 	return r < 0 ? r : cli_prune(cl, "networks", a->filter, "Deleted Networks", "NetworksDeleted", NULL, e);
 }

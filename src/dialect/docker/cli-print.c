@@ -266,9 +266,7 @@ bool cli_confirm(const char *question)
 	printf("%s [y/N] ", question);
 	(void)fflush(stdout);
 	got = RET_NERRNO(getline(&line, &n, stdin));
-	if (got < 0)
-		printf("\n");
-	else
+	if (got > 0)
 		g_strstrip(line);
 	yes = got > 0 && g_ascii_strcasecmp(line, "y") == 0;
 	free(line);

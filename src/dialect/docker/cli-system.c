@@ -393,7 +393,7 @@ static int system_prune_run(struct cmd_call *call, struct err *e)
 	g_ptr_array_add(images, (void *)(a->all ? "dangling=false" : "dangling=true"));
 	g_ptr_array_add(images, NULL);
 	if (!a->force && !prune_confirmed(a))
-		return err_set(e, -ECANCELED, "system prune has been cancelled");
+		return 0;
 	r = cli_client(call, &cl, e);
 	if (r >= 0)
 		r = cli_prune(cl, "containers", a->filter, "Deleted Containers", "ContainersDeleted", &freed, e);
@@ -404,6 +404,10 @@ static int system_prune_run(struct cmd_call *call, struct err *e)
 	if (r >= 0)
 		r = cli_prune(cl, "images", (char **)images->pdata, "Deleted Images", "ImagesDeleted", &freed, e);
 	if (r < 0)
+		return r;
+	/* a server without a builder has no cache */
+	r = cli_prune(cl, "build", NULL, "Deleted build cache objects", "CachesDeleted", &freed, e);
+	if (r < 0 && client_status(cl) != 404 && client_status(cl) != 501)
 		return r;
 	size = cli_size((double)freed, 4);
 	printf("Total reclaimed space: %s\n", size);
@@ -563,12 +567,15 @@ static int logout_run(struct cmd_call *call, struct err *e)
 	int known = g_file_test(file, G_FILE_TEST_EXISTS) ? credentials_find(&o, named, NULL, &who, e) : 0;
 
 	credentials_clear(&who);
-	if (known <= 0) {
-		printf("Not logged in to %s\n", call->operands[0] ?: HUB_KEY);
-		return known < 0 ? known : 0;
+	if (known < 0)
+		return known;
+	if (known == 0 && !call->operands[0]) {
+		printf("Not logged in to %s\n", HUB_KEY);
+		return 0;
 	}
 	printf("Removing login credentials for %s\n", call->operands[0] ?: HUB_KEY);
-	known = credentials_write(&o, named, NULL, e);
+	if (known > 0)
+		known = credentials_write(&o, named, NULL, e);
 	return known < 0 ? known : 0;
 }
 

@@ -175,7 +175,7 @@ static int volume_prune_run(struct cmd_call *call, struct err *e)
 		!cli_confirm(a->all || docker_api_minor(api) < 42
 				? "WARNING! This will remove all local volumes not used by at least one container.\nAre you sure you want to continue?"
 				: "WARNING! This will remove anonymous local volumes not used by at least one container.\nAre you sure you want to continue?"))
-		return err_set(e, -ECANCELED, "volume prune has been cancelled");
+		return 0;
 	r = cli_prune(cl, "volumes", (char **)filters->pdata, "Deleted Volumes", "VolumesDeleted", &freed, e);
 	if (r < 0)
 		return r;

@@ -216,7 +216,7 @@ static int run_group(struct cli *s, const struct cmd *group, int argc, char **ar
 		g_autofree char *name = NULL;
 
 		if (asks_help(word)) {
-			cli_help(group, full_name, stdout);
+			cli_help(group, full_name, argc > 1 ? stdout : stderr);
 			return 0;
 		}
 		if (word[0] == '-') {
