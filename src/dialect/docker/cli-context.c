@@ -77,7 +77,7 @@ static char *default_host(void)
 {
 	const char *host = g_getenv("DOCKER_HOST");
 
-	return g_strdup(host && *host ? host : "a server of its own");
+	return g_strdup(host && *host ? host : "");
 }
 
 static int by_name(const void *a, const void *b)
@@ -117,7 +117,8 @@ static int context_ls_run(struct cmd_call *call, struct err *e)
 	const char *why;
 	g_autofree char *current = cli_context_name(s, &why), *host = default_host();
 	g_autoptr(GPtrArray) all = all_contexts(s);
-	json_t *rows = json_array();
+	json_t *rows = json_array(), *row;
+	size_t n;
 	bool placed = false;
 	int r;
 
@@ -132,14 +133,11 @@ static int context_ls_run(struct cmd_call *call, struct err *e)
 			add_row(rows, cli_text(j, "Name"), current, cli_text(json_object_get(j, "Metadata"), "Description"),
 				cli_text(cli_at(j, "Endpoints.docker"), "Host"));
 	}
-	if (a->quiet)
-		r = cli_rows(columns, rows, "{{.Name}}", e);
-	else
-		r = cli_rows(columns, rows,
-			a->format && *a->format && strcmp(a->format, "table") != 0
-				? a->format
-				: "table {{.Name}}{{if eq .Current true}} *{{end}}\t{{.Description}}\t{{.DockerEndpoint}}\t{{.Error}}",
-			e);
+	/* the table marks the current one; other formats have a member for it */
+	json_array_foreach(rows, n, row)
+		if (!a->quiet && !(a->format && *a->format) && json_is_true(json_object_get(row, "Current")))
+			cli_set(row, "Name", "%s *", current);
+	r = cli_rows(columns, rows, a->quiet ? "{{.Name}}" : a->format && *a->format ? a->format : NULL, e);
 	json_decref(rows);
 	return r < 0 ? r : s->context ? 0 : warn_environment(s, e);
 }
@@ -284,8 +282,14 @@ static int put_context(struct cli *s, const char *name, json_t *j, char **words,
 
 		r = read_endpoint(s, fields, endpoint, files, e);
 	}
-	if (r >= 0)
+	if (r >= 0) {
+		/* the host first, as docker writes it */
+		json_t *skip = json_incref(json_object_get(endpoint, "SkipTLSVerify"));
+
+		json_object_del(endpoint, "SkipTLSVerify");
+		json_object_set_new(endpoint, "SkipTLSVerify", skip ?: json_false());
 		r = write_context(s, name, j, files, e);
+	}
 	for (size_t i = 0; i < G_N_ELEMENTS(files); i++)
 		g_free(files[i]);
 	return r;
