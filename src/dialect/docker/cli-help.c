@@ -184,13 +184,8 @@ char *cli_usage_line(const struct cmd *cmd, const char *full_name)
 {
 	GString *line = g_string_new(full_name);
 
-	if (cmd->synopsis && *cmd->synopsis) {
+	if (cmd->synopsis && *cmd->synopsis)
 		g_string_append_printf(line, " %s", cmd->synopsis);
-		/* a second form is a line of its own, which begins with the name */
-		(void)g_string_replace(line, "%s", full_name, 0);
-	} else if (cmd->sub) {
-		g_string_append(line, "");
-	}
 	return g_string_free(line, FALSE);
 }
 
