@@ -77,7 +77,8 @@ static int bad_bool(struct parser *p, const struct opt *o, const char *value)
 {
 	g_autofree char *why =
 		p->policy->go_words
-			? g_strdup_printf("strconv.ParseBool: parsing \"%s\": invalid syntax", value)
+			? g_strdup_printf(
+				  "strconv.ParseBool: parsing \"%s\": invalid syntax", value)
 			: g_strdup("neither true nor false");
 
 	return bad_value(p, o, value, why);

@@ -27,8 +27,8 @@ static const char *keys_text(struct cmd_call *call, const char *given)
 }
 
 /* The attach request; its stream is ours to copy. */
-static int open_attach(struct cmd_call *call, struct client *cl, const char *id, const struct cli_create *c,
-	const char *keys, struct stream **ret, struct err *e)
+static int open_attach(struct cmd_call *call, struct client *cl, const char *id,
+	const struct cli_create *c, const char *keys, struct stream **ret, struct err *e)
 {
 	g_autoptr(GString) path = g_string_new(NULL);
 	g_autofree char *head = client_path("/containers/%s/attach?stream=1", id);
@@ -37,12 +37,14 @@ static int open_attach(struct cmd_call *call, struct client *cl, const char *id,
 	g_string_append(path, head);
 	if (keys)
 		cli_query(path, "detachKeys", keys);
-	g_string_append_printf(path, "%s%s%s", c->in ? "&stdin=1" : "", c->out ? "&stdout=1" : "", c->err ? "&stderr=1" : "");
+	g_string_append_printf(path, "%s%s%s", c->in ? "&stdin=1" : "", c->out ? "&stdout=1" : "",
+		c->err ? "&stderr=1" : "");
 	q.path = path->str;
 	return client_stream(cl, &q, ret, e);
 }
 
-static int open_wait(struct client *cl, const char *id, const char *condition, struct stream **ret, struct err *e)
+static int open_wait(struct client *cl, const char *id, const char *condition, struct stream **ret,
+	struct err *e)
 {
 	g_autofree char *path = client_path("/containers/%s/wait?condition=%s", id, condition);
 	struct stream_request q = { .method = "POST", .path = path, .body_fd = -1 };
@@ -71,8 +73,8 @@ static int read_wait(struct stream *s, struct err *e)
 
 static bool is_missing_command(const char *text)
 {
-	static const char *const words[] = { "executable file not found", "no such file or directory",
-		"system cannot find the file specified" };
+	static const char *const words[] = { "executable file not found",
+		"no such file or directory", "system cannot find the file specified" };
 
 	for (size_t i = 0; i < G_N_ELEMENTS(words); i++)
 		if (strstr(text, words[i]))
@@ -85,7 +87,8 @@ static int start_code(int code, struct err *e)
 {
 	if (is_missing_command(e->text))
 		code = -E_COMMAND_NOTFOUND;
-	else if (strstr(e->text, "permission denied") || strstr(e->text, "not a directory") || strstr(e->text, "is a directory"))
+	else if (strstr(e->text, "permission denied") || strstr(e->text, "not a directory") ||
+		 strstr(e->text, "is a directory"))
 		code = -E_COMMAND_NOEXEC;
 	e->code = code;
 	return code;
@@ -100,14 +103,18 @@ static int check_tty(bool in, bool tty, struct err *e)
 
 /* --- run ------------------------------------------------------------------------------------------------------------ */
 
-static int run_attached(struct cmd_call *call, struct client *cl, const struct run_args *a, const struct cli_create *c,
-	const char *id, struct err *e)
+static int run_attached(struct cmd_call *call, struct client *cl, const struct run_args *a,
+	const struct cli_create *c, const char *id, struct err *e)
 {
 	_cleanup_(stream_freep) struct stream *attached = NULL, *wait = NULL;
 	g_autoptr(GByteArray) keys = NULL;
 	g_autofree char *path = client_path("/containers/%s/start", id);
-	struct cli_session s = { .tty = c->tty, .in = c->in, .out = c->out, .err = c->err,
-		.proxy_signals = cli_switch(a->sig_proxy, true), .container = id };
+	struct cli_session s = { .tty = c->tty,
+		.in = c->in,
+		.out = c->out,
+		.err = c->err,
+		.proxy_signals = cli_switch(a->sig_proxy, true),
+		.container = id };
 	int r = cli_detach_keys(keys_text(call, a->detach_keys), &keys, e);
 
 	if (r >= 0 && (c->in || c->out || c->err))
@@ -147,7 +154,9 @@ static int run_run(struct cmd_call *call, struct err *e)
 	struct client *cl;
 	int r = cli_create_parse(call, a, &c, e);
 
-	if (r >= 0 && (a->detach ? a->attach && err_set(e, -E_INVALID, "conflicting options: cannot specify both --attach and --detach")
+	if (r >= 0 && (a->detach ? a->attach && err_set(e, -E_INVALID,
+							"conflicting options: cannot specify both "
+							"--attach and --detach")
 				 : check_tty(c.in, c.tty, e) < 0)) {
 		/* these two docker says as any command would */
 		cli_failed(e);
@@ -204,7 +213,8 @@ static int start_one(struct client *cl, const char *name, const struct start_arg
 	return r < 0 ? r : 0;
 }
 
-static int start_attached(struct cmd_call *call, struct client *cl, const struct start_args *a, struct err *e)
+static int start_attached(
+	struct cmd_call *call, struct client *cl, const struct start_args *a, struct err *e)
 {
 	_cleanup_(stream_freep) struct stream *attached = NULL, *wait = NULL;
 	g_autoptr(GByteArray) keys = NULL;
@@ -258,7 +268,8 @@ static int start_run(struct cmd_call *call, struct err *e)
 		return r;
 	if (a->attach || a->interactive) {
 		if (call->n_operands > 1)
-			return err_set(e, -E_INVALID, "you cannot start and attach multiple containers at once");
+			return err_set(e, -E_INVALID,
+				"you cannot start and attach multiple containers at once");
 		return start_attached(call, cl, a, e);
 	}
 	if (a->checkpoint && call->n_operands > 1)
@@ -271,7 +282,8 @@ static int start_run(struct cmd_call *call, struct err *e)
 			printf("%s\n", *name);
 		}
 	}
-	return failed->len ? err_set(e, -EIO, "Error: failed to start containers: %s", failed->str) : 0;
+	return failed->len ? err_set(e, -EIO, "Error: failed to start containers: %s", failed->str)
+			   : 0;
 }
 
 /* clang-format off */
@@ -301,11 +313,14 @@ const struct cmd docker_start_cmd = {
 static int check_running(const json_t *j, struct err *e)
 {
 	if (!json_is_true(cli_at(j, "State.Running")))
-		return err_set(e, -E_STATE, "You cannot attach to a stopped container, start it first");
+		return err_set(
+			e, -E_STATE, "You cannot attach to a stopped container, start it first");
 	if (json_is_true(cli_at(j, "State.Paused")))
-		return err_set(e, -E_STATE, "You cannot attach to a paused container, unpause it first");
+		return err_set(
+			e, -E_STATE, "You cannot attach to a paused container, unpause it first");
 	if (json_is_true(cli_at(j, "State.Restarting")))
-		return err_set(e, -E_STATE, "You cannot attach to a restarting container, wait until it is running");
+		return err_set(e, -E_STATE,
+			"You cannot attach to a restarting container, wait until it is running");
 	return 0;
 }
 
@@ -383,9 +398,10 @@ static int exec_create(struct cmd_call *call, struct client *cl, char **ret_id, 
 
 	if (r < 0)
 		return r;
-	body = json_pack("{s:s,s:b,s:b,s:b,s:b,s:b,s:b,s:s,s:o,s:s,s:o}", "User", a->user ?: "", "Privileged",
-		a->privileged, "Tty", a->tty, "AttachStdin", !a->detach && a->interactive, "AttachStderr", !a->detach,
-		"AttachStdout", !a->detach, "Detach", a->detach, "DetachKeys", keys ?: "", "Env", env, "WorkingDir",
+	body = json_pack("{s:s,s:b,s:b,s:b,s:b,s:b,s:b,s:s,s:o,s:s,s:o}", "User", a->user ?: "",
+		"Privileged", a->privileged, "Tty", a->tty, "AttachStdin",
+		!a->detach && a->interactive, "AttachStderr", !a->detach, "AttachStdout",
+		!a->detach, "Detach", a->detach, "DetachKeys", keys ?: "", "Env", env, "WorkingDir",
 		a->workdir ?: "", "Cmd", cli_strings(call->operands + 1));
 	r = client_call(cl, "POST", path, body, &answer, e);
 	json_decref(body);

@@ -68,7 +68,8 @@ int cli_config_save(struct cli *s, struct err *e)
 	tabs = g_strjoinv("\t", parts);
 	free(text);
 	(void)g_mkdir_with_parents(cli_folder(s), 0700);
-	ok = g_file_set_contents_full(file, tabs, -1, G_FILE_SET_CONTENTS_CONSISTENT, CONFIG_MODE, NULL);
+	ok = g_file_set_contents_full(
+		file, tabs, -1, G_FILE_SET_CONTENTS_CONSISTENT, CONFIG_MODE, NULL);
 	return ok ? 0 : err_set(e, -EIO, "error saving configuration: cannot write %s", file);
 }
 
@@ -112,7 +113,8 @@ json_t *cli_context_read(struct cli *s, const char *name, struct err *e)
 	json_t *j;
 
 	if (!folder || !g_file_get_contents(file, &text, NULL, NULL)) {
-		(void)err_set(e, -E_NOTFOUND, "context \"%s\": context not found: open %s: no such file or directory",
+		(void)err_set(e, -E_NOTFOUND,
+			"context \"%s\": context not found: open %s: no such file or directory",
 			name, file);
 		return NULL;
 	}
@@ -158,7 +160,8 @@ static bool given_in_environment(const char *name)
 /* --tls, --tlsverify and their variables; the files are there by default only when they exist. */
 static void tls_of_options(struct cli *s, struct tls_files *t)
 {
-	t->verify = s->tlsverify >= 0 ? s->tlsverify > 0 : given_in_environment("DOCKER_TLS_VERIFY");
+	t->verify =
+		s->tlsverify >= 0 ? s->tlsverify > 0 : given_in_environment("DOCKER_TLS_VERIFY");
 	t->on = s->tls || t->verify || given_in_environment("DOCKER_TLS") || s->tlsverify == 0;
 	if (!t->on)
 		return;
@@ -201,7 +204,8 @@ static int full_host(const char *text, bool tls, char **ret, struct err *e)
 }
 
 /* Of a context: its host, and the files beside it. */
-static int context_host(struct cli *s, const char *name, char **ret, struct tls_files *t, struct err *e)
+static int context_host(
+	struct cli *s, const char *name, char **ret, struct tls_files *t, struct err *e)
 {
 	g_autofree char *folder = cli_context_folder(s, "tls", name);
 	json_t *j = cli_context_read(s, name, e), *docker;
@@ -233,11 +237,12 @@ static int find_host(struct cli *s, char **ret, struct tls_files *t, struct err 
 	*ret = NULL;
 	if (s->host && s->host[1])
 		return err_set(e, -E_INVALID, "specify only one -H");
-	if (strcmp(name, "default") != 0)
-	{
+	if (strcmp(name, "default") != 0) {
 		int r = context_host(s, name, ret, t, e);
 
-		return r < 0 ? err_prefix(e, "Failed to initialize: unable to resolve docker endpoint") : 0;
+		return r < 0 ? err_prefix(
+				       e, "Failed to initialize: unable to resolve docker endpoint")
+			     : 0;
 	}
 	if (!host)
 		host = g_getenv("DOCKER_HOST");
@@ -264,7 +269,8 @@ static char **config_headers(struct cli *s)
 	json_t *v;
 
 	json_object_foreach(json_object_get(cli_config(s), "HttpHeaders"), key, v)
-		if (json_is_string(v) && !strpbrk(key, "\r\n: ") && !strpbrk(json_string_value(v), "\r\n") &&
+		if (json_is_string(v) && !strpbrk(key, "\r\n: ") &&
+			!strpbrk(json_string_value(v), "\r\n") &&
 			g_ascii_strcasecmp(key, "User-Agent") != 0)
 			g_ptr_array_add(all, g_strdup_printf("%s: %s", key, json_string_value(v)));
 	g_ptr_array_add(all, NULL);
@@ -345,7 +351,8 @@ char *cli_auth(struct cmd_call *call, const char *image, struct err *e)
 		else
 			json_object_set_new(j, "password", json_string(who.password));
 		json_object_set_new(j, "username", json_string(who.user));
-		json_object_set_new(j, "serveraddress", json_string(strcmp(registry, HUB) == 0 ? HUB_KEY : registry));
+		json_object_set_new(j, "serveraddress",
+			json_string(strcmp(registry, HUB) == 0 ? HUB_KEY : registry));
 	}
 	credentials_clear(&who);
 	text = json_dumps(j, JSON_COMPACT);

@@ -38,7 +38,8 @@ struct logs_args {
 /* --- a request for each operand ----------------------------------------------------------------------------------- */
 
 /* says each that was done; 1 when one wasn't */
-static int for_each(struct cmd_call *call, const char *method, const char *fmt, const char *query, struct err *e)
+static int for_each(struct cmd_call *call, const char *method, const char *fmt, const char *query,
+	struct err *e)
 {
 	struct client *cl;
 	int r = cli_client(call, &cl, e), status = 0;
@@ -169,7 +170,8 @@ static int wait_run(struct cmd_call *call, struct err *e)
 
 static int rename_run(struct cmd_call *call, struct err *e)
 {
-	g_autofree char *from = g_strstrip(g_strdup(call->operands[0])), *to = g_strstrip(g_strdup(call->operands[1]));
+	g_autofree char *from = g_strstrip(g_strdup(call->operands[0])),
+			*to = g_strstrip(g_strdup(call->operands[1]));
 	g_autofree char *path = client_path("/containers/%s/rename?name=%s", from, to);
 	struct client *cl;
 	int r = cli_client(call, &cl, e);
@@ -181,7 +183,8 @@ static int rename_run(struct cmd_call *call, struct err *e)
 	if (r >= 0)
 		return 0;
 	(void)err_prefix(e, "Error");
-	return err_set(e, r, "%s\nError: failed to rename container named %s", e->text + strlen("Error: "), from);
+	return err_set(e, r, "%s\nError: failed to rename container named %s",
+		e->text + strlen("Error: "), from);
 }
 
 /* clang-format off */
@@ -319,20 +322,24 @@ static json_t *update_body(const struct update_args *a, struct err *e)
 {
 	const struct {
 		const char *key, *value;
-	} ints[] = { { "BlkioWeight", a->blkio_weight }, { "CpuShares", a->cpu_shares }, { "CpuPeriod", a->cpu_period },
-		{ "CpuQuota", a->cpu_quota }, { "CpuRealtimePeriod", a->cpu_rt_period },
+	} ints[] = { { "BlkioWeight", a->blkio_weight }, { "CpuShares", a->cpu_shares },
+		{ "CpuPeriod", a->cpu_period }, { "CpuQuota", a->cpu_quota },
+		{ "CpuRealtimePeriod", a->cpu_rt_period },
 		{ "CpuRealtimeRuntime", a->cpu_rt_runtime }, { "PidsLimit", a->pids_limit } };
 	const struct {
 		const char *key, *value;
-	} sizes[] = { { "Memory", a->memory }, { "MemoryReservation", a->memory_reservation }, { "MemorySwap", a->memory_swap } };
+	} sizes[] = { { "Memory", a->memory }, { "MemoryReservation", a->memory_reservation },
+		{ "MemorySwap", a->memory_swap } };
 	json_t *j = json_object(), *restart = NULL;
 
 	for (size_t i = 0; i < G_N_ELEMENTS(ints); i++)
 		if (ints[i].value)
-			json_object_set_new(j, ints[i].key, json_integer(cli_int(ints[i].value, 0)));
+			json_object_set_new(
+				j, ints[i].key, json_integer(cli_int(ints[i].value, 0)));
 	for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++)
 		if (sizes[i].value)
-			json_object_set_new(j, sizes[i].key, json_integer(cli_bytes(sizes[i].value, 0)));
+			json_object_set_new(
+				j, sizes[i].key, json_integer(cli_bytes(sizes[i].value, 0)));
 	if (a->cpus)
 		json_object_set_new(j, "NanoCpus", json_integer(cli_nano_cpus(a->cpus)));
 	if (a->cpuset_cpus)
@@ -357,7 +364,8 @@ static int update_run(struct cmd_call *call, struct err *e)
 	int r = body ? cli_client(call, &cl, e) : -E_INVALID, status = 0;
 
 	if (r >= 0 && json_object_size(body) == 0)
-		r = err_set(e, -E_INVALID, "you must provide one or more flags when using this command");
+		r = err_set(e, -E_INVALID,
+			"you must provide one or more flags when using this command");
 	for (char **name = call->operands; r >= 0 && *name; name++) {
 		g_autofree char *path = client_path("/containers/%s/update", *name);
 		json_t *j = NULL;
@@ -430,7 +438,8 @@ static int top_run(struct cmd_call *call, struct err *e)
 		if (i == n)
 			break;
 		columns[i].heading = json_string_value(title);
-		columns[i].field = g_intern_string((char[]){ 'C', (char)('0' + i / 10), (char)('0' + i % 10), '\0' });
+		columns[i].field = g_intern_string(
+			(char[]){ 'C', (char)('0' + i / 10), (char)('0' + i % 10), '\0' });
 	}
 	json_array_foreach(json_object_get(j, "Processes"), i, process) {
 		json_t *row = json_object();
@@ -443,10 +452,12 @@ static int top_run(struct cmd_call *call, struct err *e)
 	if (r >= 0) {
 		/* docker's columns of ps are wider: twenty at least */
 		for (i = 0; i < n; i++)
-			printf("%-*s%s", i + 1 < n ? 20 : 0, columns[i].heading, i + 1 < n ? "" : "\n");
+			printf("%-*s%s", i + 1 < n ? 20 : 0, columns[i].heading,
+				i + 1 < n ? "" : "\n");
 		json_array_foreach(rows, i, process)
 			for (k = 0; k < n; k++)
-				printf("%-*s%s", k + 1 < n ? 20 : 0, cli_text(process, columns[k].field), k + 1 < n ? "" : "\n");
+				printf("%-*s%s", k + 1 < n ? 20 : 0,
+					cli_text(process, columns[k].field), k + 1 < n ? "" : "\n");
 	}
 	json_decref(rows);
 	json_decref(j);
@@ -468,7 +479,8 @@ static char *host_port(const json_t *binding)
 {
 	const char *ip = cli_text(binding, "HostIp");
 
-	return g_strdup_printf(strchr(ip, ':') ? "[%s]:%s" : "%s:%s", ip, cli_text(binding, "HostPort"));
+	return g_strdup_printf(
+		strchr(ip, ':') ? "[%s]:%s" : "%s:%s", ip, cli_text(binding, "HostPort"));
 }
 
 static int by_port(const void *a, const void *b)
@@ -479,7 +491,8 @@ static int by_port(const void *a, const void *b)
 static int port_list(const json_t *ports, const char *wanted, struct err *e, const char *container)
 {
 	g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
-	g_autofree char *full = wanted ? g_strdup_printf("%s%s", wanted, strchr(wanted, '/') ? "" : "/tcp") : NULL;
+	g_autofree char *full =
+		wanted ? g_strdup_printf("%s%s", wanted, strchr(wanted, '/') ? "" : "/tcp") : NULL;
 	const char *port;
 	json_t *list, *binding;
 	size_t i;
@@ -490,11 +503,13 @@ static int port_list(const json_t *ports, const char *wanted, struct err *e, con
 		json_array_foreach(list, i, binding) {
 			g_autofree char *host = host_port(binding);
 
-			g_ptr_array_add(lines, full ? g_steal_pointer(&host) : g_strdup_printf("%s -> %s", port, host));
+			g_ptr_array_add(lines, full ? g_steal_pointer(&host)
+						    : g_strdup_printf("%s -> %s", port, host));
 		}
 	}
 	if (full && lines->len == 0)
-		return err_set(e, -E_NOTFOUND, "Error: No public port '%s' published for %s", wanted, container);
+		return err_set(e, -E_NOTFOUND, "Error: No public port '%s' published for %s",
+			wanted, container);
 	if (lines->len > 1)
 		qsort(lines->pdata, lines->len, sizeof(void *), by_port);
 	for (guint i2 = 0; i2 < lines->len; i2++)
@@ -512,7 +527,8 @@ static int port_run(struct cmd_call *call, struct err *e)
 	if (r >= 0)
 		r = client_call(cl, "GET", path, NULL, &j, e);
 	if (r >= 0)
-		r = port_list(cli_at(j, "NetworkSettings.Ports"), call->operands[1], e, call->operands[0]);
+		r = port_list(cli_at(j, "NetworkSettings.Ports"), call->operands[1], e,
+			call->operands[0]);
 	json_decref(j);
 	return r;
 }
@@ -540,7 +556,11 @@ static int diff_run(struct cmd_call *call, struct err *e)
 	json_array_foreach(j, i, change) {
 		int64_t kind = cli_number(change, "Kind");
 
-		printf("%c %s\n", kind == 0 ? 'C' : kind == 1 ? 'A' : 'D', cli_text(change, "Path"));
+		printf("%c %s\n",
+			kind == 0   ? 'C'
+			: kind == 1 ? 'A'
+				    : 'D',
+			cli_text(change, "Path"));
 	}
 	json_decref(j);
 	return r < 0 ? r : 0;
@@ -563,19 +583,22 @@ int cli_save_to(struct client *cl, const char *path, const char *file, struct er
 	struct stream_request q = { .method = "GET", .path = path, .body_fd = -1 };
 	_cleanup_(stream_freep) struct stream *s = NULL;
 	_cleanup_close_ int fd = -1;
-	g_autofree char *temporary = file ? g_strdup_printf("%s.part-%d", file, (int)getpid()) : NULL;
+	g_autofree char *temporary =
+		file ? g_strdup_printf("%s.part-%d", file, (int)getpid()) : NULL;
 	g_autofree char *buf = g_malloc(32 * 1024);
 	struct stat st;
 	ssize_t n = 0;
 	int r;
 
 	if (!file && cli_is_terminal(STDOUT_FILENO))
-		return err_set(e, -E_INVALID, "cowardly refusing to save to a terminal. Use the -o flag or redirect");
+		return err_set(e, -E_INVALID,
+			"cowardly refusing to save to a terminal. Use the -o flag or redirect");
 	/* a device or a pipe is written to as it is */
 	if (file && stat(file, &st) == 0 && !S_ISREG(st.st_mode))
 		g_clear_pointer(&temporary, g_free);
 	if (file) {
-		fd = RET_NERRNO(open(temporary ?: file, O_WRONLY | O_CLOEXEC | O_CREAT | O_TRUNC, 0600));
+		fd = RET_NERRNO(
+			open(temporary ?: file, O_WRONLY | O_CLOEXEC | O_CREAT | O_TRUNC, 0600));
 		if (fd < 0)
 			return err_sys(e, fd, "failed to write to %s", file);
 	}
@@ -583,14 +606,18 @@ int cli_save_to(struct client *cl, const char *path, const char *file, struct er
 	(void)fflush(stdout);
 	while (r >= 0 && (n = stream_read(s, buf, 32 * 1024)) > 0)
 		for (ssize_t at = 0, k; r >= 0 && at < n; at += k) {
-			k = RET_NERRNO(write(file ? fd : STDOUT_FILENO, buf + at, (size_t)(n - at)));
+			k = RET_NERRNO(
+				write(file ? fd : STDOUT_FILENO, buf + at, (size_t)(n - at)));
 			if (k < 0)
-				r = err_sys(e, (int)k, "cannot write to %s", file ?: "standard output");
+				r = err_sys(
+					e, (int)k, "cannot write to %s", file ?: "standard output");
 		}
 	if (r >= 0 && n < 0)
 		r = err_set(e, (int)n, "the server's answer was cut");
 	if (temporary && r >= 0)
-		r = RET_NERRNO(rename(temporary, file)) < 0 ? err_set(e, -EIO, "cannot write to %s", file) : 0;
+		r = RET_NERRNO(rename(temporary, file)) < 0
+			    ? err_set(e, -EIO, "cannot write to %s", file)
+			    : 0;
 	if (temporary && r < 0)
 		(void)unlink(temporary);
 	return r < 0 ? r : 0;
@@ -688,8 +715,8 @@ const struct cmd docker_commit_cmd = {
 	.max_operands = 2,
 };
 
-int cli_prune(struct client *cl, const char *kind, char **filters, const char *heading, const char *list, int64_t *ret_freed,
-	struct err *e)
+int cli_prune(struct client *cl, const char *kind, char **filters, const char *heading,
+	const char *list, int64_t *ret_freed, struct err *e)
 {
 	g_autofree char *text = cli_filters(filters), *head = g_strdup_printf("/%s/prune", kind);
 	g_autoptr(GString) path = g_string_new(head);
@@ -726,11 +753,13 @@ static int container_prune_run(struct cmd_call *call, struct err *e)
 	struct client *cl;
 	int r;
 
-	if (!a->force && !cli_confirm("WARNING! This will remove all stopped containers.\nAre you sure you want to continue?"))
+	if (!a->force && !cli_confirm("WARNING! This will remove all stopped containers.\nAre you "
+				      "sure you want to continue?"))
 		return 0;
 	r = cli_client(call, &cl, e);
 	if (r >= 0)
-		r = cli_prune(cl, "containers", a->filter, "Deleted Containers", "ContainersDeleted", &freed, e);
+		r = cli_prune(cl, "containers", a->filter, "Deleted Containers",
+			"ContainersDeleted", &freed, e);
 	if (r < 0)
 		return r;
 	size = cli_size((double)freed, 4);
@@ -760,7 +789,8 @@ const struct cmd docker_container_prune_cmd = {
 static int logs_run(struct cmd_call *call, struct err *e)
 {
 	const struct logs_args *a = call->args;
-	g_autofree char *inspect = client_path("/containers/%s/json", call->operands[0]), *head = NULL, *since = NULL, *until = NULL;
+	g_autofree char *inspect = client_path("/containers/%s/json", call->operands[0]),
+			*head = NULL, *since = NULL, *until = NULL;
 	g_autoptr(GString) path = NULL;
 	_cleanup_(stream_freep) struct stream *s = NULL;
 	struct client *cl;
@@ -791,7 +821,9 @@ static int logs_run(struct cmd_call *call, struct err *e)
 		cli_query(path, "timestamps", "1");
 	if (until)
 		cli_query(path, "until", until);
-	r = client_stream(cl, &(struct stream_request){ .method = "GET", .path = path->str, .body_fd = -1 }, &s, e);
+	r = client_stream(cl,
+		&(struct stream_request){ .method = "GET", .path = path->str, .body_fd = -1 }, &s,
+		e);
 	return r < 0 ? r : cli_demultiplex(s, tty, e);
 }
 

@@ -28,12 +28,16 @@ static const char *const tls_names[] = { "ca", "cert", "key" };
 
 static int check_name(const char *name, struct err *e)
 {
-	static const char chars[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+-";
+	static const char chars[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+-";
 
 	if (strcmp(name, "default") == 0)
 		return err_set(e, -E_INVALID, "\"default\" is a reserved context name");
 	if (strlen(name) < 2 || !g_ascii_isalnum(*name) || name[strspn(name, chars)])
-		return err_set(e, -E_INVALID, "context name \"%s\" is invalid, names are validated against regexp \"" NAME_RULE "\"", name);
+		return err_set(e, -E_INVALID,
+			"context name \"%s\" is invalid, names are validated against regexp "
+			"\"" NAME_RULE "\"",
+			name);
 	return 0;
 }
 
@@ -46,7 +50,9 @@ static int warn_environment(struct cli *s, struct err *e)
 	(void)fflush(stdout);
 	if (why)
 		(void)fprintf(stderr,
-			"Warning: %s environment variable overrides the active context. To use a context, either set the global --context flag, or unset %s environment variable.\n",
+			"Warning: %s environment variable overrides the active context. To use a "
+			"context, either set the global --context flag, or unset %s environment "
+			"variable.\n",
 			why, why);
 	return 0;
 }
@@ -61,7 +67,8 @@ static const struct tab_column columns[] = {
 	{ NULL, NULL, false },
 };
 
-static void add_row(json_t *rows, const char *name, const char *current, const char *description, const char *host)
+static void add_row(json_t *rows, const char *name, const char *current, const char *description,
+	const char *host)
 {
 	json_t *row = json_object();
 
@@ -94,7 +101,8 @@ static GPtrArray *all_contexts(struct cli *s)
 	const char *entry;
 
 	while (dir && (entry = g_dir_read_name(dir))) {
-		g_autofree char *file = g_strdup_printf("%s/%s/meta.json", folder, entry), *text = NULL;
+		g_autofree char *file = g_strdup_printf("%s/%s/meta.json", folder, entry),
+				*text = NULL;
 		json_t *j;
 
 		if (!g_file_get_contents(file, &text, NULL, NULL))
@@ -126,18 +134,25 @@ static int context_ls_run(struct cmd_call *call, struct err *e)
 		json_t *j = i < all->len ? all->pdata[i] : NULL;
 
 		if (!placed && (!j || strcmp(cli_text(j, "Name"), "default") > 0)) {
-			add_row(rows, "default", current, "Current DOCKER_HOST based configuration", host);
+			add_row(rows, "default", current, "Current DOCKER_HOST based configuration",
+				host);
 			placed = true;
 		}
 		if (j)
-			add_row(rows, cli_text(j, "Name"), current, cli_text(json_object_get(j, "Metadata"), "Description"),
+			add_row(rows, cli_text(j, "Name"), current,
+				cli_text(json_object_get(j, "Metadata"), "Description"),
 				cli_text(cli_at(j, "Endpoints.docker"), "Host"));
 	}
 	/* the table marks the current one; other formats have a member for it */
 	json_array_foreach(rows, n, row)
-		if (!a->quiet && !(a->format && *a->format) && json_is_true(json_object_get(row, "Current")))
+		if (!a->quiet && !(a->format && *a->format) &&
+			json_is_true(json_object_get(row, "Current")))
 			cli_set(row, "Name", "%s *", current);
-	r = cli_rows(columns, rows, a->quiet ? "{{.Name}}" : a->format && *a->format ? a->format : NULL, e);
+	r = cli_rows(columns, rows,
+		a->quiet		  ? "{{.Name}}"
+		: a->format && *a->format ? a->format
+					  : NULL,
+		e);
 	json_decref(rows);
 	return r < 0 ? r : s->context ? 0 : warn_environment(s, e);
 }
@@ -155,14 +170,18 @@ static int context_show_run(struct cmd_call *call, struct err *e)
 static char *inspect_text(struct cli *s, const char *name, struct err *e)
 {
 	json_t *j;
-	g_autofree char *tls = cli_context_folder(s, "tls", name), *meta = cli_context_folder(s, "meta", name), *host = default_host();
+	g_autofree char *tls = cli_context_folder(s, "tls", name),
+			*meta = cli_context_folder(s, "meta", name), *host = default_host();
 	json_t *files = json_array();
 	char *text, *ret;
 
 	if (strcmp(name, "default") == 0) {
 		json_decref(files);
-		return g_strdup_printf("{\"Name\":\"default\",\"Metadata\":{},\"Endpoints\":{\"docker\":{\"Host\":\"%s\",\"SkipTLSVerify\":false}},"
-				       "\"TLSMaterial\":{},\"Storage\":{\"MetadataPath\":\"\\u003cIN MEMORY\\u003e\",\"TLSPath\":\"\\u003cIN MEMORY\\u003e\"}}",
+		return g_strdup_printf(
+			"{\"Name\":\"default\",\"Metadata\":{},\"Endpoints\":{\"docker\":{\"Host\":"
+			"\"%s\",\"SkipTLSVerify\":false}},"
+			"\"TLSMaterial\":{},\"Storage\":{\"MetadataPath\":\"\\u003cIN "
+			"MEMORY\\u003e\",\"TLSPath\":\"\\u003cIN MEMORY\\u003e\"}}",
 			host);
 	}
 	j = cli_context_read(s, name, e);
@@ -176,8 +195,10 @@ static char *inspect_text(struct cli *s, const char *name, struct err *e)
 		json_decref(files);
 		return NULL;
 	}
-	json_object_set_new(j, "TLSMaterial", json_array_size(files) ? json_pack("{s:O}", "docker", files) : json_object());
-	json_object_set_new(j, "Storage", json_pack("{s:s,s:s}", "MetadataPath", meta, "TLSPath", tls));
+	json_object_set_new(j, "TLSMaterial",
+		json_array_size(files) ? json_pack("{s:O}", "docker", files) : json_object());
+	json_object_set_new(
+		j, "Storage", json_pack("{s:s,s:s}", "MetadataPath", meta, "TLSPath", tls));
 	json_decref(files);
 	text = json_dumps(j, JSON_COMPACT);
 	ret = g_strdup(text);
@@ -214,11 +235,13 @@ static int context_inspect_run(struct cmd_call *call, struct err *e)
 /* --- create, update, use, rm ------------------------------------------------------------------------------------------------ */
 
 /* "host=...,ca=...,skip-tls-verify=true,from=NAME" into the endpoint, and its files to copy. */
-static int read_endpoint(struct cli *s, char *const *words, json_t *endpoint, char *files[3], struct err *e)
+static int read_endpoint(
+	struct cli *s, char *const *words, json_t *endpoint, char *files[3], struct err *e)
 {
 	for (; *words; words++) {
 		const char *equals = strchr(*words, '=');
-		g_autofree char *key = equals ? g_strndup(*words, (gsize)(equals - *words)) : g_strdup(*words);
+		g_autofree char *key =
+			equals ? g_strndup(*words, (gsize)(equals - *words)) : g_strdup(*words);
 		bool known = false;
 
 		for (size_t i = 0; i < G_N_ELEMENTS(tls_names); i++)
@@ -230,7 +253,8 @@ static int read_endpoint(struct cli *s, char *const *words, json_t *endpoint, ch
 		if (equals && strcmp(key, "host") == 0) {
 			json_object_set_new(endpoint, "Host", json_string(equals + 1));
 		} else if (equals && strcmp(key, "skip-tls-verify") == 0) {
-			json_object_set_new(endpoint, "SkipTLSVerify", json_boolean(strcmp(equals + 1, "true") == 0));
+			json_object_set_new(endpoint, "SkipTLSVerify",
+				json_boolean(strcmp(equals + 1, "true") == 0));
 		} else if (equals && strcmp(key, "from") == 0) {
 			json_t *j = cli_context_read(s, equals + 1, e);
 
@@ -239,16 +263,22 @@ static int read_endpoint(struct cli *s, char *const *words, json_t *endpoint, ch
 			(void)json_object_update(endpoint, cli_at(j, "Endpoints.docker"));
 			json_decref(j);
 		} else if (!known) {
-			return err_set(e, -E_INVALID, "unable to create docker endpoint config: unrecognized config key: %s", key);
+			return err_set(e, -E_INVALID,
+				"unable to create docker endpoint config: unrecognized config key: "
+				"%s",
+				key);
 		}
 	}
 	return 0;
 }
 
-static int write_context(struct cli *s, const char *name, const json_t *j, char *const files[3], struct err *e)
+static int write_context(
+	struct cli *s, const char *name, const json_t *j, char *const files[3], struct err *e)
 {
-	g_autofree char *meta = cli_context_folder(s, "meta", name), *tls = cli_context_folder(s, "tls", name);
-	g_autofree char *file = g_strdup_printf("%s/meta.json", meta), *below = g_strdup_printf("%s/docker", tls);
+	g_autofree char *meta = cli_context_folder(s, "meta", name),
+			*tls = cli_context_folder(s, "tls", name);
+	g_autofree char *file = g_strdup_printf("%s/meta.json", meta),
+			*below = g_strdup_printf("%s/docker", tls);
 	char *text = json_dumps(j, JSON_COMPACT);
 	bool ok;
 
@@ -256,27 +286,34 @@ static int write_context(struct cli *s, const char *name, const json_t *j, char 
 	ok = g_file_set_contents(file, text, -1, NULL);
 	free(text);
 	for (size_t i = 0; i < G_N_ELEMENTS(tls_names) && ok; i++) {
-		g_autofree char *to = g_strdup_printf("%s/%s.pem", below, tls_names[i]), *content = NULL;
+		g_autofree char *to = g_strdup_printf("%s/%s.pem", below, tls_names[i]),
+				*content = NULL;
 		gsize n;
 
 		if (!files[i])
 			continue;
 		if (!g_file_get_contents(files[i], &content, &n, NULL))
-			return err_set(e, -E_NOTFOUND, "unable to create docker endpoint config: open %s: no such file or directory", files[i]);
+			return err_set(e, -E_NOTFOUND,
+				"unable to create docker endpoint config: open %s: no such file or "
+				"directory",
+				files[i]);
 		(void)g_mkdir_with_parents(below, 0700);
-		ok = g_file_set_contents_full(to, content, (gssize)n, G_FILE_SET_CONTENTS_CONSISTENT, 0600, NULL);
+		ok = g_file_set_contents_full(
+			to, content, (gssize)n, G_FILE_SET_CONTENTS_CONSISTENT, 0600, NULL);
 	}
 	return ok ? 0 : err_set(e, -EIO, "cannot write %s", file);
 }
 
-static int put_context(struct cli *s, const char *name, json_t *j, char **words, const char *description, struct err *e)
+static int put_context(struct cli *s, const char *name, json_t *j, char **words,
+	const char *description, struct err *e)
 {
 	char *files[3] = { NULL };
 	json_t *endpoint = cli_at(j, "Endpoints.docker");
 	int r = 0;
 
 	if (description)
-		json_object_set_new(json_object_get(j, "Metadata"), "Description", json_string(description));
+		json_object_set_new(
+			json_object_get(j, "Metadata"), "Description", json_string(description));
 	for (; words && *words && r >= 0; words++) {
 		g_auto(GStrv) fields = g_strsplit(*words, ",", -1);
 
@@ -311,14 +348,16 @@ static int context_create_run(struct cmd_call *call, struct err *e)
 		json_decref(j);
 		return err_set(e, -E_EXISTS, "context \"%s\" already exists", name);
 	}
-	j = json_pack("{s:s,s:{},s:{s:{s:b}}}", "Name", name, "Metadata", "Endpoints", "docker", "SkipTLSVerify", 0);
+	j = json_pack("{s:s,s:{},s:{s:{s:b}}}", "Name", name, "Metadata", "Endpoints", "docker",
+		"SkipTLSVerify", 0);
 	if (!a->docker && !a->from && host && *host)
 		json_object_set_new(cli_at(j, "Endpoints.docker"), "Host", json_string(host));
 	if (a->from && strcmp(a->from, "default") != 0) {
 		json_t *other = cli_context_read(s, a->from, e);
 
 		if (other)
-			(void)json_object_update(cli_at(j, "Endpoints.docker"), cli_at(other, "Endpoints.docker"));
+			(void)json_object_update(
+				cli_at(j, "Endpoints.docker"), cli_at(other, "Endpoints.docker"));
 		else
 			r = -E_NOTFOUND;
 		json_decref(other);
@@ -375,7 +414,9 @@ static int context_use_run(struct cmd_call *call, struct err *e)
 	(void)fprintf(stderr, "Current context is now \"%s\"\n", name);
 	if (host && *host && strcmp(name, "default") != 0)
 		(void)fprintf(stderr,
-			"Warning: DOCKER_HOST environment variable overrides the active context. To use \"%s\", either set the global --context flag, or unset DOCKER_HOST environment variable.\n",
+			"Warning: DOCKER_HOST environment variable overrides the active context. "
+			"To use \"%s\", either set the global --context flag, or unset DOCKER_HOST "
+			"environment variable.\n",
 			name);
 	return 0;
 }
@@ -388,7 +429,8 @@ static void remove_tree(const char *folder)
 	while (dir && (entry = g_dir_read_name(dir))) {
 		g_autofree char *path = g_strdup_printf("%s/%s", folder, entry);
 
-		if (g_file_test(path, G_FILE_TEST_IS_DIR) && !g_file_test(path, G_FILE_TEST_IS_SYMLINK))
+		if (g_file_test(path, G_FILE_TEST_IS_DIR) &&
+			!g_file_test(path, G_FILE_TEST_IS_SYMLINK))
 			remove_tree(path);
 		else
 			(void)unlink(path);
@@ -396,10 +438,12 @@ static void remove_tree(const char *folder)
 	(void)rmdir(folder);
 }
 
-static int remove_context(struct cli *s, const struct context_rm_args *a, const char *name, struct err *e)
+static int remove_context(
+	struct cli *s, const struct context_rm_args *a, const char *name, struct err *e)
 {
 	const char *current = json_string_value(json_object_get(cli_config(s), "currentContext"));
-	g_autofree char *meta = cli_context_folder(s, "meta", name), *tls = cli_context_folder(s, "tls", name);
+	g_autofree char *meta = cli_context_folder(s, "meta", name),
+			*tls = cli_context_folder(s, "tls", name);
 	json_t *j;
 
 	if (strcmp(name, "default") == 0)
@@ -407,10 +451,12 @@ static int remove_context(struct cli *s, const struct context_rm_args *a, const 
 	j = cli_context_read(s, name, NULL);
 	json_decref(j);
 	if (!j)
-		return a->force ? 0 : err_set(e, -E_NOTFOUND, "context \"%s\" does not exist", name);
+		return a->force ? 0
+				: err_set(e, -E_NOTFOUND, "context \"%s\" does not exist", name);
 	if (current && strcmp(current, name) == 0) {
 		if (!a->force)
-			return err_set(e, -E_INUSE, "context \"%s\" is in use, set -f flag to force remove", name);
+			return err_set(e, -E_INUSE,
+				"context \"%s\" is in use, set -f flag to force remove", name);
 		json_object_del(cli_config(s), "currentContext");
 		(void)cli_config_save(s, e);
 	}
@@ -438,42 +484,46 @@ static int context_later_run(struct cmd_call *call, struct err *e)
 {
 	g_autofree char *folder = g_strdup_printf("%s/contexts", cli_folder(cli_of(call)));
 
-	return err_set(e, -E_UNSUPPORTED, "'%s' is not there yet: copy the folders of '%s' until it is", call->full_name, folder);
+	return err_set(e, -E_UNSUPPORTED,
+		"'%s' is not there yet: copy the folders of '%s' until it is", call->full_name,
+		folder);
 }
 
-#define CREATE_TEXT \
-	"Create a context\n" \
-	"\n" \
-	"Docker endpoint config:\n" \
-	"\n" \
-	"NAME                DESCRIPTION\n" \
-	"from                Copy named context's Docker endpoint configuration\n" \
-	"host                Docker endpoint on which to connect\n" \
-	"ca                  Trust certs signed only by this CA\n" \
-	"cert                Path to TLS certificate file\n" \
-	"key                 Path to TLS key file\n" \
-	"skip-tls-verify     Skip TLS certificate validation\n" \
-	"\n" \
-	"Example:\n" \
-	"\n" \
-	"$ docker context create my-context --description \"some description\" --docker \"host=tcp://myserver:2376,ca=~/ca-file,cert=~/cert-file,key=~/key-file\""
+#define CREATE_TEXT                                                                       \
+	"Create a context\n"                                                              \
+	"\n"                                                                              \
+	"Docker endpoint config:\n"                                                       \
+	"\n"                                                                              \
+	"NAME                DESCRIPTION\n"                                               \
+	"from                Copy named context's Docker endpoint configuration\n"        \
+	"host                Docker endpoint on which to connect\n"                       \
+	"ca                  Trust certs signed only by this CA\n"                        \
+	"cert                Path to TLS certificate file\n"                              \
+	"key                 Path to TLS key file\n"                                      \
+	"skip-tls-verify     Skip TLS certificate validation\n"                           \
+	"\n"                                                                              \
+	"Example:\n"                                                                      \
+	"\n"                                                                              \
+	"$ docker context create my-context --description \"some description\" --docker " \
+	"\"host=tcp://myserver:2376,ca=~/ca-file,cert=~/cert-file,key=~/key-file\""
 
-#define UPDATE_TEXT \
-	"Update a context\n" \
-	"\n" \
-	"Docker endpoint config:\n" \
-	"\n" \
-	"NAME                DESCRIPTION\n" \
-	"from                Copy named context's Docker endpoint configuration\n" \
-	"host                Docker endpoint on which to connect\n" \
-	"ca                  Trust certs signed only by this CA\n" \
-	"cert                Path to TLS certificate file\n" \
-	"key                 Path to TLS key file\n" \
-	"skip-tls-verify     Skip TLS certificate validation\n" \
-	"\n" \
-	"Example:\n" \
-	"\n" \
-	"$ docker context update my-context --description \"some description\" --docker \"host=tcp://myserver:2376,ca=~/ca-file,cert=~/cert-file,key=~/key-file\""
+#define UPDATE_TEXT                                                                       \
+	"Update a context\n"                                                              \
+	"\n"                                                                              \
+	"Docker endpoint config:\n"                                                       \
+	"\n"                                                                              \
+	"NAME                DESCRIPTION\n"                                               \
+	"from                Copy named context's Docker endpoint configuration\n"        \
+	"host                Docker endpoint on which to connect\n"                       \
+	"ca                  Trust certs signed only by this CA\n"                        \
+	"cert                Path to TLS certificate file\n"                              \
+	"key                 Path to TLS key file\n"                                      \
+	"skip-tls-verify     Skip TLS certificate validation\n"                           \
+	"\n"                                                                              \
+	"Example:\n"                                                                      \
+	"\n"                                                                              \
+	"$ docker context update my-context --description \"some description\" --docker " \
+	"\"host=tcp://myserver:2376,ca=~/ca-file,cert=~/cert-file,key=~/key-file\""
 
 /* clang-format off */
 static const struct opt context_create_opts[] = {

@@ -13,9 +13,10 @@ struct cp_args {
 };
 
 #define PIECE (32 * 1024)
-#define COPY_TEXT                                                                                            \
-	"Copy files/folders between a container and the local filesystem\n\n"                              \
-	"Use '-' as the source to read a tar archive from stdin\nand extract it to a directory destination in a container.\n" \
+#define COPY_TEXT                                                                                \
+	"Copy files/folders between a container and the local filesystem\n\n"                    \
+	"Use '-' as the source to read a tar archive from stdin\nand extract it to a directory " \
+	"destination in a container.\n"                                                          \
 	"Use '-' as the destination to stream a tar archive of a\ncontainer source to stdout."
 
 /* "CONTAINER:PATH"; a path of this host begins with "/" or ".", or has no colon. */
@@ -31,7 +32,8 @@ static bool split_container(const char *text, char **ret_name, const char **ret_
 }
 
 /* What is known of a path in the container: X-Docker-Container-Path-Stat. */
-static int stat_inside(struct client *cl, const char *name, const char *path, json_t **ret, struct err *e)
+static int stat_inside(
+	struct client *cl, const char *name, const char *path, json_t **ret, struct err *e)
 {
 	g_autofree char *head = client_path("/containers/%s/archive", name), *value = NULL;
 	g_autoptr(GString) full = g_string_new(head);
@@ -41,7 +43,9 @@ static int stat_inside(struct client *cl, const char *name, const char *path, js
 	int r;
 
 	cli_query(full, "path", path);
-	r = client_stream(cl, &(struct stream_request){ .method = "HEAD", .path = full->str, .body_fd = -1 }, &s, e);
+	r = client_stream(cl,
+		&(struct stream_request){ .method = "HEAD", .path = full->str, .body_fd = -1 }, &s,
+		e);
 	if (r < 0)
 		return r;
 	value = stream_header(s, "X-Docker-Container-Path-Stat");
@@ -73,7 +77,8 @@ static int end_of(pid_t child)
 {
 	int status = 0;
 
-	if (RET_NERRNO(waitpid(child, &status, 0)) < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+	if (RET_NERRNO(waitpid(child, &status, 0)) < 0 || !WIFEXITED(status) ||
+		WEXITSTATUS(status) != 0)
 		return -EIO;
 	return 0;
 }
@@ -94,7 +99,8 @@ static int extract(struct stream *s, int dir, const struct cp_args *a, struct er
 		_exit(pump_out(s, pipes[1], NULL) < 0);
 	}
 	(void)close(pipes[1]);
-	r = child < 0 ? err_sys(e, child, "cannot start a process") : tar_tree_read(pipes[0], dir, &owner, e);
+	r = child < 0 ? err_sys(e, child, "cannot start a process")
+		      : tar_tree_read(pipes[0], dir, &owner, e);
 	(void)close(pipes[0]);
 	if (child > 0 && end_of(child) < 0 && r >= 0)
 		r = err_set(e, -EIO, "the server's answer was cut");
@@ -102,9 +108,11 @@ static int extract(struct stream *s, int dir, const struct cp_args *a, struct er
 }
 
 /* What was unpacked below `from`, into its place. */
-static int put_in_place(int from, const char *base, const char *parent, const char *as, bool contents, struct err *e)
+static int put_in_place(int from, const char *base, const char *parent, const char *as,
+	bool contents, struct err *e)
 {
-	g_autofree char *here = g_strdup_printf("/proc/self/fd/%d", from), *tree = g_strdup_printf("%s/%s", here, base);
+	g_autofree char *here = g_strdup_printf("/proc/self/fd/%d", from),
+			*tree = g_strdup_printf("%s/%s", here, base);
 	g_autofree char *to = g_strdup_printf("%s/%s", parent, as);
 	g_autoptr(GDir) dir = NULL;
 	const char *name;
@@ -116,7 +124,8 @@ static int put_in_place(int from, const char *base, const char *parent, const ch
 	}
 	dir = g_dir_open(tree, 0, NULL);
 	while (dir && (name = g_dir_read_name(dir))) {
-		g_autofree char *one = g_strdup_printf("%s/%s", tree, name), *there = g_strdup_printf("%s/%s", parent, name);
+		g_autofree char *one = g_strdup_printf("%s/%s", tree, name),
+				*there = g_strdup_printf("%s/%s", parent, name);
 
 		r = RET_NERRNO(rename(one, there));
 		if (r < 0)
@@ -130,8 +139,8 @@ static int put_in_place(int from, const char *base, const char *parent, const ch
  * The archive has the file's own name, or is a folder "NAME/" with what is in it. Where it is to have another name it is
  * unpacked into a folder beside the destination, and goes into its place by a rename.
  */
-static int unpack(struct stream *s, const struct cp_args *a, const char *parent, const char *as, const char *base, bool contents,
-	struct err *e)
+static int unpack(struct stream *s, const struct cp_args *a, const char *parent, const char *as,
+	const char *base, bool contents, struct err *e)
 {
 	g_autofree char *temporary = g_strdup_printf("%s/.docker-cp-%d", parent, (int)getpid());
 	_cleanup_close_ int fd = -1;
@@ -152,9 +161,11 @@ static int unpack(struct stream *s, const struct cp_args *a, const char *parent,
 	return r;
 }
 
-static int out_of(struct client *cl, const struct cp_args *a, const char *name, const char *path, const char *to, struct err *e)
+static int out_of(struct client *cl, const struct cp_args *a, const char *name, const char *path,
+	const char *to, struct err *e)
 {
-	g_autofree char *head = client_path("/containers/%s/archive", name), *base = NULL, *parent = NULL, *as = NULL;
+	g_autofree char *head = client_path("/containers/%s/archive", name), *base = NULL,
+			*parent = NULL, *as = NULL;
 	g_autoptr(GString) full = g_string_new(head);
 	_cleanup_(stream_freep) struct stream *s = NULL;
 	json_t *st = NULL;
@@ -172,7 +183,9 @@ static int out_of(struct client *cl, const struct cp_args *a, const char *name, 
 	if (!there && g_str_has_suffix(to, "/") && !is_dir)
 		return err_set(e, -E_INVALID, "destination directory \"%s\" must exist", to);
 	cli_query(full, "path", path);
-	r = client_stream(cl, &(struct stream_request){ .method = "GET", .path = full->str, .body_fd = -1 }, &s, e);
+	r = client_stream(cl,
+		&(struct stream_request){ .method = "GET", .path = full->str, .body_fd = -1 }, &s,
+		e);
 	if (r < 0)
 		return r;
 	if (strcmp(to, "-") == 0)
@@ -192,7 +205,8 @@ static int out_of(struct client *cl, const struct cp_args *a, const char *name, 
 
 /* --- into a container ------------------------------------------------------------------------------------------------------ */
 
-static int put_archive(struct client *cl, const struct cp_args *a, const char *name, const char *folder, int fd, struct err *e)
+static int put_archive(struct client *cl, const struct cp_args *a, const char *name,
+	const char *folder, int fd, struct err *e)
 {
 	g_autofree char *head = client_path("/containers/%s/archive", name);
 	g_autoptr(GString) full = g_string_new(head);
@@ -204,14 +218,19 @@ static int put_archive(struct client *cl, const struct cp_args *a, const char *n
 	if (a->archive)
 		cli_query(full, "copyUIDGID", "true");
 	r = client_stream(cl,
-		&(struct stream_request){ .method = "PUT", .path = full->str, .body_fd = fd, .body_type = "application/x-tar" }, &s, e);
+		&(struct stream_request){ .method = "PUT",
+			.path = full->str,
+			.body_fd = fd,
+			.body_type = "application/x-tar" },
+		&s, e);
 	return r < 0 ? r : stream_answer(s, NULL, e);
 }
 
-static int send_tree(struct client *cl, const struct cp_args *a, const char *from, const char *as, const char *name,
-	const char *folder, struct err *e)
+static int send_tree(struct client *cl, const struct cp_args *a, const char *from, const char *as,
+	const char *name, const char *folder, struct err *e)
 {
-	g_autofree char *clean = g_canonicalize_filename(from, NULL), *parent = g_path_get_dirname(clean);
+	g_autofree char *clean = g_canonicalize_filename(from, NULL),
+			*parent = g_path_get_dirname(clean);
 	g_autofree char *base = g_path_get_basename(clean);
 	int pipes[2], r = RET_NERRNO(pipe2(pipes, O_CLOEXEC));
 	pid_t child;
@@ -231,16 +250,19 @@ static int send_tree(struct client *cl, const struct cp_args *a, const char *fro
 		_exit(0);
 	}
 	(void)close(pipes[1]);
-	r = child < 0 ? err_sys(e, child, "cannot start a process") : put_archive(cl, a, name, folder, pipes[0], e);
+	r = child < 0 ? err_sys(e, child, "cannot start a process")
+		      : put_archive(cl, a, name, folder, pipes[0], e);
 	(void)close(pipes[0]);
 	if (child > 0 && end_of(child) < 0 && r >= 0)
 		r = err_set(e, -EIO, "cannot read all of '%s'", from);
 	return r;
 }
 
-static int into(struct client *cl, const struct cp_args *a, const char *from, const char *name, const char *path, struct err *e)
+static int into(struct client *cl, const struct cp_args *a, const char *from, const char *name,
+	const char *path, struct err *e)
 {
-	g_autofree char *target = *path == '/' ? g_strdup(path) : g_strdup_printf("/%s", path), *parent = NULL, *as = NULL;
+	g_autofree char *target = *path == '/' ? g_strdup(path) : g_strdup_printf("/%s", path),
+			*parent = NULL, *as = NULL;
 	g_autofree char *clean = NULL, *base = NULL;
 	json_t *st = NULL;
 	struct stat here;
@@ -249,20 +271,25 @@ static int into(struct client *cl, const struct cp_args *a, const char *from, co
 
 	if (strcmp(from, "-") != 0 && (a->follow_link ? stat(from, &here) : lstat(from, &here)) < 0)
 		return err_set(e, -E_NOTFOUND, "lstat %s: no such file or directory", from);
-	is_dir = stat_inside(cl, name, target, &st, e) >= 0 && (cli_number(st, "mode") & (GO_DIR | GO_SYMLINK));
+	is_dir = stat_inside(cl, name, target, &st, e) >= 0 &&
+		 (cli_number(st, "mode") & (GO_DIR | GO_SYMLINK));
 	json_decref(st);
 	if (!is_dir && client_status(cl) != 404 && client_status(cl) >= 400)
 		return -EIO;
 	if (strcmp(from, "-") == 0)
 		return is_dir ? put_archive(cl, a, name, target, STDIN_FILENO, e)
-			      : err_set(e, -E_INVALID, "destination \"%s:%s\" must be a directory", name, path);
+			      : err_set(e, -E_INVALID, "destination \"%s:%s\" must be a directory",
+					name, path);
 	clean = a->follow_link ? realpath(from, NULL) : g_canonicalize_filename(from, NULL);
 	base = g_path_get_basename(clean);
 	if (is_dir) {
 		parent = g_strdup(target);
-		as = g_str_has_suffix(from, "/.") || strcmp(from, ".") == 0 ? g_strdup(".") : g_strdup(base);
+		as = g_str_has_suffix(from, "/.") || strcmp(from, ".") == 0 ? g_strdup(".")
+									    : g_strdup(base);
 	} else if (g_str_has_suffix(target, "/") && !S_ISDIR(here.st_mode)) {
-		return err_set(e, -E_NOTFOUND, "Error response from daemon: Could not find the file %s in container %s", target, name);
+		return err_set(e, -E_NOTFOUND,
+			"Error response from daemon: Could not find the file %s in container %s",
+			target, name);
 	} else {
 		g_autofree char *canon = g_canonicalize_filename(target, "/");
 
@@ -277,9 +304,11 @@ static int into(struct client *cl, const struct cp_args *a, const char *from, co
 static int cp_run(struct cmd_call *call, struct err *e)
 {
 	const struct cp_args *a = call->args;
-	const char *from = call->operands[0], *to = call->operands[1], *from_path = NULL, *to_path = NULL;
+	const char *from = call->operands[0], *to = call->operands[1], *from_path = NULL,
+		   *to_path = NULL;
 	g_autofree char *from_name = NULL, *to_name = NULL;
-	bool inside_from = split_container(from, &from_name, &from_path), inside_to = split_container(to, &to_name, &to_path);
+	bool inside_from = split_container(from, &from_name, &from_path),
+	     inside_to = split_container(to, &to_name, &to_path);
 	struct client *cl;
 	int r = cli_client(call, &cl, e);
 
@@ -292,7 +321,8 @@ static int cp_run(struct cmd_call *call, struct err *e)
 	if (!inside_from && !inside_to)
 		return err_set(e, -E_INVALID, "must specify at least one container source");
 	if (r >= 0)
-		r = inside_from ? out_of(cl, a, from_name, from_path, to, e) : into(cl, a, from, to_name, to_path, e);
+		r = inside_from ? out_of(cl, a, from_name, from_path, to, e)
+				: into(cl, a, from, to_name, to_path, e);
 	if (r < 0)
 		return r;
 	if (!a->quiet && cli_is_terminal(STDOUT_FILENO) && strcmp(to, "-") != 0)
@@ -315,7 +345,8 @@ const struct cmd docker_cp_cmd = {
 	.opts = cp_opts,
 	.args_size = sizeof(struct cp_args),
 	.brief = "Copy files/folders between a container and the local filesystem",
-	.synopsis = "[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n\tdocker cp [OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH",
+	.synopsis = "[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n\tdocker cp [OPTIONS] SRC_PATH|- "
+		    "CONTAINER:DEST_PATH",
 	.min_operands = 2,
 	.max_operands = 2,
 	.details = COPY_TEXT,

@@ -2,6 +2,7 @@
 /* docker create, and what run shares with it: the options, and the request that they are. */
 
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include "dialect/docker/cli-run.h"
 
@@ -59,7 +60,8 @@ static int set_health(json_t *config, const struct run_args *a, struct err *e)
 {
 	const struct {
 		const char *option, *key, *value;
-	} times[] = { { "interval", "Interval", a->health_interval }, { "timeout", "Timeout", a->health_timeout },
+	} times[] = { { "interval", "Interval", a->health_interval },
+		{ "timeout", "Timeout", a->health_timeout },
 		{ "start-period", "StartPeriod", a->health_start_period },
 		{ "start-interval", "StartInterval", a->health_start_interval } };
 	bool any = a->health_cmd || a->health_retries;
@@ -71,7 +73,8 @@ static int set_health(json_t *config, const struct run_args *a, struct err *e)
 
 		any |= ns != 0;
 		if (ns < 0)
-			return err_set(e, -E_INVALID, "--health-%s cannot be negative", times[i].option);
+			return err_set(
+				e, -E_INVALID, "--health-%s cannot be negative", times[i].option);
 		if (ns)
 			json_object_set_new(j, times[i].key, json_integer(ns));
 	}
@@ -79,7 +82,8 @@ static int set_health(json_t *config, const struct run_args *a, struct err *e)
 		return err_set(e, -E_INVALID, "--health-retries cannot be negative");
 	if (a->no_healthcheck) {
 		if (any)
-			return err_set(e, -E_INVALID, "--no-healthcheck conflicts with --health-* options");
+			return err_set(e, -E_INVALID,
+				"--no-healthcheck conflicts with --health-* options");
 		json_object_set_new(j, "Test", json_pack("[s]", "NONE"));
 		return 0;
 	}
@@ -95,7 +99,8 @@ static int set_health(json_t *config, const struct run_args *a, struct err *e)
 
 /* --- Config --------------------------------------------------------------------------------------------------------- */
 
-static int set_config(struct cmd_call *call, const struct run_args *a, struct cli_create *c, struct err *e)
+static int set_config(
+	struct cmd_call *call, const struct run_args *a, struct cli_create *c, struct err *e)
 {
 	json_t *j = c->body, *env = NULL, *labels = NULL;
 	int r = cli_environment(a->env, a->env_file, true, &env, e);
@@ -140,7 +145,8 @@ static void set_throttle(json_t *h, const char *key, const char *number, char **
 		g_autofree char *path = g_strndup(*list, (gsize)(colon - *list));
 
 		json_array_append_new(j, json_pack("{s:s,s:I}", "Path", path, number,
-						 (json_int_t)(bytes ? cli_bytes(colon + 1, 0) : cli_int(colon + 1, 0))));
+						 (json_int_t)(bytes ? cli_bytes(colon + 1, 0)
+								    : cli_int(colon + 1, 0))));
 	}
 	json_object_set_new(h, key, j);
 }
@@ -172,7 +178,8 @@ static int set_devices(json_t *h, const struct run_args *a, struct err *e)
 			json_array_append_new(requests, j);
 	}
 	if (json_array_size(cdi))
-		json_array_append_new(requests, json_pack("{s:s,s:O}", "Driver", "cdi", "DeviceIDs", cdi));
+		json_array_append_new(
+			requests, json_pack("{s:s,s:O}", "Driver", "cdi", "DeviceIDs", cdi));
 	json_decref(cdi);
 	set_list(h, "DeviceCgroupRules", a->device_cgroup_rule);
 	return r;
@@ -185,7 +192,8 @@ static int set_resources(json_t *h, const struct run_args *a, struct err *e)
 
 	if (swappiness != -1 && (swappiness < 0 || swappiness > 100)) {
 		json_decref(ulimits);
-		return err_set(e, -E_INVALID, "invalid value: %lld. Valid memory swappiness range is 0-100",
+		return err_set(e, -E_INVALID,
+			"invalid value: %lld. Valid memory swappiness range is 0-100",
 			(long long)swappiness);
 	}
 	for (char **u = a->ulimit; u && *u; u++) {
@@ -220,7 +228,8 @@ static int set_resources(json_t *h, const struct run_args *a, struct err *e)
 	set_bytes(h, "MemoryReservation", a->memory_reservation);
 	set_bytes(h, "MemorySwap", a->memory_swap);
 	json_object_set_new(h, "MemorySwappiness", json_integer(swappiness));
-	json_object_set_new(h, "OomKillDisable", json_boolean(cli_switch(a->oom_kill_disable, false)));
+	json_object_set_new(
+		h, "OomKillDisable", json_boolean(cli_switch(a->oom_kill_disable, false)));
 	json_object_set_new(h, "PidsLimit", json_integer(cli_int(a->pids_limit, 0)));
 	return set_devices(h, a, e);
 }
@@ -228,7 +237,8 @@ static int set_resources(json_t *h, const struct run_args *a, struct err *e)
 /* Binds, volumes, mounts and tmpfs. */
 static int set_mounts(json_t *body, json_t *h, const struct run_args *a, struct err *e)
 {
-	json_t *binds = json_array(), *volumes = json_object(), *mounts = json_array(), *tmpfs = json_object();
+	json_t *binds = json_array(), *volumes = json_object(), *mounts = json_array(),
+	       *tmpfs = json_object();
 	int r = 0;
 
 	json_object_set_new(h, "Binds", binds);
@@ -277,13 +287,17 @@ static int set_ports(json_t *body, json_t *h, const struct run_args *a, struct e
 int cli_restart_policy(const char *text, json_t **ret, struct err *e)
 {
 	const char *colon = text ? strchr(text, ':') : NULL;
-	g_autofree char *name = text ? g_strndup(text, colon ? (gsize)(colon - text) : strlen(text)) : g_strdup("no");
+	g_autofree char *name = text ? g_strndup(text, colon ? (gsize)(colon - text) : strlen(text))
+				     : g_strdup("no");
 	int64_t n = 0;
 
 	if (colon == text && text)
-		return err_set(e, -E_INVALID, "invalid restart policy format: no policy provided before colon");
-	if (colon && cli_check_value(&(struct opt){ .name = "restart", .metavar = "int" }, colon + 1, NULL) < 0)
-		return err_set(e, -E_INVALID, "invalid restart policy format: maximum retry count must be an integer");
+		return err_set(e, -E_INVALID,
+			"invalid restart policy format: no policy provided before colon");
+	if (colon && cli_check_value(&(struct opt){ .name = "restart", .metavar = "int" },
+			     colon + 1, NULL) < 0)
+		return err_set(e, -E_INVALID,
+			"invalid restart policy format: maximum retry count must be an integer");
 	if (colon)
 		n = cli_int(colon + 1, 0);
 	*ret = json_pack("{s:s,s:I}", "Name", name, "MaximumRetryCount", (json_int_t)n);
@@ -299,7 +313,8 @@ static int set_restart(json_t *h, const struct run_args *a, struct err *e)
 		return r;
 	if (a->rm && *cli_text(j, "Name") && strcmp(cli_text(j, "Name"), "no") != 0) {
 		json_decref(j);
-		return err_set(e, -E_INVALID, "conflicting options: cannot specify both --restart and --rm");
+		return err_set(e, -E_INVALID,
+			"conflicting options: cannot specify both --restart and --rm");
 	}
 	json_object_set_new(h, "RestartPolicy", j);
 	json_object_set_new(h, "AutoRemove", json_boolean(a->rm));
@@ -317,13 +332,16 @@ static int set_security(json_t *h, const struct run_args *a, struct err *e)
 
 		if (!equals && strcmp(*s, "no-new-privileges") != 0) {
 			r = err_set(e, -E_INVALID, "Invalid --security-opt: \"%s\"", *s);
-		} else if (equals && g_str_has_prefix(*s, "seccomp") && strcmp(equals + 1, "unconfined") != 0 &&
-			strcmp(equals + 1, "builtin") != 0) {
+		} else if (equals && g_str_has_prefix(*s, "seccomp") &&
+			   strcmp(equals + 1, "unconfined") != 0 &&
+			   strcmp(equals + 1, "builtin") != 0) {
 			g_autofree char *text = NULL, *compact = NULL;
 			json_t *profile;
 
 			if (!g_file_get_contents(equals + 1, &text, NULL, NULL)) {
-				r = err_set(e, -E_NOTFOUND, "opening seccomp profile (%s) failed: open %s: no such file or directory",
+				r = err_set(e, -E_NOTFOUND,
+					"opening seccomp profile (%s) failed: open %s: no such "
+					"file or directory",
 					equals + 1, equals + 1);
 				continue;
 			}
@@ -331,7 +349,10 @@ static int set_security(json_t *h, const struct run_args *a, struct err *e)
 			compact = profile ? json_dumps(profile, JSON_COMPACT) : NULL;
 			json_decref(profile);
 			if (!compact)
-				r = err_set(e, -E_INVALID, "compacting json for seccomp profile (%s) failed: invalid JSON", equals + 1);
+				r = err_set(e, -E_INVALID,
+					"compacting json for seccomp profile (%s) failed: invalid "
+					"JSON",
+					equals + 1);
 			else
 				json_array_append_new(list, json_sprintf("seccomp=%s", compact));
 		} else if (strcmp(*s, "systempaths=unconfined") == 0) {
@@ -349,13 +370,15 @@ static int set_security(json_t *h, const struct run_args *a, struct err *e)
 
 static int check_modes(const struct run_args *a, struct err *e)
 {
-	if (a->pid && *a->pid && strcmp(a->pid, "host") != 0 && !g_str_has_prefix(a->pid, "container:"))
+	if (a->pid && *a->pid && strcmp(a->pid, "host") != 0 &&
+		!g_str_has_prefix(a->pid, "container:"))
 		return err_set(e, -E_INVALID, "--pid: invalid PID mode");
 	if (a->uts && *a->uts && strcmp(a->uts, "host") != 0)
 		return err_set(e, -E_INVALID, "--uts: invalid UTS mode");
 	if (a->userns && *a->userns && strcmp(a->userns, "host") != 0)
 		return err_set(e, -E_INVALID, "--userns: invalid USER mode");
-	if (a->cgroupns && *a->cgroupns && strcmp(a->cgroupns, "host") != 0 && strcmp(a->cgroupns, "private") != 0)
+	if (a->cgroupns && *a->cgroupns && strcmp(a->cgroupns, "host") != 0 &&
+		strcmp(a->cgroupns, "private") != 0)
 		return err_set(e, -E_INVALID, "--cgroupns: invalid CGROUP mode");
 	if (a->log_driver && strcmp(a->log_driver, "none") == 0 && a->log_opt)
 		return err_set(e, -E_INVALID, "invalid logging opts for driver none");
@@ -363,13 +386,15 @@ static int check_modes(const struct run_args *a, struct err *e)
 		if (!strchr(*s, '='))
 			return err_set(e, -E_INVALID, "invalid storage option");
 	if (a->use_api_socket)
-		return err_set(e, -E_UNSUPPORTED, "--use-api-socket is experimental in docker, and not there yet");
+		return err_set(e, -E_UNSUPPORTED,
+			"--use-api-socket is experimental in docker, and not there yet");
 	return 0;
 }
 
 static int set_host_config(json_t *body, const struct run_args *a, struct err *e)
 {
 	json_t *h = json_object();
+	struct winsize w;
 	int r = check_modes(a, e);
 
 	json_object_set_new(body, "HostConfig", h);
@@ -402,6 +427,9 @@ static int set_host_config(json_t *body, const struct run_args *a, struct err *e
 	set_text(h, "Isolation", a->isolation ?: "");
 	set_text(h, "Runtime", a->runtime);
 	set_bytes(h, "ShmSize", a->shm_size);
+	/* so that the command never sees another size than the terminal's */
+	if (a->tty && RET_NERRNO(ioctl(STDOUT_FILENO, TIOCGWINSZ, &w)) >= 0)
+		json_object_set_new(h, "ConsoleSize", json_pack("[i,i]", w.ws_row, w.ws_col));
 	if (a->init >= 0)
 		json_object_set_new(h, "Init", json_boolean(a->init));
 	if (a->sysctl)
@@ -410,8 +438,9 @@ static int set_host_config(json_t *body, const struct run_args *a, struct err *e
 		json_object_set_new(h, "StorageOpt", cli_pairs(a->storage_opt));
 	if (a->annotation)
 		json_object_set_new(h, "Annotations", cli_pairs(a->annotation));
-	json_object_set_new(
-		h, "LogConfig", json_pack("{s:s,s:o}", "Type", a->log_driver ?: "", "Config", cli_pairs(a->log_opt)));
+	json_object_set_new(h, "LogConfig",
+		json_pack(
+			"{s:s,s:o}", "Type", a->log_driver ?: "", "Config", cli_pairs(a->log_opt)));
 	return r;
 }
 
@@ -467,7 +496,8 @@ static int set_networks(json_t *body, const struct run_args *a, unsigned minor, 
 	static char *none[] = { (char *)"default", NULL };
 	int r = 0;
 
-	json_object_set_new(body, "NetworkingConfig", json_pack("{s:o}", "EndpointsConfig", endpoints));
+	json_object_set_new(
+		body, "NetworkingConfig", json_pack("{s:o}", "EndpointsConfig", endpoints));
 	set_hosts(h, a);
 	for (char **n = a->network ?: none; *n && r >= 0; n++) {
 		g_autofree char *name = NULL;
@@ -484,11 +514,13 @@ static int set_networks(json_t *body, const struct run_args *a, unsigned minor, 
 		if (first && a->network_alias && !is_user_network(name) && *name) {
 			json_decref(ep);
 			return err_set(e, -E_INVALID,
-				"network-scoped alias is supported only for containers in user defined networks");
+				"network-scoped alias is supported only for containers in user "
+				"defined networks");
 		}
 		if (json_object_get(endpoints, name)) {
 			json_decref(ep);
-			return err_set(e, -E_INVALID, "network \"%s\" is specified multiple times", name);
+			return err_set(
+				e, -E_INVALID, "network \"%s\" is specified multiple times", name);
 		}
 		if (json_object_size(ep) || is_user_network(name) || a->network)
 			json_object_set_new(endpoints, name, ep);
@@ -498,7 +530,8 @@ static int set_networks(json_t *body, const struct run_args *a, unsigned minor, 
 	return r;
 }
 
-int cli_create_parse(struct cmd_call *call, const struct run_args *a, struct cli_create *ret, struct err *e)
+int cli_create_parse(
+	struct cmd_call *call, const struct run_args *a, struct cli_create *ret, struct err *e)
 {
 	struct client *cl;
 	const char *api = NULL;
@@ -513,7 +546,8 @@ int cli_create_parse(struct cmd_call *call, const struct run_args *a, struct cli
 		r = cli_client(call, &cl, e);
 	if (r >= 0) {
 		api = client_api(cl, e);
-		r = api ? set_networks(ret->body, a, (unsigned)docker_api_minor(api), e) : -ECONNREFUSED;
+		r = api ? set_networks(ret->body, a, (unsigned)docker_api_minor(api), e)
+			: -ECONNREFUSED;
 	}
 	return r;
 }
@@ -527,7 +561,8 @@ static int check_cidfile(const char *file, struct err *e)
 	if (!file || RET_NERRNO(stat(file, &st)) < 0)
 		return 0;
 	return err_set(e, -E_EXISTS,
-		"container ID file found, make sure the other container isn't running or delete %s", file);
+		"container ID file found, make sure the other container isn't running or delete %s",
+		file);
 }
 
 static bool lacks_image(struct client *cl, const struct err *e)
@@ -559,7 +594,8 @@ static char *familiar(const char *image)
 	return strpbrk(last, ":@") ? g_strdup(image) : g_strdup_printf("%s:latest", image);
 }
 
-int cli_create_do(struct cmd_call *call, const struct run_args *a, struct cli_create *c, char **ret_id, struct err *e)
+int cli_create_do(struct cmd_call *call, const struct run_args *a, struct cli_create *c,
+	char **ret_id, struct err *e)
 {
 	g_autofree char *path = create_path(a);
 	const char *pull = a->pull ?: "missing";
@@ -568,8 +604,12 @@ int cli_create_do(struct cmd_call *call, const struct run_args *a, struct cli_cr
 	size_t i;
 	int r = check_cidfile(a->cidfile, e);
 
-	if (r >= 0 && strcmp(pull, "always") != 0 && strcmp(pull, "missing") != 0 && strcmp(pull, "never") != 0)
-		r = err_set(e, -E_INVALID, "invalid pull option: '%s': must be one of \"always\", \"missing\" or \"never\"", pull);
+	if (r >= 0 && strcmp(pull, "always") != 0 && strcmp(pull, "missing") != 0 &&
+		strcmp(pull, "never") != 0)
+		r = err_set(e, -E_INVALID,
+			"invalid pull option: '%s': must be one of \"always\", \"missing\" or "
+			"\"never\"",
+			pull);
 	if (r >= 0)
 		r = cli_client(call, &cl, e);
 	if (r >= 0 && strcmp(pull, "always") == 0)
@@ -593,7 +633,9 @@ int cli_create_do(struct cmd_call *call, const struct run_args *a, struct cli_cr
 	*ret_id = g_strdup(cli_text(answer, "Id"));
 	json_decref(answer);
 	if (a->cidfile && !g_file_set_contents(a->cidfile, *ret_id, -1, NULL))
-		return err_set(e, -EIO, "failed to write the container ID to the file: cannot write %s", a->cidfile);
+		return err_set(e, -EIO,
+			"failed to write the container ID to the file: cannot write %s",
+			a->cidfile);
 	return 0;
 }
 
@@ -613,8 +655,10 @@ static int create_run(struct cmd_call *call, struct err *e)
 	return 0;
 }
 
-#define CREATE_PULL "Pull image before creating (\"always\", \"|missing\", \"never\") (default \"missing\")"
-#define RUN_PULL    "Pull image before running (\"always\", \"missing\", \"never\") (default \"missing\")"
+#define CREATE_PULL \
+	"Pull image before creating (\"always\", \"|missing\", \"never\") (default \"missing\")"
+#define RUN_PULL \
+	"Pull image before running (\"always\", \"missing\", \"never\") (default \"missing\")"
 
 /* clang-format off */
 /* what both have, in the order of the alphabet; hidden ones have no help */

@@ -102,7 +102,8 @@ static void put_options(const struct opt *opts, bool with_help, const char *head
 	for (const struct opt *o = opts; with_help && o && o->type != OPT_T_END; o++)
 		if (o->letter == 'h')
 			help = &help_long;
-	for (const struct opt *o = opts; o && o->type != OPT_T_END && n < G_N_ELEMENTS(all) - 1; o++) {
+	for (const struct opt *o = opts; o && o->type != OPT_T_END && n < G_N_ELEMENTS(all) - 1;
+		o++) {
 		if (!o->help)
 			continue;
 		if (help && strcmp(o->name, help->name) > 0)
@@ -133,7 +134,8 @@ static void put_commands(
 	(void)fprintf(out, "\n%s:\n", heading);
 	for (; *list; list++)
 		if (!((*list)->flags & CMD_HIDDEN))
-			(void)fprintf(out, "  %-*s %s\n", (int)widest, (*list)->name, (*list)->brief);
+			(void)fprintf(
+				out, "  %-*s %s\n", (int)widest, (*list)->name, (*list)->brief);
 }
 
 static size_t widest_name(const struct cmd *const *list, size_t widest)
@@ -153,7 +155,8 @@ static void add_places(
 
 		if ((*list)->run != cmd->run || (*list)->opts != cmd->opts)
 			continue;
-		g_string_append_printf(text, "%s%s %s", text->len ? ", " : "", prefix, (*list)->name);
+		g_string_append_printf(
+			text, "%s%s %s", text->len ? ", " : "", prefix, (*list)->name);
 		names = g_strsplit((*list)->aliases ?: "", " ", -1);
 		for (char **n = names; *n; n++)
 			if (**n)
@@ -203,8 +206,8 @@ void cli_help(const struct cmd *cmd, const char *full_name, FILE *out)
 	put_options(cmd->opts, true, "Options", out);
 	if (cmd->sub) {
 		put_commands("Commands", cmd->sub, MAX(widest_name(cmd->sub, 0), 10) + 1, out);
-		(void)fprintf(out,
-			"\nRun '%s COMMAND --help' for more information on a command.\n", full_name);
+		(void)fprintf(out, "\nRun '%s COMMAND --help' for more information on a command.\n",
+			full_name);
 	}
 }
 
@@ -229,7 +232,8 @@ void cli_help_top(struct cli *s, FILE *out)
 					cli_folder(s), moved[j]);
 				opts[i].help = texts[j];
 			}
-	(void)fputs("Usage:  docker [OPTIONS] COMMAND\n\nA self-sufficient runtime for containers\n",
+	(void)fputs(
+		"Usage:  docker [OPTIONS] COMMAND\n\nA self-sufficient runtime for containers\n",
 		out);
 	for (const struct cli_section *sec = docker_sections; sec->heading; sec++)
 		widest = widest_name(sec->list, widest);
@@ -237,7 +241,8 @@ void cli_help_top(struct cli *s, FILE *out)
 		if (legacy || sec[1].heading)
 			put_commands(sec->heading, sec->list, MAX(widest, 10) + 1, out);
 	put_options(opts, false, "Global Options", out);
-	(void)fputs("\nRun 'docker COMMAND --help' for more information on a command.\n\n"
-		    "For more help on how to use Docker, head to https://docs.docker.com/go/guides/\n",
+	(void)fputs(
+		"\nRun 'docker COMMAND --help' for more information on a command.\n\n"
+		"For more help on how to use Docker, head to https://docs.docker.com/go/guides/\n",
 		out);
 }

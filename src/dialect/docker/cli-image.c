@@ -53,19 +53,21 @@ struct image_prune_args {
 	bool all, force;
 };
 
-#define API_PLATFORM_IMAGES 48 /* minor version from which save, load and history choose a platform */
+#define API_PLATFORM_IMAGES \
+	48 /* minor version from which save, load and history choose a platform */
 
 /* --- images --------------------------------------------------------------------------------------------------------- */
 
-static void image_row(json_t *rows, const struct images_args *a, const json_t *image, const char *repo, const char *tag,
-	const char *digest)
+static void image_row(json_t *rows, const struct images_args *a, const json_t *image,
+	const char *repo, const char *tag, const char *digest)
 {
 	json_t *row = json_object();
 	const char *id = cli_text(image, "Id");
 	int64_t created = cli_number(image, "Created"), shared = cli_number(image, "SharedSize");
 	double size = (double)cli_number(image, "Size");
 	g_autofree char *short_id = a->no_trunc ? g_strdup(id) : cli_short(id);
-	g_autofree char *at = cli_local_time(created), *ago = cli_ago(created), *text = cli_size(size, 3);
+	g_autofree char *at = cli_local_time(created), *ago = cli_ago(created),
+			*text = cli_size(size, 3);
 	g_autofree char *shared_text = shared >= 0 ? cli_size((double)shared, 4) : g_strdup("N/A");
 	g_autofree char *virtual_text = cli_size(size, 4);
 	int64_t used = cli_number(image, "Containers");
@@ -156,7 +158,9 @@ static int images_print(struct cmd_call *call, const json_t *list, struct err *e
 	if (a->quiet && (!format || g_str_has_prefix(format, "table")))
 		format = "{{.ID}}";
 	else if (!format && a->digests)
-		format = "table {{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
+		format = "table "
+			 "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{."
+			 "Size}}";
 	r = cli_rows(image_columns, rows, format, e);
 	json_decref(rows);
 	return r;
@@ -172,11 +176,13 @@ static int images_run(struct cmd_call *call, struct err *e)
 	int r = cli_client(call, &cl, e);
 
 	if (a->tree)
-		r = err_set(e, -E_UNSUPPORTED, "--tree is experimental in docker, and not there yet");
+		r = err_set(
+			e, -E_UNSUPPORTED, "--tree is experimental in docker, and not there yet");
 	if (call->n_operands) {
 		if (!json_object_get(filters, "reference"))
 			json_object_set_new(filters, "reference", json_object());
-		json_object_set_new(json_object_get(filters, "reference"), call->operands[0], json_true());
+		json_object_set_new(
+			json_object_get(filters, "reference"), call->operands[0], json_true());
 	}
 	if (a->all)
 		cli_query(path, "all", "1");
@@ -241,7 +247,8 @@ static char *canonical(const char *image)
 	return g_strdup_printf("docker.io/%s%s", slash ? "" : "library/", image);
 }
 
-static int pull_from(struct cmd_call *call, const char *name, const char *tag, const char *platform, bool quiet, struct err *e)
+static int pull_from(struct cmd_call *call, const char *name, const char *tag, const char *platform,
+	bool quiet, struct err *e)
 {
 	g_autofree char *auth = cli_auth(call, name, e);
 	g_autoptr(GString) path = g_string_new("/images/create");
@@ -262,7 +269,8 @@ static int pull_from(struct cmd_call *call, const char *name, const char *tag, c
 	return r < 0 ? r : cli_progress(s, quiet, NULL, NULL, e);
 }
 
-int cli_pull(struct cmd_call *call, const char *image, const char *platform, bool quiet, FILE *out, struct err *e)
+int cli_pull(struct cmd_call *call, const char *image, const char *platform, bool quiet, FILE *out,
+	struct err *e)
 {
 	const char *at = strchr(image, '@');
 	g_autofree char *name = NULL, *tag = NULL;
@@ -290,7 +298,8 @@ static int check_reference(const char *image, struct err *e)
 		if (g_ascii_isupper(*p)) {
 			const char *slash = strrchr(path, '/');
 
-			return err_set(e, -E_INVALID, "invalid reference format: repository name (%s) must be lowercase",
+			return err_set(e, -E_INVALID,
+				"invalid reference format: repository name (%s) must be lowercase",
 				slash && g_ascii_isupper(slash[1]) ? slash + 1 : path);
 		}
 	return 0;
@@ -299,7 +308,8 @@ static int check_reference(const char *image, struct err *e)
 static int pull_run(struct cmd_call *call, struct err *e)
 {
 	const struct pull_args *a = call->args;
-	const char *image = call->operands[0], *platform = a->platform ?: g_getenv("DOCKER_DEFAULT_PLATFORM");
+	const char *image = call->operands[0],
+		   *platform = a->platform ?: g_getenv("DOCKER_DEFAULT_PLATFORM");
 	g_autofree char *name = NULL, *tag = NULL, *full = canonical(image);
 	int r = check_reference(image, e);
 
@@ -352,7 +362,8 @@ static int push_run(struct cmd_call *call, struct err *e)
 {
 	const struct push_args *a = call->args;
 	const char *image = call->operands[0];
-	g_autofree char *name = NULL, *tag = NULL, *auth = cli_auth(call, image, e), *head = NULL, *full = NULL;
+	g_autofree char *name = NULL, *tag = NULL, *auth = cli_auth(call, image, e), *head = NULL,
+			*full = NULL;
 	g_autoptr(GString) path = NULL;
 	_cleanup_(stream_freep) struct stream *s = NULL;
 	struct client *cl;
@@ -361,7 +372,8 @@ static int push_run(struct cmd_call *call, struct err *e)
 	if (r < 0)
 		return r;
 	if (a->platform)
-		return err_set(e, -E_UNSUPPORTED, "--platform of push is not there yet: all of an image is pushed");
+		return err_set(e, -E_UNSUPPORTED,
+			"--platform of push is not there yet: all of an image is pushed");
 	cli_split_tag(image, &name, &tag);
 	if (a->all_tags && *tag)
 		return err_set(e, -E_INVALID, "tag can't be used with --all-tags/-a");
@@ -375,7 +387,9 @@ static int push_run(struct cmd_call *call, struct err *e)
 	path = g_string_new(head);
 	if (*tag)
 		cli_query(path, "tag", tag);
-	r = client_stream(cl, &(struct stream_request){ .method = "POST", .path = path->str, .body_fd = -1, .registry_auth = auth },
+	r = client_stream(cl,
+		&(struct stream_request){
+			.method = "POST", .path = path->str, .body_fd = -1, .registry_auth = auth },
 		&s, e);
 	if (r >= 0)
 		r = cli_progress(s, a->quiet, push_aux, NULL, e);
@@ -415,7 +429,8 @@ static int tag_run(struct cmd_call *call, struct err *e)
 	int r = cli_client(call, &cl, e);
 
 	cli_split_tag(call->operands[1], &name, &tag);
-	path = client_path("/images/%s/tag?repo=%s&tag=%s", call->operands[0], name, *tag ? tag : "latest");
+	path = client_path(
+		"/images/%s/tag?repo=%s&tag=%s", call->operands[0], name, *tag ? tag : "latest");
 	if (r >= 0)
 		r = client_call(cl, "POST", path, NULL, NULL, e);
 	return r < 0 ? r : 0;
@@ -438,7 +453,9 @@ static int rmi_run(struct cmd_call *call, struct err *e)
 	int r = cli_client(call, &cl, e), status = 0;
 
 	if (r >= 0 && a->platform)
-		r = err_set(e, -E_UNSUPPORTED, "--platform needs API version 1.50, and this client speaks up to " DOCKER_API_MAX);
+		r = err_set(e, -E_UNSUPPORTED,
+			"--platform needs API version 1.50, and this client speaks up "
+			"to " DOCKER_API_MAX);
 	for (char **name = call->operands; r >= 0 && *name; name++) {
 		g_autofree char *head = client_path("/images/%s", *name);
 		g_autoptr(GString) path = g_string_new(head);
@@ -502,8 +519,11 @@ const struct cmd docker_image_rm_cmd = {
 static int image_prune_run(struct cmd_call *call, struct err *e)
 {
 	const struct image_prune_args *a = call->args;
-	const char *warning = a->all ? "WARNING! This will remove all images without at least one container associated to them.\nAre you sure you want to continue?"
-				     : "WARNING! This will remove all dangling images.\nAre you sure you want to continue?";
+	const char *warning =
+		a->all ? "WARNING! This will remove all images without at least one container "
+			 "associated to them.\nAre you sure you want to continue?"
+		       : "WARNING! This will remove all dangling images.\nAre you sure you want to "
+			 "continue?";
 	g_autoptr(GPtrArray) filters = g_ptr_array_new();
 	g_autofree char *size = NULL;
 	int64_t freed = 0;
@@ -518,7 +538,8 @@ static int image_prune_run(struct cmd_call *call, struct err *e)
 	g_ptr_array_add(filters, NULL);
 	r = cli_client(call, &cl, e);
 	if (r >= 0)
-		r = cli_prune(cl, "images", (char **)filters->pdata, "Deleted Images", "ImagesDeleted", &freed, e);
+		r = cli_prune(cl, "images", (char **)filters->pdata, "Deleted Images",
+			"ImagesDeleted", &freed, e);
 	if (r < 0)
 		return r;
 	size = cli_size((double)freed, 4);
@@ -560,7 +581,10 @@ static int add_platform(struct client *cl, GString *path, const char *platform, 
 	if (!api)
 		return -ECONNREFUSED;
 	if (docker_api_minor(api) < API_PLATFORM_IMAGES)
-		return err_set(e, -E_UNSUPPORTED, "\"--platform\" requires API version 1.48, but the Docker daemon API version is %s", api);
+		return err_set(e, -E_UNSUPPORTED,
+			"\"--platform\" requires API version 1.48, but the Docker daemon API "
+			"version is %s",
+			api);
 	parts = g_strsplit(platform, "/", 3);
 	j = json_pack("{s:s}", "os", parts[0] ?: "");
 	if (parts[0] && parts[1])
@@ -585,7 +609,8 @@ static int save_run(struct cmd_call *call, struct err *e)
 		cli_query(path, "names", *name);
 	if (r >= 0)
 		r = add_platform(cl, path, a->platform, e);
-	return r < 0 ? r : cli_save_to(cl, path->str, a->output && *a->output ? a->output : NULL, e);
+	return r < 0 ? r
+		     : cli_save_to(cl, path->str, a->output && *a->output ? a->output : NULL, e);
 }
 
 /* clang-format off */
@@ -613,7 +638,9 @@ static int load_run(struct cmd_call *call, struct err *e)
 	g_autoptr(GString) path = g_string_new("/images/load");
 	_cleanup_(stream_freep) struct stream *s = NULL;
 	_cleanup_close_ int fd = -1;
-	struct stream_request q = { .method = "POST", .body_type = "application/x-tar", .body_fd = STDIN_FILENO };
+	struct stream_request q = {
+		.method = "POST", .body_type = "application/x-tar", .body_fd = STDIN_FILENO
+	};
 	struct client *cl;
 	bool quiet = a->quiet || !cli_is_terminal(STDOUT_FILENO);
 	int r = cli_client(call, &cl, e);
@@ -621,7 +648,8 @@ static int load_run(struct cmd_call *call, struct err *e)
 	if (r >= 0 && a->input && *a->input) {
 		q.body_fd = fd = RET_NERRNO(open(a->input, O_RDONLY | O_CLOEXEC));
 		if (fd < 0)
-			return err_set(e, fd, "open %s: %s", a->input, fd == -ENOENT ? "no such file or directory" : err_words(fd));
+			return err_set(e, fd, "open %s: %s", a->input,
+				fd == -ENOENT ? "no such file or directory" : err_words(fd));
 	} else if (r >= 0 && cli_is_terminal(STDIN_FILENO)) {
 		return err_set(e, -E_INVALID, "requested load from stdin, but stdin is empty");
 	}
@@ -684,7 +712,8 @@ static int import_run(struct cmd_call *call, struct err *e)
 	} else if (!url && r >= 0) {
 		q.body_fd = fd = RET_NERRNO(open(from, O_RDONLY | O_CLOEXEC));
 		if (fd < 0)
-			return err_set(e, fd, "open %s: %s", from, fd == -ENOENT ? "no such file or directory" : err_words(fd));
+			return err_set(e, fd, "open %s: %s", from,
+				fd == -ENOENT ? "no such file or directory" : err_words(fd));
 	}
 	if (url)
 		q.body_type = NULL;
@@ -733,7 +762,8 @@ static json_t *history_row(const struct history_args *a, const json_t *h)
 	g_autofree char *by = NULL, *ago = cli_ago(created), *at = NULL;
 	g_autofree char *size = human ? cli_size((double)cli_number(h, "Size"), 3)
 				      : g_strdup_printf("%lld", (long long)cli_number(h, "Size"));
-	g_autofree char *id = a->no_trunc ? g_strdup(cli_text(h, "Id")) : cli_short(cli_text(h, "Id"));
+	g_autofree char *id =
+		a->no_trunc ? g_strdup(cli_text(h, "Id")) : cli_short(cli_text(h, "Id"));
 	json_t *row = json_object();
 	struct tm tm;
 	time_t t = (time_t)created;
@@ -773,10 +803,12 @@ static int history_run(struct cmd_call *call, struct err *e)
 	json_array_foreach(list, i, h)
 		json_array_append_new(rows, history_row(a, h));
 	if (r >= 0)
-		r = cli_rows(history_columns, rows, a->quiet && !format ? "{{.ID}}"
+		r = cli_rows(history_columns, rows,
+			a->quiet && !format ? "{{.ID}}"
 			: !format && !cli_switch(a->human, true)
-			? "table {{.ID}}\t{{.CreatedAt}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}"
-			: format,
+				? "table "
+				  "{{.ID}}\t{{.CreatedAt}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}"
+				: format,
 			e);
 	json_decref(rows);
 	json_decref(list);
@@ -816,7 +848,8 @@ static const struct tab_column search_columns[] = {
 static int search_run(struct cmd_call *call, struct err *e)
 {
 	const struct search_args *a = call->args;
-	g_autofree char *head = client_path("/images/search?term=%s", call->operands[0]), *filters = cli_filters(a->filter);
+	g_autofree char *head = client_path("/images/search?term=%s", call->operands[0]),
+			*filters = cli_filters(a->filter);
 	g_autofree char *auth = cli_auth(call, call->operands[0], e);
 	g_autoptr(GString) path = g_string_new(head);
 	_cleanup_(stream_freep) struct stream *s = NULL;
@@ -830,7 +863,12 @@ static int search_run(struct cmd_call *call, struct err *e)
 	if (filters)
 		cli_query(path, "filters", filters);
 	if (r >= 0)
-		r = client_stream(cl, &(struct stream_request){ .method = "GET", .path = path->str, .body_fd = -1, .registry_auth = auth }, &s, e);
+		r = client_stream(cl,
+			&(struct stream_request){ .method = "GET",
+				.path = path->str,
+				.body_fd = -1,
+				.registry_auth = auth },
+			&s, e);
 	if (r >= 0)
 		r = stream_answer(s, &list, e);
 	json_array_foreach(list, i, one) {
@@ -840,8 +878,10 @@ static int search_run(struct cmd_call *call, struct err *e)
 		g_strdelimit(text, "\r\n", ' ');
 		cut = a->no_trunc ? g_strdup(text) : cli_cut(text, 45);
 		cli_set(row, "Description", "%s", cut);
-		cli_set(row, "IsAutomated", "%s", json_is_true(json_object_get(one, "is_automated")) ? "true" : "false");
-		cli_set(row, "IsOfficial", "%s", json_is_true(json_object_get(one, "is_official")) ? "[OK]" : "");
+		cli_set(row, "IsAutomated", "%s",
+			json_is_true(json_object_get(one, "is_automated")) ? "true" : "false");
+		cli_set(row, "IsOfficial", "%s",
+			json_is_true(json_object_get(one, "is_official")) ? "[OK]" : "");
 		cli_set(row, "Name", "%s", cli_text(one, "name"));
 		cli_set(row, "StarCount", "%lld", (long long)cli_number(one, "star_count"));
 		json_array_append_new(rows, row);

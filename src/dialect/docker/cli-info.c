@@ -28,8 +28,9 @@ static json_t *version_client(struct cmd_call *call, const char *api)
 	const char *why;
 	g_autofree char *context = cli_context_name(cli_of(call), &why);
 
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "Version", DOCKER_VERSION, "ApiVersion", api, "DefaultAPIVersion",
-		DOCKER_API_MAX, "GitCommit", "lodge-" LODGE_VERSION, "GoVersion", "", "Os", "linux", "Arch",
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "Version", DOCKER_VERSION,
+		"ApiVersion", api, "DefaultAPIVersion", DOCKER_API_MAX, "GitCommit",
+		"lodge-" LODGE_VERSION, "GoVersion", "", "Os", "linux", "Arch",
 #ifdef __aarch64__
 		"arm64",
 #else
@@ -40,8 +41,9 @@ static json_t *version_client(struct cmd_call *call, const char *api)
 
 static const struct {
 	const char *label, *detail;
-} details[] = { { "Version", "Version" }, { "API version", "ApiVersion" }, { "Go version", "GoVersion" },
-	{ "Git commit", "GitCommit" }, { "Built", "BuildTime" }, { "OS/Arch", "Os" }, { "Experimental", "Experimental" } };
+} details[] = { { "Version", "Version" }, { "API version", "ApiVersion" },
+	{ "Go version", "GoVersion" }, { "Git commit", "GitCommit" }, { "Built", "BuildTime" },
+	{ "OS/Arch", "Os" }, { "Experimental", "Experimental" } };
 
 static void show_engine(const json_t *c)
 {
@@ -54,7 +56,8 @@ static void show_engine(const json_t *c)
 		if (strcmp(details[i].detail, "Version") == 0)
 			printf("  %-17s %s\n", label, cli_text(c, "Version"));
 		else if (strcmp(details[i].detail, "ApiVersion") == 0)
-			printf("  %-17s %s (minimum version %s)\n", label, cli_text(d, "ApiVersion"), cli_text(d, "MinAPIVersion"));
+			printf("  %-17s %s (minimum version %s)\n", label,
+				cli_text(d, "ApiVersion"), cli_text(d, "MinAPIVersion"));
 		else if (strcmp(details[i].detail, "BuildTime") == 0)
 			printf("  %-17s %s\n", label, built);
 		else if (strcmp(details[i].detail, "Os") == 0)
@@ -90,13 +93,15 @@ static void show_server(const json_t *s)
 static void show_client(const json_t *c)
 {
 	g_autofree char *downgraded = strcmp(cli_text(c, "ApiVersion"), DOCKER_API_MAX) == 0
-		? g_strdup("")
-		: g_strdup(" (downgraded from " DOCKER_API_MAX ")");
+					      ? g_strdup("")
+					      : g_strdup(" (downgraded from " DOCKER_API_MAX ")");
 
-	printf("Client:\n Version:           %s\n API version:       %s%s\n Git commit:        %s\n OS/Arch:           %s/%s\n"
+	printf("Client:\n Version:           %s\n API version:       %s%s\n Git commit:        "
+	       "%s\n OS/Arch:           %s/%s\n"
 	       " Context:           %s\n",
-		cli_text(c, "Version"), cli_text(c, "ApiVersion"), downgraded, cli_text(c, "GitCommit"), cli_text(c, "Os"),
-		cli_text(c, "Arch"), cli_text(c, "Context"));
+		cli_text(c, "Version"), cli_text(c, "ApiVersion"), downgraded,
+		cli_text(c, "GitCommit"), cli_text(c, "Os"), cli_text(c, "Arch"),
+		cli_text(c, "Context"));
 }
 
 /* A document by docker's --format: "json", or a template. */
@@ -126,14 +131,17 @@ static int version_run(struct cmd_call *call, struct err *e)
 		return r;
 	api = client_api(cl, e);
 	code = api ? client_call(cl, "GET", "/version", NULL, &server, e) : -ECONNREFUSED;
-	both = json_pack("{s:o,s:O?}", "Client", version_client(call, api ?: DOCKER_API_MAX), "Server", server);
+	both = json_pack("{s:o,s:O?}", "Client", version_client(call, api ?: DOCKER_API_MAX),
+		"Server", server);
 	if (format && strcmp(format, "json") != 0) {
 		/* Go's names of these members, which templates have */
 		json_t *sides[] = { json_object_get(both, "Client"), server };
 
 		for (size_t i = 0; i < G_N_ELEMENTS(sides); i++) {
-			json_object_set(sides[i], "APIVersion", json_object_get(sides[i], "ApiVersion"));
-			json_object_set(sides[i], "MinAPIVersion", json_object_get(sides[i], "MinAPIVersion"));
+			json_object_set(
+				sides[i], "APIVersion", json_object_get(sides[i], "ApiVersion"));
+			json_object_set(sides[i], "MinAPIVersion",
+				json_object_get(sides[i], "MinAPIVersion"));
 		}
 	}
 	if (format) {
@@ -213,7 +221,8 @@ static void put_security(const json_t *list)
 			if (g_str_has_prefix(*p, "name="))
 				printf("  %s\n", pair[1]);
 			else if (pair[0] && pair[1])
-				printf("   %c%s: %s\n", g_ascii_toupper(pair[0][0]), pair[0] + 1, pair[1]);
+				printf("   %c%s: %s\n", g_ascii_toupper(pair[0][0]), pair[0] + 1,
+					pair[1]);
 		}
 	}
 }
@@ -226,7 +235,8 @@ static void info_storage(const json_t *j)
 	put("Server Version", cli_text(j, "ServerVersion"));
 	put("Storage Driver", cli_text(j, "Driver"));
 	json_array_foreach(json_object_get(j, "DriverStatus"), i, pair)
-		printf("  %s: %s\n", json_string_value(json_array_get(pair, 0)), json_string_value(json_array_get(pair, 1)));
+		printf("  %s: %s\n", json_string_value(json_array_get(pair, 0)),
+			json_string_value(json_array_get(pair, 1)));
 	put("Logging Driver", cli_text(j, "LoggingDriver"));
 	put("Cgroup Driver", cli_text(j, "CgroupDriver"));
 	put("Cgroup Version", cli_text(j, "CgroupVersion"));
@@ -245,7 +255,9 @@ static void info_runtime(const json_t *j)
 
 	json_array_foreach(json_object_get(j, "CDISpecDirs"), i, v)
 		printf("%s  %s\n", i ? "" : " CDI spec directories:\n", json_string_value(v));
-	printf(" Swarm: %s\n", *cli_text(json_object_get(j, "Swarm"), "LocalNodeState") ? cli_text(json_object_get(j, "Swarm"), "LocalNodeState") : "inactive");
+	printf(" Swarm: %s\n", *cli_text(json_object_get(j, "Swarm"), "LocalNodeState")
+				       ? cli_text(json_object_get(j, "Swarm"), "LocalNodeState")
+				       : "inactive");
 	if (json_object_size(json_object_get(j, "Runtimes"))) {
 		printf(" Runtimes:");
 		json_object_foreach(json_object_get(j, "Runtimes"), name, v)
@@ -281,7 +293,8 @@ static void info_host(const json_t *j)
 	json_array_foreach(json_object_get(j, "Labels"), i, v)
 		printf("%s  %s\n", i ? "" : " Labels:\n", json_string_value(v));
 	put_flag("Experimental", j, "ExperimentalBuild");
-	if (json_object_size(json_object_get(config, "IndexConfigs")) || json_array_size(json_object_get(config, "InsecureRegistryCIDRs"))) {
+	if (json_object_size(json_object_get(config, "IndexConfigs")) ||
+		json_array_size(json_object_get(config, "InsecureRegistryCIDRs"))) {
 		const char *name;
 
 		printf(" Insecure Registries:\n");
@@ -311,19 +324,22 @@ static int info_run(struct cmd_call *call, struct err *e)
 	if (r >= 0)
 		r = client_call(cl, "GET", "/info", NULL, &j, e);
 	if (format && r >= 0) {
-		client = json_pack("{s:b,s:s,s:s}", "Debug", cli_of(call)->debug, "Context", context, "Version", DOCKER_VERSION);
+		client = json_pack("{s:b,s:s,s:s}", "Debug", cli_of(call)->debug, "Context",
+			context, "Version", DOCKER_VERSION);
 		json_object_set_new(j, "ClientInfo", client);
 		r = show_document(j, format, e);
 		json_decref(j);
 		return r;
 	}
-	printf("Client:\n Version:    %s\n Context:    %s\n Debug Mode: %s\n\nServer:\n", DOCKER_VERSION, context,
-		cli_of(call)->debug ? "true" : "false");
+	printf("Client:\n Version:    %s\n Context:    %s\n Debug Mode: %s\n\nServer:\n",
+		DOCKER_VERSION, context, cli_of(call)->debug ? "true" : "false");
 	if (r < 0)
 		return err_prefix(e, "failed to connect to the docker API"), r;
 	put_number("Containers", j, "Containers");
-	printf("  Running: %lld\n  Paused: %lld\n  Stopped: %lld\n", (long long)cli_number(j, "ContainersRunning"),
-		(long long)cli_number(j, "ContainersPaused"), (long long)cli_number(j, "ContainersStopped"));
+	printf("  Running: %lld\n  Paused: %lld\n  Stopped: %lld\n",
+		(long long)cli_number(j, "ContainersRunning"),
+		(long long)cli_number(j, "ContainersPaused"),
+		(long long)cli_number(j, "ContainersStopped"));
 	put_number("Images", j, "Images");
 	info_storage(j);
 	info_runtime(j);

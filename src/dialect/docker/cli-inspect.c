@@ -32,7 +32,8 @@ static const struct {
 };
 
 /* What was found is shown in any case; then the errors are. */
-int cli_inspect_all(struct cmd_call *call, const char *fmt, const char *query, const char *format, struct err *e)
+int cli_inspect_all(struct cmd_call *call, const char *fmt, const char *query, const char *format,
+	struct err *e)
 {
 	g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
 	struct err first[8] = { 0 };
@@ -43,7 +44,8 @@ int cli_inspect_all(struct cmd_call *call, const char *fmt, const char *query, c
 	if (r < 0)
 		return r;
 	for (char **name = call->operands; *name; name++) {
-		g_autofree char *path = client_path(fmt, *name), *full = g_strconcat(path, query, NULL);
+		g_autofree char *path = client_path(fmt, *name),
+				*full = g_strconcat(path, query, NULL);
 		char *text = NULL;
 
 		r = client_text(cl, "GET", full, NULL, &text, e);
@@ -70,12 +72,15 @@ static int image_inspect_run(struct cmd_call *call, struct err *e)
 	const struct image_inspect_args *a = call->args;
 
 	if (a->platform)
-		return err_set(e, -E_UNSUPPORTED, "--platform needs API version 1.49, and this client speaks up to " DOCKER_API_MAX);
+		return err_set(e, -E_UNSUPPORTED,
+			"--platform needs API version 1.49, and this client speaks up "
+			"to " DOCKER_API_MAX);
 	return cli_inspect_all(call, "/images/%s/json", "", a->format, e);
 }
 
 /* Whatever has that name; swarm's answers of a node that is in none count as nothing. */
-static int find_any(struct client *cl, const struct inspect_args *a, const char *name, char **ret, struct err *e)
+static int find_any(struct client *cl, const struct inspect_args *a, const char *name, char **ret,
+	struct err *e)
 {
 	int r = -E_NOTFOUND;
 
@@ -91,7 +96,8 @@ static int find_any(struct client *cl, const struct inspect_args *a, const char 
 			return r;
 		status = client_status(cl);
 		/* a name may not be one at all to another kind */
-		if (!a->type && status != 404 && status != 503 && status != 406 && status != 400 && status != 501)
+		if (!a->type && status != 404 && status != 503 && status != 406 && status != 400 &&
+			status != 501)
 			return r;
 		if (a->type)
 			return r;
@@ -112,7 +118,11 @@ static int inspect_run(struct cmd_call *call, struct err *e)
 	for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++)
 		known |= a->type && strcmp(a->type, kinds[i].type) == 0;
 	if (!known)
-		return err_set(e, -E_INVALID, "unknown type: \"%s\": must be one of \"config\", \"container\", \"image\", \"network\", \"node\", \"plugin\", \"secret\", \"service\", \"task\", \"volume\"", a->type);
+		return err_set(e, -E_INVALID,
+			"unknown type: \"%s\": must be one of \"config\", \"container\", "
+			"\"image\", \"network\", \"node\", \"plugin\", \"secret\", \"service\", "
+			"\"task\", \"volume\"",
+			a->type);
 	if (r < 0)
 		return r;
 	for (char **name = call->operands; *name; name++) {

@@ -86,7 +86,8 @@ static int later_run(struct cmd_call *call, struct err *e)
 		{ "buildx", "the builder of Dockerfiles" },
 		{ "builder", "the builder of Dockerfiles" },
 		{ "compose", "the compose dialect" },
-		{ "checkpoint", "'lodge checkpoint', once containers of the store have it; until then 'lodge runc checkpoint'" },
+		{ "checkpoint", "'lodge checkpoint', once containers of the store have it; until "
+				"then 'lodge runc checkpoint'" },
 		{ "manifest", "'lodge image' and 'skopeo'" },
 		{ "plugin", "nothing: plugins of docker's are programs for its daemon alone" },
 		{ "trust", "nothing: signatures are checked by policy.json, and made by 'skopeo'" },
@@ -98,7 +99,8 @@ static int later_run(struct cmd_call *call, struct err *e)
 		for (char **w = words; *w; w++)
 			if (strcmp(*w, rows[i].name) == 0)
 				what = rows[i].what;
-	return err_set(e, -E_UNSUPPORTED, "'%s' is not there yet: it will be done by %s", call->full_name, what);
+	return err_set(e, -E_UNSUPPORTED, "'%s' is not there yet: it will be done by %s",
+		call->full_name, what);
 }
 
 static int build_run(struct cmd_call *call, struct err *e)
@@ -106,15 +108,15 @@ static int build_run(struct cmd_call *call, struct err *e)
 	return later_run(call, e);
 }
 
-#define DEPRECATED                                                                                    \
-	"DEPRECATED: The legacy builder is deprecated and will be removed in a future release.\n"     \
-	"            Install the buildx component to build images with BuildKit:\n"                   \
+#define DEPRECATED                                                                                \
+	"DEPRECATED: The legacy builder is deprecated and will be removed in a future release.\n" \
+	"            Install the buildx component to build images with BuildKit:\n"               \
 	"            https://docs.docker.com/go/buildx/\n"
 
 struct build_args {
 	char *cgroup_parent, *cpu_period, *cpu_quota, *cpu_shares, *cpuset_cpus, *cpuset_mems,
-		 *file, *iidfile, *isolation, *memory, *memory_swap, *network, *platform,
-		 *shm_size, *target;
+		*file, *iidfile, *isolation, *memory, *memory_swap, *network, *platform, *shm_size,
+		*target;
 	char **add_host, **build_arg, **cache_from, **label, **security_opt, **tag, **ulimit;
 	bool compress, force_rm, no_cache, pull, quiet, squash;
 	int disable_content_trust, rm;
@@ -318,7 +320,8 @@ static const struct cmd plugin_create_cmd = {
 	CMD_FILE,
 	.name = "create",
 	.run = later_run,
-	.brief = "Create a plugin from a rootfs and configuration. Plugin data directory must contain config.json and rootfs directory.",
+	.brief = "Create a plugin from a rootfs and configuration. Plugin data directory must "
+		 "contain config.json and rootfs directory.",
 	.synopsis = "[OPTIONS] PLUGIN PLUGIN-DATA-DIR",
 	.max_operands = -1,
 	.flags = CMD_STOP_AT_OPERAND,
@@ -971,4 +974,3 @@ const struct cmd docker_swarm_cmd = {
 	.brief = "Manage Swarm",
 	.sub = swarm_subs,
 };
-

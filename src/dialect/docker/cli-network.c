@@ -43,8 +43,10 @@ static json_t *ipam(const struct network_create_args *a, struct err *e)
 	json_t *list = json_array();
 	guint n = a->subnet ? g_strv_length(a->subnet) : 0;
 
-	if ((a->ip_range && g_strv_length(a->ip_range) > n) || (a->gateway && g_strv_length(a->gateway) > n)) {
-		(void)err_set(e, -E_INVALID, "every ip-range or gateway must have a corresponding subnet");
+	if ((a->ip_range && g_strv_length(a->ip_range) > n) ||
+		(a->gateway && g_strv_length(a->gateway) > n)) {
+		(void)err_set(e, -E_INVALID,
+			"every ip-range or gateway must have a corresponding subnet");
 		json_decref(list);
 		return NULL;
 	}
@@ -73,17 +75,20 @@ static int network_create_run(struct cmd_call *call, struct err *e)
 		r = cli_labels(a->label, NULL, &labels, e);
 	if (r < 0)
 		return r;
-	body = json_pack("{s:s,s:b,s:s,s:b,s:b,s:b,s:s,s:{s:s,s:o,s:o},s:o,s:o}", "Name", call->operands[0], "CheckDuplicate", 1,
-		"Driver", a->driver ?: "bridge", "Internal", a->internal, "Attachable", a->attachable, "Ingress", a->ingress, "Scope",
-		a->scope ?: "", "IPAM", "Driver", a->ipam_driver ?: "default", "Options", cli_pairs(a->ipam_opt), "Config", pools,
-		"Options", cli_pairs(a->opt), "Labels", labels);
+	body = json_pack("{s:s,s:b,s:s,s:b,s:b,s:b,s:s,s:{s:s,s:o,s:o},s:o,s:o}", "Name",
+		call->operands[0], "CheckDuplicate", 1, "Driver", a->driver ?: "bridge", "Internal",
+		a->internal, "Attachable", a->attachable, "Ingress", a->ingress, "Scope",
+		a->scope ?: "", "IPAM", "Driver", a->ipam_driver ?: "default", "Options",
+		cli_pairs(a->ipam_opt), "Config", pools, "Options", cli_pairs(a->opt), "Labels",
+		labels);
 	json_object_set_new(body, "ConfigOnly", json_boolean(a->config_only));
 	if (a->ipv6 >= 0 || false)
 		json_object_set_new(body, "EnableIPv6", json_boolean(a->ipv6 > 0));
 	if (a->ipv4 >= 0)
 		json_object_set_new(body, "EnableIPv4", json_boolean(a->ipv4 > 0));
 	if (a->config_from)
-		json_object_set_new(body, "ConfigFrom", json_pack("{s:s}", "Network", a->config_from));
+		json_object_set_new(
+			body, "ConfigFrom", json_pack("{s:s}", "Network", a->config_from));
 	r = client_call(cl, "POST", "/networks/create", body, &j, e);
 	json_decref(body);
 	if (r >= 0)
@@ -148,7 +153,8 @@ static int network_inspect_run(struct cmd_call *call, struct err *e)
 {
 	const struct network_inspect_args *a = call->args;
 
-	return cli_inspect_all(call, "/networks/%s", a->verbose ? "?verbose=true" : "", a->format, e);
+	return cli_inspect_all(
+		call, "/networks/%s", a->verbose ? "?verbose=true" : "", a->format, e);
 }
 
 static const struct tab_column columns[] = {
@@ -174,21 +180,26 @@ static char *go_time(const char *text)
 	g_autofree char *zone = t ? g_date_time_format(t, "%z %Z") : g_strdup("");
 	g_autofree char *fraction = n ? g_strndup(dot, n + 1) : g_strdup("");
 
-	return g_strdup_printf("%s%s %s", day, fraction, g_str_has_suffix(zone, " Z") ? "+0000 UTC" : zone);
+	return g_strdup_printf(
+		"%s%s %s", day, fraction, g_str_has_suffix(zone, " Z") ? "+0000 UTC" : zone);
 }
 
 static json_t *network_row(const struct network_ls_args *a, const json_t *n)
 {
 	json_t *row = json_object(), *v4 = json_object_get(n, "EnableIPv4");
-	g_autofree char *id = a->no_trunc ? g_strdup(cli_text(n, "Id")) : cli_short(cli_text(n, "Id"));
-	g_autofree char *labels = cli_label_text(json_object_get(n, "Labels")), *at = go_time(cli_text(n, "Created"));
+	g_autofree char *id =
+		a->no_trunc ? g_strdup(cli_text(n, "Id")) : cli_short(cli_text(n, "Id"));
+	g_autofree char *labels = cli_label_text(json_object_get(n, "Labels")),
+			*at = go_time(cli_text(n, "Created"));
 
 	cli_set(row, "CreatedAt", "%s", at);
 	cli_set(row, "Driver", "%s", cli_text(n, "Driver"));
 	cli_set(row, "ID", "%s", id);
 	cli_set(row, "IPv4", "%s", json_is_true(v4) ? "true" : "false");
-	cli_set(row, "IPv6", "%s", json_is_true(json_object_get(n, "EnableIPv6")) ? "true" : "false");
-	cli_set(row, "Internal", "%s", json_is_true(json_object_get(n, "Internal")) ? "true" : "false");
+	cli_set(row, "IPv6", "%s",
+		json_is_true(json_object_get(n, "EnableIPv6")) ? "true" : "false");
+	cli_set(row, "Internal", "%s",
+		json_is_true(json_object_get(n, "Internal")) ? "true" : "false");
 	cli_set(row, "Labels", "%s", labels);
 	cli_set(row, "Name", "%s", cli_text(n, "Name"));
 	cli_set(row, "Scope", "%s", cli_text(n, "Scope"));
@@ -263,10 +274,13 @@ static int network_prune_run(struct cmd_call *call, struct err *e)
 	int r;
 
 	if (!a->force &&
-		!cli_confirm("WARNING! This will remove all custom networks not used by at least one container.\nAre you sure you want to continue?"))
+		!cli_confirm("WARNING! This will remove all custom networks not used by at least "
+			     "one container.\nAre you sure you want to continue?"))
 		return 0;
 	r = cli_client(call, &cl, e);
-	return r < 0 ? r : cli_prune(cl, "networks", a->filter, "Deleted Networks", "NetworksDeleted", NULL, e);
+	return r < 0 ? r
+		     : cli_prune(cl, "networks", a->filter, "Deleted Networks", "NetworksDeleted",
+			       NULL, e);
 }
 
 /* clang-format off */

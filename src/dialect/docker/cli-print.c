@@ -66,7 +66,8 @@ char *cli_cut(const char *text, size_t columns)
 
 char *cli_ago(int64_t seconds)
 {
-	g_autofree char *text = units_show_duration((g_get_real_time() / 1000000 - seconds) * CLI_SECOND);
+	g_autofree char *text =
+		units_show_duration((g_get_real_time() / 1000000 - seconds) * CLI_SECOND);
 
 	return g_strdup_printf("%s ago", text);
 }
@@ -84,14 +85,16 @@ static char *show_size(double bytes, int digits, double base, const char *const 
 
 char *cli_size(double bytes, int digits)
 {
-	static const char *const names[] = { "B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB", NULL };
+	static const char *const names[] = { "B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB",
+		NULL };
 
 	return show_size(bytes, digits, 1000, names);
 }
 
 char *cli_size_binary(double bytes)
 {
-	static const char *const names[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB", NULL };
+	static const char *const names[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB",
+		"YiB", NULL };
 
 	return show_size(bytes, 4, 1024, names);
 }
@@ -135,7 +138,9 @@ bool cli_is_terminal(int fd)
 
 const char *cli_format(struct cmd_call *call, const char *given, const char *config_key)
 {
-	const char *text = given && *given ? given : config_key ? cli_config_text(call, config_key) : NULL;
+	const char *text = given && *given ? given
+			   : config_key	   ? cli_config_text(call, config_key)
+					   : NULL;
 
 	return text && *text ? text : NULL;
 }
@@ -155,7 +160,8 @@ static void put_json(const json_t *row)
 	free(text);
 }
 
-int cli_rows(const struct tab_column *columns, const json_t *rows, const char *format, struct err *e)
+int cli_rows(
+	const struct tab_column *columns, const json_t *rows, const char *format, struct err *e)
 {
 	g_autoptr(GString) text = g_string_new("table ");
 	int r;
@@ -163,7 +169,8 @@ int cli_rows(const struct tab_column *columns, const json_t *rows, const char *f
 	if (!format || strcmp(format, "table") == 0) {
 		for (const struct tab_column *c = columns; c->heading; c++)
 			if (!c->right)
-				g_string_append_printf(text, "%s{{.%s}}", c == columns ? "" : "\t", c->field);
+				g_string_append_printf(
+					text, "%s{{.%s}}", c == columns ? "" : "\t", c->field);
 		format = text->str;
 	}
 	if (strcmp(format, "json") == 0) {
@@ -173,7 +180,9 @@ int cli_rows(const struct tab_column *columns, const json_t *rows, const char *f
 	}
 	r = tab_print(stdout, columns, rows, format, e);
 	/* Go tells a template that can't be read from one that can't be run by the place that the latter names */
-	return r < 0 ? err_prefix(e, strstr(e->text, "executing") ? "failed to execute template" : "failed to parse template") : 0;
+	return r < 0 ? err_prefix(e, strstr(e->text, "executing") ? "failed to execute template"
+								  : "failed to parse template")
+		     : 0;
 }
 
 /* --- inspect ------------------------------------------------------------------------------------------------------------ */
@@ -279,7 +288,8 @@ void cli_failed(struct err *e)
 	for (const char *s = e->text; *s; s++) {
 		unsigned char ch = (unsigned char)*s;
 
-		(void)fputc((ch < 0x20 && ch != '\n' && ch != '\t') || ch == 0x7f ? '?' : ch, stderr);
+		(void)fputc(
+			(ch < 0x20 && ch != '\n' && ch != '\t') || ch == 0x7f ? '?' : ch, stderr);
 	}
 	(void)fputc('\n', stderr);
 	*e = (struct err){ 0 };
@@ -287,7 +297,7 @@ void cli_failed(struct err *e)
 
 /* --- progress ---------------------------------------------------------------------------------------------------------------- */
 
-#define BAR_COLUMNS 50
+#define BAR_COLUMNS   50
 #define BAR_WIDTH_MIN 110 /* columns of a terminal that has room for the bar */
 
 struct progress {
@@ -324,7 +334,8 @@ static char *progress_text(const struct progress *p, const json_t *detail)
 
 static void show_message(struct progress *p, const json_t *j)
 {
-	const char *id = cli_text(j, "id"), *stream = cli_text(j, "stream"), *from = cli_text(j, "from");
+	const char *id = cli_text(j, "id"), *stream = cli_text(j, "stream"),
+		   *from = cli_text(j, "from");
 	const json_t *detail = json_object_get(j, "progressDetail");
 	g_autofree char *bar = json_object_size(detail) ? progress_text(p, detail) : g_strdup("");
 	const char *end = "";
@@ -366,7 +377,8 @@ static void show_line(struct progress *p, const json_t *j)
 		(void)fprintf(p->out, "\033[%dA\033[2K", up);
 		show_message(p, j);
 		/* a finished status has ended its line already */
-		if (!*cli_text(j, "stream") && json_object_size(json_object_get(j, "progressDetail")) == 0)
+		if (!*cli_text(j, "stream") &&
+			json_object_size(json_object_get(j, "progressDetail")) == 0)
 			up--;
 		if (up > 0)
 			(void)fprintf(p->out, "\033[%dB", up);
@@ -378,7 +390,8 @@ static void show_line(struct progress *p, const json_t *j)
 	(void)fflush(p->out);
 }
 
-int cli_progress(struct stream *s, bool quiet, void (*aux)(const json_t *aux, void *data), void *data, struct err *e)
+int cli_progress(struct stream *s, bool quiet, void (*aux)(const json_t *aux, void *data),
+	void *data, struct err *e)
 {
 	struct progress p = { .out = stdout, .terminal = cli_is_terminal(1) };
 	struct winsize w;
@@ -388,7 +401,8 @@ int cli_progress(struct stream *s, bool quiet, void (*aux)(const json_t *aux, vo
 	p.columns = RET_NERRNO(ioctl(1, TIOCGWINSZ, &w)) == 0 ? w.ws_col : 0;
 	p.lines = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	while ((r = stream_json(s, &j, e)) > 0) {
-		const char *error = json_string_value(cli_at(j, "errorDetail.message")) ?: json_string_value(json_object_get(j, "error"));
+		const char *error = json_string_value(cli_at(j, "errorDetail.message"))
+					    ?: json_string_value(json_object_get(j, "error"));
 
 		if (error)
 			r = err_set(e, -EIO, "%s", error);

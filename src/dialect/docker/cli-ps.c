@@ -34,8 +34,9 @@ static void add_range(GPtrArray *out, const json_t *first, const json_t *last)
 	const char *ip = cli_text(first, "IP"), *type = cli_text(first, "Type");
 	int64_t from = cli_number(first, "PrivatePort"), to = cli_number(last, "PrivatePort");
 	int64_t host = cli_number(first, "PublicPort"), host_to = cli_number(last, "PublicPort");
-	g_autofree char *inner = from == to ? g_strdup_printf("%lld", (long long)from)
-					    : g_strdup_printf("%lld-%lld", (long long)from, (long long)to);
+	g_autofree char *inner =
+		from == to ? g_strdup_printf("%lld", (long long)from)
+			   : g_strdup_printf("%lld-%lld", (long long)from, (long long)to);
 	g_autofree char *outer = NULL;
 
 	if (!*ip) {
@@ -44,7 +45,8 @@ static void add_range(GPtrArray *out, const json_t *first, const json_t *last)
 	}
 	outer = host == host_to ? g_strdup_printf("%lld", (long long)host)
 				: g_strdup_printf("%lld-%lld", (long long)host, (long long)host_to);
-	g_ptr_array_add(out, g_strdup_printf(strchr(ip, ':') ? "[%s]:%s->%s/%s" : "%s:%s->%s/%s", ip, outer, inner, type));
+	g_ptr_array_add(out, g_strdup_printf(strchr(ip, ':') ? "[%s]:%s->%s/%s" : "%s:%s->%s/%s",
+				     ip, outer, inner, type));
 }
 
 static bool follows(const json_t *last, const json_t *next)
@@ -52,11 +54,12 @@ static bool follows(const json_t *last, const json_t *next)
 	int64_t a = cli_number(last, "PublicPort"), b = cli_number(next, "PublicPort");
 
 	/* only ports that are the same outside are joined */
-	if (*cli_text(last, "IP") && (a != cli_number(last, "PrivatePort") || b != cli_number(next, "PrivatePort")))
+	if (*cli_text(last, "IP") &&
+		(a != cli_number(last, "PrivatePort") || b != cli_number(next, "PrivatePort")))
 		return false;
 	return strcmp(cli_text(last, "IP"), cli_text(next, "IP")) == 0 &&
-		strcmp(cli_text(last, "Type"), cli_text(next, "Type")) == 0 &&
-		cli_number(next, "PrivatePort") == cli_number(last, "PrivatePort") + 1;
+	       strcmp(cli_text(last, "Type"), cli_text(next, "Type")) == 0 &&
+	       cli_number(next, "PrivatePort") == cli_number(last, "PrivatePort") + 1;
 }
 
 static char *ports_text(const json_t *ports)
@@ -114,7 +117,8 @@ static void set_mounts(json_t *row, const json_t *mounts, bool full)
 	size_t i, volumes = 0;
 
 	json_array_foreach((json_t *)mounts, i, m) {
-		const char *name = *cli_text(m, "Name") ? cli_text(m, "Name") : cli_text(m, "Source");
+		const char *name =
+			*cli_text(m, "Name") ? cli_text(m, "Name") : cli_text(m, "Source");
 		g_autofree char *cut = full ? g_strdup(name) : cli_cut(name, MOUNT_COLUMNS);
 
 		g_string_append_printf(text, "%s%s", text->len ? "," : "", cut);
@@ -129,7 +133,8 @@ static char *size_text(const json_t *c)
 	g_autofree char *own = cli_size((double)cli_number(c, "SizeRw"), 3);
 	g_autofree char *all = cli_size((double)cli_number(c, "SizeRootFs"), 3);
 
-	return cli_number(c, "SizeRootFs") > 0 ? g_strdup_printf("%s (virtual %s)", own, all) : g_strdup(own);
+	return cli_number(c, "SizeRootFs") > 0 ? g_strdup_printf("%s (virtual %s)", own, all)
+					       : g_strdup(own);
 }
 
 static void set_image(json_t *row, const json_t *c, bool full)
@@ -158,9 +163,12 @@ json_t *cli_ps_row(const json_t *c, bool full)
 	const char *id = cli_text(c, "Id");
 	int64_t created = cli_number(c, "Created");
 	g_autofree char *short_id = full ? g_strdup(id) : cli_short(id);
-	g_autofree char *command = full ? g_strdup(cli_text(c, "Command")) : cli_cut(cli_text(c, "Command"), COMMAND_COLUMNS);
-	g_autofree char *at = cli_local_time(created), *ago = cli_ago(created), *ports = ports_text(json_object_get(c, "Ports"));
-	g_autofree char *names = names_text(json_object_get(c, "Names"), full), *size = size_text(c);
+	g_autofree char *command = full ? g_strdup(cli_text(c, "Command"))
+					: cli_cut(cli_text(c, "Command"), COMMAND_COLUMNS);
+	g_autofree char *at = cli_local_time(created), *ago = cli_ago(created),
+			*ports = ports_text(json_object_get(c, "Ports"));
+	g_autofree char *names = names_text(json_object_get(c, "Names"), full),
+			*size = size_text(c);
 	g_autofree char *labels = cli_label_text(json_object_get(c, "Labels"));
 	json_t *networks = cli_at(c, "NetworkSettings.Networks"), *v;
 	g_autoptr(GString) nets = g_string_new(NULL);
@@ -216,7 +224,10 @@ static int ps_print(const struct ps_args *a, const char *format, const json_t *l
 		r = cli_rows(columns, rows, "{{.ID}}", e);
 	else if (a->size && !format)
 		r = cli_rows(columns, rows,
-			"table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}\t{{.Size}}", e);
+			"table "
+			"{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}"
+			"}\t{{.Names}}\t{{.Size}}",
+			e);
 	else
 		r = cli_rows(columns, rows, format, e);
 	json_decref(rows);

@@ -9,45 +9,46 @@
 /* run's; create hasn't got all of them */
 struct run_args {
 	char *blkio_weight, *cgroup_parent, *cgroupns, *cidfile, *cpu_count, *cpu_percent,
-		 *cpu_period, *cpu_quota, *cpu_rt_period, *cpu_rt_runtime, *cpu_shares, *cpus,
-		 *cpuset_cpus, *cpuset_mems, *detach_keys, *domainname, *entrypoint,
-		 *health_cmd, *health_interval, *health_retries, *health_start_interval,
-		 *health_start_period, *health_timeout, *hostname, *io_maxbandwidth,
-		 *io_maxiops, *ip, *ip6, *ipc, *isolation, *kernel_memory, *log_driver,
-		 *mac_address, *memory, *memory_reservation, *memory_swap, *memory_swappiness,
-		 *name, *oom_score_adj, *pid, *pids_limit, *platform, *pull, *restart, *runtime,
-		 *shm_size, *stop_signal, *stop_timeout, *user, *userns, *uts, *volume_driver,
-		 *workdir;
+		*cpu_period, *cpu_quota, *cpu_rt_period, *cpu_rt_runtime, *cpu_shares, *cpus,
+		*cpuset_cpus, *cpuset_mems, *detach_keys, *domainname, *entrypoint, *health_cmd,
+		*health_interval, *health_retries, *health_start_interval, *health_start_period,
+		*health_timeout, *hostname, *io_maxbandwidth, *io_maxiops, *ip, *ip6, *ipc,
+		*isolation, *kernel_memory, *log_driver, *mac_address, *memory, *memory_reservation,
+		*memory_swap, *memory_swappiness, *name, *oom_score_adj, *pid, *pids_limit,
+		*platform, *pull, *restart, *runtime, *shm_size, *stop_signal, *stop_timeout, *user,
+		*userns, *uts, *volume_driver, *workdir;
 	char **add_host, **annotation, **attach, **blkio_weight_device, **cap_add, **cap_drop,
-		 **device, **device_cgroup_rule, **device_read_bps, **device_read_iops,
-		 **device_write_bps, **device_write_iops, **dns, **dns_option, **dns_search,
-		 **env, **env_file, **expose, **gpus, **group_add, **label, **label_file,
-		 **link, **link_local_ip, **log_opt, **mount, **network, **network_alias,
-		 **publish, **security_opt, **storage_opt, **sysctl, **tmpfs, **ulimit,
-		 **volume, **volumes_from;
+		**device, **device_cgroup_rule, **device_read_bps, **device_read_iops,
+		**device_write_bps, **device_write_iops, **dns, **dns_option, **dns_search, **env,
+		**env_file, **expose, **gpus, **group_add, **label, **label_file, **link,
+		**link_local_ip, **log_opt, **mount, **network, **network_alias, **publish,
+		**security_opt, **storage_opt, **sysctl, **tmpfs, **ulimit, **volume,
+		**volumes_from;
 	bool detach, interactive, no_healthcheck, privileged, publish_all, quiet, read_only, rm,
-		 tty, use_api_socket;
+		tty, use_api_socket;
 	int disable_content_trust, init, oom_kill_disable, sig_proxy;
 };
 
 struct update_args {
-	char *blkio_weight, *cpu_period, *cpu_quota, *cpu_rt_period, *cpu_rt_runtime,
-		 *cpu_shares, *cpus, *cpuset_cpus, *cpuset_mems, *memory, *memory_reservation,
-		 *memory_swap, *pids_limit, *restart;
+	char *blkio_weight, *cpu_period, *cpu_quota, *cpu_rt_period, *cpu_rt_runtime, *cpu_shares,
+		*cpus, *cpuset_cpus, *cpuset_mems, *memory, *memory_reservation, *memory_swap,
+		*pids_limit, *restart;
 };
 
 /* What create asks for. */
 struct cli_create {
-	json_t *body;	       /* of POST /containers/create */
-	const char *image;     /* borrowed */
-	bool in, out, err;     /* attached streams */
+	json_t *body;	   /* of POST /containers/create */
+	const char *image; /* borrowed */
+	bool in, out, err; /* attached streams */
 	bool tty;
 };
 void cli_create_clear(struct cli_create *c);
 /* image and command: the operands. e has docker's words. */
-int cli_create_parse(struct cmd_call *call, const struct run_args *a, struct cli_create *ret, struct err *e);
+int cli_create_parse(
+	struct cmd_call *call, const struct run_args *a, struct cli_create *ret, struct err *e);
 /* Creates, pulling the image where the options want it. *ret_id: g_free. */
-int cli_create_do(struct cmd_call *call, const struct run_args *a, struct cli_create *c, char **ret_id, struct err *e);
+int cli_create_do(struct cmd_call *call, const struct run_args *a, struct cli_create *c,
+	char **ret_id, struct err *e);
 
 extern const struct opt docker_run_opts[];
 /* "on-failure:3" as the API has it. */

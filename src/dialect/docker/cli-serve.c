@@ -56,8 +56,8 @@ static int check(const struct serve_args *a, struct err *e)
 			err_mend(e, "give --tls-cert and --tls-client-ca, or --insecure");
 			return -E_USAGE;
 		}
-		(void)fprintf(stderr,
-			"lodge: warning: whoever reaches '%s' is root on this host\n", *l);
+		(void)fprintf(
+			stderr, "lodge: warning: whoever reaches '%s' is root on this host\n", *l);
 	}
 	return 0;
 }
@@ -119,8 +119,11 @@ const struct cmd docker_serve_cmd = {
 	.defaults = serve_defaults,
 	.brief = "answer Docker's Engine API",
 	.synopsis = "[OPTIONS]",
-	.details = "The Engine API 1.24 to 1.47, for docker's own client and whatever speaks to dockerd.\n"
-		   "Nothing depends on it: guests run on when it ends, and a socket that systemd holds\n"
-		   "(LISTEN_FDS) starts it when somebody connects; with --idle-exit it goes again.\n",
+	.details =
+		"The Engine API 1.24 to 1.47, for docker's own client and whatever speaks to "
+		"dockerd.\n"
+		"Nothing depends on it: guests run on when it ends, and a socket that systemd "
+		"holds\n"
+		"(LISTEN_FDS) starts it when somebody connects; with --idle-exit it goes again.\n",
 	.examples = "lodge serve docker --socket /var/run/docker.sock --idle-exit 30s\n",
 };

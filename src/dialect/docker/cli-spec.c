@@ -30,7 +30,9 @@ int cli_csv(const char *text, char ***ret, struct err *e)
 		}
 		g_ptr_array_add(fields, g_string_free(field, FALSE));
 		if (quoted || (*p && *p != ','))
-			return err_set(e, -EINVAL, "parse error on line 1, column %d: extraneous or missing \" in quoted-field",
+			return err_set(e, -EINVAL,
+				"parse error on line 1, column %d: extraneous or missing \" in "
+				"quoted-field",
 				(int)(p - text) + 1);
 		if (!*p)
 			break;
@@ -53,8 +55,9 @@ static int parse_bool(const char *s, bool *ret)
 
 int cli_ulimit(const char *text, json_t **ret, struct err *e)
 {
-	static const char *const names[] = { "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice",
-		"nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack", NULL };
+	static const char *const names[] = { "core", "cpu", "data", "fsize", "locks", "memlock",
+		"msgqueue", "nice", "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending",
+		"stack", NULL };
 	const char *equals = strchr(text, '=');
 	g_autofree char *name = equals ? g_strndup(text, (gsize)(equals - text)) : NULL;
 	g_auto(GStrv) parts = NULL;
@@ -66,23 +69,29 @@ int cli_ulimit(const char *text, json_t **ret, struct err *e)
 		return err_set(e, -EINVAL, "invalid ulimit type: %s", name);
 	parts = g_strsplit(equals + 1, ":", -1);
 	if (g_strv_length(parts) > 2)
-		return err_set(e, -EINVAL, "too many limit value arguments - %s, can only have up to two, `soft[:hard]`",
+		return err_set(e, -EINVAL,
+			"too many limit value arguments - %s, can only have up to two, "
+			"`soft[:hard]`",
 			equals + 1);
 	for (int i = 0; i < 2; i++) {
 		const char *s = parts[i] ?: parts[0] ?: "";
 
 		if (units_parse_int(s, INT64_MIN, INT64_MAX, &v[i]) < 0)
-			return err_set(e, -EINVAL, "strconv.ParseInt: parsing \"%s\": invalid syntax", s);
+			return err_set(
+				e, -EINVAL, "strconv.ParseInt: parsing \"%s\": invalid syntax", s);
 	}
 	if (v[1] != -1 && (v[0] == -1 || v[0] > v[1]))
-		return err_set(e, -EINVAL, "ulimit soft limit must be less than or equal to hard limit: %lld > %lld",
+		return err_set(e, -EINVAL,
+			"ulimit soft limit must be less than or equal to hard limit: %lld > %lld",
 			(long long)v[0], (long long)v[1]);
-	*ret = json_pack("{s:s,s:I,s:I}", "Name", name, "Hard", (json_int_t)v[1], "Soft", (json_int_t)v[0]);
+	*ret = json_pack(
+		"{s:s,s:I,s:I}", "Name", name, "Hard", (json_int_t)v[1], "Soft", (json_int_t)v[0]);
 	return 0;
 }
 
 /* One field of --gpus; "" for the key is a count. */
-static int gpu_field(json_t *j, const char *key, const char *value, const char *field, struct err *e)
+static int gpu_field(
+	json_t *j, const char *key, const char *value, const char *field, struct err *e)
 {
 	int64_t n;
 
@@ -92,7 +101,9 @@ static int gpu_field(json_t *j, const char *key, const char *value, const char *
 		if (strcmp(value, "all") == 0)
 			n = -1;
 		else if (units_parse_int(value, INT32_MIN, INT32_MAX, &n) < 0)
-			return err_set(e, -EINVAL, "invalid count (%s): value must be either \"all\" or an integer: invalid syntax",
+			return err_set(e, -EINVAL,
+				"invalid count (%s): value must be either \"all\" or an integer: "
+				"invalid syntax",
 				value);
 		json_object_set_new(j, "Count", json_integer(n));
 	} else if (strcmp(key, "device") == 0 || strcmp(key, "capabilities") == 0) {
@@ -123,14 +134,17 @@ int cli_gpus(const char *text, json_t **ret, struct err *e)
 
 	if (r < 0)
 		return r;
-	j = json_pack("{s:s,s:i,s:n,s:[[s]],s:{}}", "Driver", "", "Count", 0, "DeviceIDs", "Capabilities", "gpu", "Options");
+	j = json_pack("{s:s,s:i,s:n,s:[[s]],s:{}}", "Driver", "", "Count", 0, "DeviceIDs",
+		"Capabilities", "gpu", "Options");
 	for (char **f = fields; *f && r >= 0; f++) {
 		const char *equals = strchr(*f, '=');
-		g_autofree char *key = equals ? g_strndup(*f, (gsize)(equals - *f)) : g_strdup("count");
+		g_autofree char *key =
+			equals ? g_strndup(*f, (gsize)(equals - *f)) : g_strdup("count");
 
 		r = gpu_field(j, key, equals ? equals + 1 : *f, *f, e);
 	}
-	if (r >= 0 && !json_is_array(json_object_get(j, "DeviceIDs")) && cli_number(j, "Count") == 0)
+	if (r >= 0 && !json_is_array(json_object_get(j, "DeviceIDs")) &&
+		cli_number(j, "Count") == 0)
 		json_object_set_new(j, "Count", json_integer(1));
 	if (r < 0)
 		json_decref(j);
@@ -158,7 +172,8 @@ static void add_pair(json_t *to, const char *key, const char *value)
 	json_decref(pair);
 }
 
-static int mount_flag(json_t *j, const char *key, const char *name, const char *value, struct err *e)
+static int mount_flag(
+	json_t *j, const char *key, const char *name, const char *value, struct err *e)
 {
 	bool on = true;
 
@@ -197,18 +212,22 @@ static int mount_recursive(json_t *m, const char *value, struct err *e)
 		json_object_set_new(j, "ReadOnlyForceRecursive", json_true());
 	else if (strcmp(value, "enabled") != 0)
 		return err_set(e, -EINVAL,
-			"invalid value for bind-recursive: %s (must be \"enabled\", \"disabled\", \"writable\", or \"readonly\")",
+			"invalid value for bind-recursive: %s (must be \"enabled\", \"disabled\", "
+			"\"writable\", or \"readonly\")",
 			value);
 	return 0;
 }
 
-static int mount_field(json_t *m, const char *key, const char *value, const char *field, struct err *e)
+static int mount_field(
+	json_t *m, const char *key, const char *value, const char *field, struct err *e)
 {
 	static const struct {
 		const char *key, *member, *below;
-	} texts[] = { { "source", "Source", NULL }, { "src", "Source", NULL }, { "target", "Target", NULL },
-		{ "dst", "Target", NULL }, { "destination", "Target", NULL }, { "consistency", "Consistency", NULL },
-		{ "bind-propagation", "Propagation", "BindOptions" }, { "volume-subpath", "Subpath", "VolumeOptions" },
+	} texts[] = { { "source", "Source", NULL }, { "src", "Source", NULL },
+		{ "target", "Target", NULL }, { "dst", "Target", NULL },
+		{ "destination", "Target", NULL }, { "consistency", "Consistency", NULL },
+		{ "bind-propagation", "Propagation", "BindOptions" },
+		{ "volume-subpath", "Subpath", "VolumeOptions" },
 		{ "image-subpath", "Subpath", "ImageOptions" } };
 
 	if (strcmp(key, "type") == 0) {
@@ -222,8 +241,9 @@ static int mount_field(json_t *m, const char *key, const char *value, const char
 
 		if (strcmp(texts[i].key, key) != 0)
 			continue;
-		if (strcmp(texts[i].member, "Source") == 0 && (strcmp(value, ".") == 0 || g_str_has_prefix(value, "./") ||
-							       g_str_has_prefix(value, "../") || strcmp(value, "..") == 0))
+		if (strcmp(texts[i].member, "Source") == 0 &&
+			(strcmp(value, ".") == 0 || g_str_has_prefix(value, "./") ||
+				g_str_has_prefix(value, "../") || strcmp(value, "..") == 0))
 			here = g_canonicalize_filename(value, NULL);
 		json_object_set_new(texts[i].below ? member(m, texts[i].below) : m, texts[i].member,
 			json_string(here ?: value));
@@ -234,7 +254,8 @@ static int mount_field(json_t *m, const char *key, const char *value, const char
 	if (strcmp(key, "volume-label") == 0)
 		add_pair(member(m, "VolumeOptions"), "Labels", value);
 	else if (strcmp(key, "volume-driver") == 0)
-		json_object_set_new(member(member(m, "VolumeOptions"), "DriverConfig"), "Name", json_string(value));
+		json_object_set_new(member(member(m, "VolumeOptions"), "DriverConfig"), "Name",
+			json_string(value));
 	else if (strcmp(key, "volume-opt") == 0)
 		add_pair(member(member(m, "VolumeOptions"), "DriverConfig"), "Options", value);
 	else if (g_str_has_prefix(key, "tmpfs-"))
@@ -247,7 +268,8 @@ static int mount_field(json_t *m, const char *key, const char *value, const char
 static int mount_word(json_t *m, const char *field, struct err *e)
 {
 	const char *equals = strchr(field, '=');
-	g_autofree char *name = equals ? g_strndup(field, (gsize)(equals - field)) : g_strdup(field);
+	g_autofree char *name =
+		equals ? g_strndup(field, (gsize)(equals - field)) : g_strdup(field);
 	g_autofree char *key = g_ascii_strdown(name, -1);
 	const char *value = equals ? equals + 1 : NULL;
 
@@ -266,8 +288,9 @@ int cli_mount(const char *text, json_t **ret, struct err *e)
 {
 	static const struct {
 		const char *member, *type, *words;
-	} mixed[] = { { "VolumeOptions", "volume", "volume-*" }, { "BindOptions", "bind", "bind-*" },
-		{ "TmpfsOptions", "tmpfs", "tmpfs-*" }, { "ImageOptions", "image", "image-*" } };
+	} mixed[] = { { "VolumeOptions", "volume", "volume-*" },
+		{ "BindOptions", "bind", "bind-*" }, { "TmpfsOptions", "tmpfs", "tmpfs-*" },
+		{ "ImageOptions", "image", "image-*" } };
 	g_auto(GStrv) fields = NULL;
 	int r = cli_csv(text, &fields, e);
 	json_t *m;
@@ -285,7 +308,8 @@ int cli_mount(const char *text, json_t **ret, struct err *e)
 		r = err_set(e, -EINVAL, "target is required");
 	for (size_t i = 0; i < G_N_ELEMENTS(mixed) && r >= 0; i++)
 		if (json_object_get(m, mixed[i].member) && strcmp(type, mixed[i].type) != 0)
-			r = err_set(e, -EINVAL, "cannot mix '%s' options with mount type '%s'", mixed[i].words, type);
+			r = err_set(e, -EINVAL, "cannot mix '%s' options with mount type '%s'",
+				mixed[i].words, type);
 	if (r < 0)
 		json_decref(m);
 	else
@@ -305,7 +329,8 @@ int cli_volume(const char *text, json_t *binds, json_t *volumes, struct err *e)
 		return 0;
 	}
 	if (colon == text || !colon[1])
-		return err_set(e, -E_INVALID, "invalid spec: %s: empty section between colons", text);
+		return err_set(
+			e, -E_INVALID, "invalid spec: %s: empty section between colons", text);
 	if (*text == '.') {
 		g_autofree char *host = g_strndup(text, (gsize)(colon - text));
 
@@ -342,7 +367,8 @@ int cli_device(const char *text, json_t **ret, struct err *e)
 	}
 	if (!is_device_mode(mode))
 		return err_set(e, -E_INVALID, "bad mode specified: %s", mode);
-	*ret = json_pack("{s:s,s:s,s:s}", "PathOnHost", p[0], "PathInContainer", to, "CgroupPermissions", mode);
+	*ret = json_pack("{s:s,s:s,s:s}", "PathOnHost", p[0], "PathInContainer", to,
+		"CgroupPermissions", mode);
 	return 0;
 }
 
@@ -404,14 +430,15 @@ static int add_ports(const struct port_words *w, json_t *exposed, json_t *bindin
 		return err_set(e, -E_INVALID, "invalid proto: %s", protocol);
 	/* a range for one port is the server's to choose from */
 	if (*w->host && host_to - host_from != to - from && to != from)
-		return err_set(e, -E_INVALID, "invalid ranges specified for container and host Ports: %s and %s", w->container,
-			w->host);
+		return err_set(e, -E_INVALID,
+			"invalid ranges specified for container and host Ports: %s and %s",
+			w->container, w->host);
 	for (int p = from; p <= to; p++) {
 		g_autofree char *port = g_strdup_printf("%d/%s", p, protocol);
 		g_autofree char *host = !*w->host ? g_strdup("")
-			: to == from && host_to != host_from
-			? g_strdup(w->host)
-			: g_strdup_printf("%d", host_from + p - from);
+					: to == from && host_to != host_from
+						? g_strdup(w->host)
+						: g_strdup_printf("%d", host_from + p - from);
 
 		json_object_set_new(exposed, port, json_object());
 		if (bindings)
@@ -465,10 +492,12 @@ int cli_publish(const char *text, json_t *exposed, json_t *bindings, struct err 
 		if (colon) {
 			*colon = '\0';
 			w.host = colon + 1;
-			ip = *rest == '[' && g_str_has_suffix(rest, "]") ? g_strndup(rest + 1, strlen(rest) - 2)
-									  : g_strdup(rest);
+			ip = *rest == '[' && g_str_has_suffix(rest, "]")
+				     ? g_strndup(rest + 1, strlen(rest) - 2)
+				     : g_strdup(rest);
 			w.ip = ip;
-			if (strchr(ip, ':') ? !g_hostname_is_ip_address(ip) : (*ip && !g_hostname_is_ip_address(ip)))
+			if (strchr(ip, ':') ? !g_hostname_is_ip_address(ip)
+					    : (*ip && !g_hostname_is_ip_address(ip)))
 				return err_set(e, -E_INVALID, "invalid IP address: %s", ip);
 		}
 	}
@@ -484,7 +513,9 @@ int cli_expose(const char *text, json_t *exposed, struct err *e)
 	if (strchr(text, ':'))
 		return err_set(e, -E_INVALID, "invalid port format for --expose: %s", text);
 	if (port_range(port, &from, &to) < 0)
-		return err_set(e, -E_INVALID, "invalid range format for --expose: %s, error: Invalid containerPort: %s", text, port);
+		return err_set(e, -E_INVALID,
+			"invalid range format for --expose: %s, error: Invalid containerPort: %s",
+			text, port);
 	for (int p = from; p <= to; p++) {
 		g_autofree char *key = g_strdup_printf("%d/%s", p, slash ? slash + 1 : "tcp");
 
@@ -495,7 +526,8 @@ int cli_expose(const char *text, json_t *exposed, struct err *e)
 
 /* --- networks --------------------------------------------------------------------------------------------------------------- */
 
-static int network_field(json_t *ep, char **name, const char *key, const char *value, const char *field, struct err *e)
+static int network_field(json_t *ep, char **name, const char *key, const char *value,
+	const char *field, struct err *e)
 {
 	static const struct {
 		const char *key, *member;
@@ -503,7 +535,8 @@ static int network_field(json_t *ep, char **name, const char *key, const char *v
 
 	for (size_t i = 0; i < G_N_ELEMENTS(ipam); i++)
 		if (strcmp(key, ipam[i].key) == 0) {
-			json_object_set_new(member(ep, "IPAMConfig"), ipam[i].member, json_string(value));
+			json_object_set_new(
+				member(ep, "IPAMConfig"), ipam[i].member, json_string(value));
 			return 0;
 		}
 	if (strcmp(key, "name") == 0) {
@@ -524,7 +557,8 @@ static int network_field(json_t *ep, char **name, const char *key, const char *v
 		int64_t n;
 
 		if (units_parse_int(value, INT32_MIN, INT32_MAX, &n) < 0)
-			return err_set(e, -E_INVALID, "invalid gw-priority (%s): invalid syntax", value);
+			return err_set(
+				e, -E_INVALID, "invalid gw-priority (%s): invalid syntax", value);
 		json_object_set_new(ep, "GwPriority", json_integer(n));
 	} else {
 		return err_set(e, -E_INVALID, "invalid field key %s", field);

@@ -28,10 +28,12 @@ static const struct tab_column columns[] = {
 
 static double cpu_percent(const json_t *j)
 {
-	const json_t *now = json_object_get(j, "cpu_stats"), *before = json_object_get(j, "precpu_stats");
+	const json_t *now = json_object_get(j, "cpu_stats"),
+		     *before = json_object_get(j, "precpu_stats");
 	double used = (double)cli_number(json_object_get(now, "cpu_usage"), "total_usage") -
-		(double)cli_number(json_object_get(before, "cpu_usage"), "total_usage");
-	double system = (double)cli_number(now, "system_cpu_usage") - (double)cli_number(before, "system_cpu_usage");
+		      (double)cli_number(json_object_get(before, "cpu_usage"), "total_usage");
+	double system = (double)cli_number(now, "system_cpu_usage") -
+			(double)cli_number(before, "system_cpu_usage");
 	double cpus = (double)cli_number(now, "online_cpus");
 
 	if (cpus == 0)
@@ -68,8 +70,10 @@ static json_t *stats_row(const struct stats_args *a, const char *asked, const js
 {
 	json_t *row = json_object(), *v, *m = json_object_get(j, "memory_stats");
 	const char *name = cli_text(j, "name"), *key;
-	double rx = 0, tx = 0, in = 0, out = 0, used = memory_used(m), limit = (double)cli_number(m, "limit");
-	g_autofree char *id = a->no_trunc ? g_strdup(cli_text(j, "id")) : cli_short(cli_text(j, "id"));
+	double rx = 0, tx = 0, in = 0, out = 0, used = memory_used(m),
+	       limit = (double)cli_number(m, "limit");
+	g_autofree char *id =
+		a->no_trunc ? g_strdup(cli_text(j, "id")) : cli_short(cli_text(j, "id"));
 	g_autofree char *memory = NULL, *net = NULL, *block = NULL;
 	size_t i;
 
@@ -94,7 +98,8 @@ static json_t *stats_row(const struct stats_args *a, const char *asked, const js
 	cli_set(row, "MemUsage", "%s", memory);
 	cli_set(row, "Name", "%s", name + (*name == '/'));
 	cli_set(row, "NetIO", "%s", net);
-	cli_set(row, "PIDs", "%lld", (long long)cli_number(json_object_get(j, "pids_stats"), "current"));
+	cli_set(row, "PIDs", "%lld",
+		(long long)cli_number(json_object_get(j, "pids_stats"), "current"));
 	return row;
 }
 
@@ -110,7 +115,8 @@ static int who(struct cmd_call *call, struct client *cl, GPtrArray *names, struc
 		g_ptr_array_add(names, g_strdup(*name));
 	if (names->len)
 		return 0;
-	r = client_call(cl, "GET", a->all ? "/containers/json?all=1" : "/containers/json", NULL, &list, e);
+	r = client_call(
+		cl, "GET", a->all ? "/containers/json?all=1" : "/containers/json", NULL, &list, e);
 	json_array_foreach(list, i, c)
 		g_ptr_array_add(names, cli_short(cli_text(c, "Id")));
 	json_decref(list);
@@ -118,14 +124,18 @@ static int who(struct cmd_call *call, struct client *cl, GPtrArray *names, struc
 }
 
 /* One reading of each; several are asked before the first is waited for, since a server takes a second for one. */
-static int read_all(struct client *cl, const struct stats_args *a, GPtrArray *names, json_t *rows, bool must, struct err *e)
+static int read_all(struct client *cl, const struct stats_args *a, GPtrArray *names, json_t *rows,
+	bool must, struct err *e)
 {
 	g_autofree struct stream **streams = g_new0(struct stream *, names->len + 1);
 	int r = 0;
 
 	for (guint i = 0; i < names->len && r >= 0; i++) {
-		g_autofree char *path = client_path("/containers/%s/stats?stream=0", (const char *)names->pdata[i]);
-		int code = client_stream(cl, &(struct stream_request){ .method = "GET", .path = path, .body_fd = -1 }, &streams[i], e);
+		g_autofree char *path =
+			client_path("/containers/%s/stats?stream=0", (const char *)names->pdata[i]);
+		int code = client_stream(cl,
+			&(struct stream_request){ .method = "GET", .path = path, .body_fd = -1 },
+			&streams[i], e);
 
 		if (code < 0 && must)
 			r = code;

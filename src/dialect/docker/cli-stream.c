@@ -62,9 +62,11 @@ static int put_frames(struct frames *f, const char *p, size_t n, struct err *e)
 			if (f->have < FRAME_HEAD)
 				return 0;
 			f->have = 0;
-			f->left = (size_t)f->head[4] << 24 | (size_t)f->head[5] << 16 | (size_t)f->head[6] << 8 | f->head[7];
+			f->left = (size_t)f->head[4] << 24 | (size_t)f->head[5] << 16 |
+				  (size_t)f->head[6] << 8 | f->head[7];
 			if (f->head[0] > 3)
-				return err_set(e, -EBADMSG, "Unrecognized input header: %d", f->head[0]);
+				return err_set(
+					e, -EBADMSG, "Unrecognized input header: %d", f->head[0]);
 			f->fd = f->head[0] >= 2 ? STDERR_FILENO : STDOUT_FILENO;
 			continue;
 		}
@@ -136,8 +138,9 @@ struct session {
 
 static void wanted_signals(const struct session *t, sigset_t *set)
 {
-	static const int passed[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGCONT, SIGTSTP,
-		SIGTTIN, SIGTTOU, SIGVTALRM, SIGPROF, SIGXCPU, SIGXFSZ, SIGIO, SIGPWR };
+	static const int passed[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM,
+		SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGVTALRM, SIGPROF, SIGXCPU, SIGXFSZ, SIGIO,
+		SIGPWR };
 
 	(void)sigemptyset(set);
 	for (size_t i = 0; t->s->proxy_signals && i < G_N_ELEMENTS(passed); i++)
@@ -265,7 +268,9 @@ static int pull_output(struct session *t, char *buf, struct err *e)
 		return 1;
 	/* a server that ends a stream before all that was sent to it is read resets it */
 	if (n < 0)
-		return n == -ECONNRESET ? 1 : err_set(e, (int)n, "the connection to the container was cut");
+		return n == -ECONNRESET
+			       ? 1
+			       : err_set(e, (int)n, "the connection to the container was cut");
 	return put_output(&t->frames, t->s->tty, buf, (size_t)n, e);
 }
 
@@ -276,8 +281,10 @@ static int session_loop(struct session *t, struct err *e)
 
 	while (r == 0 && !t->detached) {
 		bool waits = t->in_at < t->in_n;
-		struct pollfd p[] = { { stream_fd(t->s->stream), (short)(POLLIN | (waits ? POLLOUT : 0)), 0 },
-			{ t->signals, POLLIN, 0 }, { t->in_open && !waits ? STDIN_FILENO : -1, POLLIN, 0 } };
+		struct pollfd p[] = { { stream_fd(t->s->stream),
+					      (short)(POLLIN | (waits ? POLLOUT : 0)), 0 },
+			{ t->signals, POLLIN, 0 },
+			{ t->in_open && !waits ? STDIN_FILENO : -1, POLLIN, 0 } };
 
 		if (!stream_pending(t->s->stream) && RET_NERRNO(poll(p, G_N_ELEMENTS(p), -1)) < 0)
 			continue;

@@ -66,7 +66,8 @@ static void df_images(json_t *rows, const json_t *j)
 	double used = 0;
 
 	json_array_foreach(json_object_get(j, "Images"), i, image) {
-		double size = (double)cli_number(image, "Size"), shared = (double)cli_number(image, "SharedSize");
+		double size = (double)cli_number(image, "Size"),
+		       shared = (double)cli_number(image, "SharedSize");
 
 		d.total++;
 		if (cli_number(image, "Containers") > 0) {
@@ -88,7 +89,8 @@ static void df_containers(json_t *rows, const json_t *j)
 	json_array_foreach(json_object_get(j, "Containers"), i, c) {
 		double size = (double)cli_number(c, "SizeRw");
 		const char *state = cli_text(c, "State");
-		bool active = strstr(state, "running") || strstr(state, "paused") || strstr(state, "restarting");
+		bool active = strstr(state, "running") || strstr(state, "paused") ||
+			      strstr(state, "restarting");
 
 		d.total++;
 		d.active += active;
@@ -141,8 +143,9 @@ static void df_cache(json_t *rows, const json_t *j)
 /* -v: a table for each kind. */
 static int df_verbose_images(const json_t *j, struct err *e)
 {
-	static const struct tab_column columns[] = { { "REPOSITORY", "Repository", false }, { "TAG", "Tag", false },
-		{ "IMAGE ID", "ID", false }, { "CREATED", "CreatedSince", false }, { "SIZE", "Size", false },
+	static const struct tab_column columns[] = { { "REPOSITORY", "Repository", false },
+		{ "TAG", "Tag", false }, { "IMAGE ID", "ID", false },
+		{ "CREATED", "CreatedSince", false }, { "SIZE", "Size", false },
 		{ "SHARED SIZE", "SharedSize", false }, { "UNIQUE SIZE", "UniqueSize", false },
 		{ "CONTAINERS", "Containers", false }, { NULL, NULL, false } };
 	json_t *rows = json_array(), *image;
@@ -151,10 +154,13 @@ static int df_verbose_images(const json_t *j, struct err *e)
 
 	json_array_foreach(json_object_get(j, "Images"), i, image) {
 		json_t *row = json_object();
-		const char *first = json_string_value(json_array_get(json_object_get(image, "RepoTags"), 0));
-		double size = (double)cli_number(image, "Size"), shared = (double)cli_number(image, "SharedSize");
+		const char *first =
+			json_string_value(json_array_get(json_object_get(image, "RepoTags"), 0));
+		double size = (double)cli_number(image, "Size"),
+		       shared = (double)cli_number(image, "SharedSize");
 		g_autofree char *name = NULL, *tag = NULL, *id = cli_short(cli_text(image, "Id"));
-		g_autofree char *ago = cli_ago(cli_number(image, "Created")), *text = cli_size(size, 3);
+		g_autofree char *ago = cli_ago(cli_number(image, "Created")),
+				*text = cli_size(size, 3);
 		g_autofree char *both = cli_size(shared, 4), *alone = cli_size(size - shared, 4);
 
 		cli_split_tag(first ?: "<none>:<none>", &name, &tag);
@@ -181,12 +187,13 @@ static int df_verbose(const json_t *j, struct err *e)
 	double cache = 0;
 	g_autofree char *text = NULL;
 	int r = df_verbose_images(j, e);
-	static const struct tab_column containers[] = { { "CONTAINER ID", "ID", false }, { "IMAGE", "Image", false },
-		{ "COMMAND", "Command", false }, { "LOCAL VOLUMES", "LocalVolumes", false }, { "SIZE", "Size", false },
-		{ "CREATED", "RunningFor", false }, { "STATUS", "Status", false }, { "NAMES", "Names", false },
-		{ NULL, NULL, false } };
-	static const struct tab_column volumes[] = { { "VOLUME NAME", "Name", false }, { "LINKS", "Links", false },
-		{ "SIZE", "Size", false }, { NULL, NULL, false } };
+	static const struct tab_column containers[] = { { "CONTAINER ID", "ID", false },
+		{ "IMAGE", "Image", false }, { "COMMAND", "Command", false },
+		{ "LOCAL VOLUMES", "LocalVolumes", false }, { "SIZE", "Size", false },
+		{ "CREATED", "RunningFor", false }, { "STATUS", "Status", false },
+		{ "NAMES", "Names", false }, { NULL, NULL, false } };
+	static const struct tab_column volumes[] = { { "VOLUME NAME", "Name", false },
+		{ "LINKS", "Links", false }, { "SIZE", "Size", false }, { NULL, NULL, false } };
 
 	printf("\nContainers space usage:\n\n");
 	json_array_foreach(json_object_get(j, "Containers"), i, one) {
@@ -206,7 +213,9 @@ static int df_verbose(const json_t *j, struct err *e)
 		r = cli_rows(volumes, rows, NULL, e);
 	json_decref(rows);
 	json_array_foreach(json_object_get(j, "BuildCache"), i, one)
-		cache += json_is_true(json_object_get(one, "Shared")) ? 0 : (double)cli_number(one, "Size");
+		cache += json_is_true(json_object_get(one, "Shared"))
+				 ? 0
+				 : (double)cli_number(one, "Size");
 	text = cli_size(cache, 4);
 	printf("\nBuild cache usage: %s\n\n"
 	       "CACHE ID   CACHE TYPE   SIZE      CREATED   LAST USED   USAGE     SHARED\n",
@@ -267,7 +276,8 @@ static void show_event(const json_t *ev)
 	json_t *attributes = cli_at(ev, "Actor.Attributes"), *v;
 	g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(g_free);
 	g_autoptr(GDateTime) t = g_date_time_new_from_unix_local(s ?: cli_number(ev, "time"));
-	g_autofree char *day = g_date_time_format(t, "%Y-%m-%dT%H:%M:%S"), *zone = g_date_time_format(t, "%:z"), *text = NULL;
+	g_autofree char *day = g_date_time_format(t, "%Y-%m-%dT%H:%M:%S"),
+			*zone = g_date_time_format(t, "%:z"), *text = NULL;
 	const char *key;
 
 	json_object_foreach(attributes, key, v)
@@ -276,8 +286,9 @@ static void show_event(const json_t *ev)
 		qsort(all->pdata, all->len, sizeof(void *), by_text);
 	g_ptr_array_add(all, NULL);
 	text = g_strjoinv(", ", (char **)all->pdata);
-	printf("%s.%09lld%s %s %s %s", day, (long long)(ns % CLI_SECOND), strcmp(zone, "+00:00") == 0 ? "Z" : zone,
-		cli_text(ev, "Type"), cli_text(ev, "Action"), cli_text(json_object_get(ev, "Actor"), "ID"));
+	printf("%s.%09lld%s %s %s %s", day, (long long)(ns % CLI_SECOND),
+		strcmp(zone, "+00:00") == 0 ? "Z" : zone, cli_text(ev, "Type"),
+		cli_text(ev, "Action"), cli_text(json_object_get(ev, "Actor"), "ID"));
 	printf(*text ? " (%s)\n" : "\n%s", text);
 	(void)fflush(stdout);
 }
@@ -333,7 +344,10 @@ static int events_run(struct cmd_call *call, struct err *e)
 	if (filters)
 		cli_query(path, "filters", filters);
 	if (r >= 0)
-		r = client_stream(cl, &(struct stream_request){ .method = "GET", .path = path->str, .body_fd = -1 }, &s, e);
+		r = client_stream(cl,
+			&(struct stream_request){
+				.method = "GET", .path = path->str, .body_fd = -1 },
+			&s, e);
 	return r < 0 ? r : events_loop(s, a->format && *a->format ? a->format : NULL, e);
 }
 
@@ -360,17 +374,21 @@ const struct cmd docker_events_cmd = {
 
 static bool prune_confirmed(const struct system_prune_args *a)
 {
-	g_autoptr(GString) q = g_string_new("WARNING! This will remove:\n  - all stopped containers\n"
-					    "  - all networks not used by at least one container\n");
+	g_autoptr(GString) q =
+		g_string_new("WARNING! This will remove:\n  - all stopped containers\n"
+			     "  - all networks not used by at least one container\n");
 
 	if (a->volumes)
-		g_string_append(q, "  - all anonymous volumes not used by at least one container\n");
-	g_string_append(q, a->all ? "  - all images without at least one container associated to them\n  - all build cache\n"
+		g_string_append(
+			q, "  - all anonymous volumes not used by at least one container\n");
+	g_string_append(q, a->all ? "  - all images without at least one container associated to "
+				    "them\n  - all build cache\n"
 				  : "  - all dangling images\n  - unused build cache\n");
 	if (a->filter) {
 		g_autofree char *list = g_strjoinv(", ", a->filter);
 
-		g_string_append_printf(q, "\n  Items to be pruned will be filtered with:\n  - %s\n", list);
+		g_string_append_printf(
+			q, "\n  Items to be pruned will be filtered with:\n  - %s\n", list);
 	}
 	g_string_append(q, "\nAre you sure you want to continue?");
 	return cli_confirm(q->str);
@@ -387,7 +405,8 @@ static int system_prune_run(struct cmd_call *call, struct err *e)
 
 	for (char **f = a->filter; f && *f; f++) {
 		if (a->volumes && g_str_has_prefix(*f, "until="))
-			return err_set(e, -E_INVALID, "ERROR: The \"until\" filter is not supported with \"--volumes\"");
+			return err_set(e, -E_INVALID,
+				"ERROR: The \"until\" filter is not supported with \"--volumes\"");
 		g_ptr_array_add(images, *f);
 	}
 	g_ptr_array_add(images, (void *)(a->all ? "dangling=false" : "dangling=true"));
@@ -396,13 +415,17 @@ static int system_prune_run(struct cmd_call *call, struct err *e)
 		return 0;
 	r = cli_client(call, &cl, e);
 	if (r >= 0)
-		r = cli_prune(cl, "containers", a->filter, "Deleted Containers", "ContainersDeleted", &freed, e);
+		r = cli_prune(cl, "containers", a->filter, "Deleted Containers",
+			"ContainersDeleted", &freed, e);
 	if (r >= 0)
-		r = cli_prune(cl, "networks", a->filter, "Deleted Networks", "NetworksDeleted", NULL, e);
+		r = cli_prune(
+			cl, "networks", a->filter, "Deleted Networks", "NetworksDeleted", NULL, e);
 	if (r >= 0 && a->volumes)
-		r = cli_prune(cl, "volumes", a->filter, "Deleted Volumes", "VolumesDeleted", &freed, e);
+		r = cli_prune(
+			cl, "volumes", a->filter, "Deleted Volumes", "VolumesDeleted", &freed, e);
 	if (r >= 0)
-		r = cli_prune(cl, "images", (char **)images->pdata, "Deleted Images", "ImagesDeleted", &freed, e);
+		r = cli_prune(cl, "images", (char **)images->pdata, "Deleted Images",
+			"ImagesDeleted", &freed, e);
 	if (r < 0)
 		return r;
 	/* a server without a builder has no cache */
@@ -470,26 +493,32 @@ static char *registry_key(const char *given)
 	g_autofree char *host = g_strdup(scheme ? scheme + 3 : p);
 
 	host[strcspn(host, "/")] = '\0';
-	if (strcmp(host, "index.docker.io") == 0 || strcmp(host, "docker.io") == 0 || strcmp(host, "registry-1.docker.io") == 0)
+	if (strcmp(host, "index.docker.io") == 0 || strcmp(host, "docker.io") == 0 ||
+		strcmp(host, "registry-1.docker.io") == 0)
 		return g_strdup(HUB_KEY);
 	return g_steal_pointer(&host);
 }
 
-static int login_ask(const struct login_args *a, const char *key, char **user, char **password, struct err *e)
+static int login_ask(
+	const struct login_args *a, const char *key, char **user, char **password, struct err *e)
 {
 	if (a->password && a->password_stdin)
-		return err_set(e, -E_INVALID, "--password and --password-stdin are mutually exclusive");
+		return err_set(
+			e, -E_INVALID, "--password and --password-stdin are mutually exclusive");
 	if (a->password_stdin && !a->username)
 		return err_set(e, -E_INVALID, "Must provide --username with --password-stdin");
 	if (a->password)
-		(void)fputs("WARNING! Using --password via the CLI is insecure. Use --password-stdin.\n", stderr);
+		(void)fputs("WARNING! Using --password via the CLI is insecure. Use "
+			    "--password-stdin.\n",
+			stderr);
 	if (a->password_stdin) {
 		*user = g_strdup(a->username);
 		*password = ask_line("", false);
 		return 0;
 	}
 	if ((!a->username || !a->password) && !cli_is_terminal(STDIN_FILENO))
-		return err_set(e, -E_INVALID, "Error: Cannot perform an interactive login from a non TTY device");
+		return err_set(e, -E_INVALID,
+			"Error: Cannot perform an interactive login from a non TTY device");
 	(void)key;
 	*user = a->username ? g_strdup(a->username) : ask_line("Username: ", false);
 	if (!**user)
@@ -514,7 +543,8 @@ static int login_run(struct cmd_call *call, struct err *e)
 		r = cli_client(call, &cl, e);
 	if (r < 0)
 		return r;
-	body = json_pack("{s:s,s:s,s:s}", "username", user, "password", password, "serveraddress", key);
+	body = json_pack(
+		"{s:s,s:s,s:s}", "username", user, "password", password, "serveraddress", key);
 	r = client_call(cl, "POST", "/auth", body, &j, e);
 	json_decref(body);
 	if (r >= 0) {
@@ -560,11 +590,14 @@ const struct cmd docker_login_cmd = {
 static int logout_run(struct cmd_call *call, struct err *e)
 {
 	struct cli *s = cli_of(call);
-	g_autofree char *key = registry_key(call->operands[0]), *file = g_strdup_printf("%s/config.json", cli_folder(s));
+	g_autofree char *key = registry_key(call->operands[0]),
+			*file = g_strdup_printf("%s/config.json", cli_folder(s));
 	const char *named = strcmp(key, HUB_KEY) == 0 ? "docker.io" : key;
 	struct transport_options o = { .tls_verify = -1, .auth_file = file };
 	struct credentials who = { 0 };
-	int known = g_file_test(file, G_FILE_TEST_EXISTS) ? credentials_find(&o, named, NULL, &who, e) : 0;
+	int known = g_file_test(file, G_FILE_TEST_EXISTS)
+			    ? credentials_find(&o, named, NULL, &who, e)
+			    : 0;
 
 	credentials_clear(&who);
 	if (known < 0)
@@ -586,5 +619,6 @@ const struct cmd docker_logout_cmd = {
 	.brief = "Log out from a registry",
 	.synopsis = "[SERVER]",
 	.max_operands = 1,
-	.details = "Log out from a registry.\nIf no server is specified, the default is defined by the daemon.",
+	.details = "Log out from a registry.\nIf no server is specified, the default is defined by "
+		   "the daemon.",
 };

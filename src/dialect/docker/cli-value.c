@@ -20,7 +20,8 @@ static int check_int(const char *value, int64_t min, int64_t max, bool is_unsign
 	if (r == -ERANGE && is_unsigned && *value == '-')
 		r = -EINVAL;
 	if (r == -ERANGE)
-		return err_set(e, r, "strconv.%s: parsing \"%s\": value out of range", function, value);
+		return err_set(
+			e, r, "strconv.%s: parsing \"%s\": value out of range", function, value);
 	if (r < 0)
 		return err_set(e, r, "strconv.%s: parsing \"%s\": invalid syntax", function, value);
 	return 0;
@@ -32,8 +33,8 @@ static int parse_duration(const char *value, int64_t *ret, struct err *e)
 	static const struct {
 		const char *name;
 		double ns;
-	} units[] = { { "ns", 1 }, { "us", 1e3 }, { "µs", 1e3 }, { "ms", 1e6 }, { "s", 1e9 }, { "m", 60e9 },
-		{ "h", 3600e9 } };
+	} units[] = { { "ns", 1 }, { "us", 1e3 }, { "µs", 1e3 }, { "ms", 1e6 }, { "s", 1e9 },
+		{ "m", 60e9 }, { "h", 3600e9 } };
 	const char *p = value;
 	bool negative = *p == '-';
 	double sum = 0;
@@ -49,7 +50,8 @@ static int parse_duration(const char *value, int64_t *ret, struct err *e)
 		size_t digits = strspn(p, "0123456789."), n, i;
 		g_autofree char *number = g_strndup(p, digits);
 
-		if (digits == 0 || strcmp(number, ".") == 0 || strchr(number, '.') != strrchr(number, '.'))
+		if (digits == 0 || strcmp(number, ".") == 0 ||
+			strchr(number, '.') != strrchr(number, '.'))
 			return err_set(e, -EINVAL, "time: invalid duration \"%s\"", value);
 		p += digits;
 		n = strcspn(p, "0123456789.");
@@ -59,7 +61,8 @@ static int parse_duration(const char *value, int64_t *ret, struct err *e)
 			if (strlen(units[i].name) == n && strncmp(units[i].name, p, n) == 0)
 				break;
 		if (i == G_N_ELEMENTS(units))
-			return err_set(e, -EINVAL, "time: unknown unit \"%.*s\" in duration \"%s\"", (int)n, p, value);
+			return err_set(e, -EINVAL, "time: unknown unit \"%.*s\" in duration \"%s\"",
+				(int)n, p, value);
 		sum += g_ascii_strtod(number, NULL) * units[i].ns;
 		p += n;
 	}
@@ -76,7 +79,8 @@ static int parse_nano_cpus(const char *value, int64_t *ret, struct err *e)
 	size_t digits = *dot == '.' ? strspn(dot + 1, "0123456789") : 0;
 	int64_t fraction = 0, scale = 100000000;
 
-	if (n == 0 || whole > 9 || whole + (*dot == '.' ? 1 + digits : 0) != n || whole + digits == 0)
+	if (n == 0 || whole > 9 || whole + (*dot == '.' ? 1 + digits : 0) != n ||
+		whole + digits == 0)
 		return err_set(e, -EINVAL, "failed to parse %s as a rational number", value);
 	for (size_t i = 0; i < digits; i++, scale /= 10) {
 		if (scale == 0 && dot[1 + i] != '0')
@@ -164,7 +168,9 @@ static int check_address(const char *v, struct err *e)
 {
 	g_autofree char *trimmed = g_strstrip(g_strdup(v));
 
-	return is_address(trimmed) ? 0 : err_set(e, -EINVAL, "IP address is not correctly formatted: %s", v);
+	return is_address(trimmed)
+		       ? 0
+		       : err_set(e, -EINVAL, "IP address is not correctly formatted: %s", v);
 }
 
 static int check_add_host(const char *v, struct err *e)
@@ -208,8 +214,9 @@ static int check_link(const char *v, struct err *e)
 
 static int check_sysctl(const char *v, struct err *e)
 {
-	static const char *const ipc[] = { "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem",
-		"kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced", NULL };
+	static const char *const ipc[] = { "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni",
+		"kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni",
+		"kernel.shm_rmid_forced", NULL };
 	g_autofree char *name = g_strndup(v, strcspn(v, "="));
 
 	if (strchr(v, '=') && (g_strv_contains(ipc, name) || g_str_has_prefix(name, "net.") ||
@@ -234,11 +241,14 @@ static int check_throttle(const struct opt *o, const char *v, struct err *e)
 	} else if (strstr(o->name, "bps")) {
 		if (units_parse_size(colon + 1, &n) < 0)
 			return err_set(e, -EINVAL,
-				"invalid rate for device: %s. The correct format is <device-path>:<number>[<unit>]. Number must be a positive integer. Unit is optional and can be kb, mb, or gb",
+				"invalid rate for device: %s. The correct format is "
+				"<device-path>:<number>[<unit>]. Number must be a positive "
+				"integer. Unit is optional and can be kb, mb, or gb",
 				v);
 	} else if (units_parse_int(colon + 1, 0, INT64_MAX, &n) < 0) {
 		return err_set(e, -EINVAL,
-			"invalid rate for device: %s. The correct format is <device-path>:<number>. Number must be a positive integer",
+			"invalid rate for device: %s. The correct format is "
+			"<device-path>:<number>. Number must be a positive integer",
 			v);
 	}
 	return 0;
@@ -249,9 +259,9 @@ static int check_list(const struct opt *o, const char *v, struct err *e)
 	static const struct {
 		const char *name;
 		int (*check)(const char *v, struct err *e);
-	} rows[] = { { "attach", check_attach }, { "add-host", check_add_host }, { "env", check_env },
-		{ "label", check_label }, { "link", check_link }, { "dns", check_address },
-		{ "link-local-ip", check_address } };
+	} rows[] = { { "attach", check_attach }, { "add-host", check_add_host },
+		{ "env", check_env }, { "label", check_label }, { "link", check_link },
+		{ "dns", check_address }, { "link-local-ip", check_address } };
 
 	if (g_str_has_prefix(o->name, "device-read") || g_str_has_prefix(o->name, "device-write") ||
 		strcmp(o->name, "blkio-weight-device") == 0)
@@ -265,7 +275,7 @@ static int check_list(const struct opt *o, const char *v, struct err *e)
 static int check_spec(const struct opt *o, const char *v, struct err *e)
 {
 	json_t *j = NULL;
-	int r = strcmp(o->metavar, "ulimit") == 0 ? cli_ulimit(v, &j, e)
+	int r = strcmp(o->metavar, "ulimit") == 0  ? cli_ulimit(v, &j, e)
 		: strcmp(o->metavar, "mount") == 0 ? cli_mount(v, &j, e)
 						   : cli_gpus(v, &j, e);
 
@@ -293,9 +303,11 @@ int cli_check_value(const struct opt *o, const char *v, struct err *e)
 	if (strcmp(type, "decimal") == 0)
 		return parse_nano_cpus(v, &n, e);
 	if (strcmp(type, "filter") == 0)
-		return !*v || strchr(v, '=') ? 0
-					     : err_set(e, -EINVAL, "bad format of filter (expected name=value)");
-	if (strcmp(type, "ulimit") == 0 || strcmp(type, "mount") == 0 || strcmp(type, "gpu-request") == 0)
+		return !*v || strchr(v, '=')
+			       ? 0
+			       : err_set(e, -EINVAL, "bad format of filter (expected name=value)");
+	if (strcmp(type, "ulimit") == 0 || strcmp(type, "mount") == 0 ||
+		strcmp(type, "gpu-request") == 0)
 		return check_spec(o, v, e);
 	if (strcmp(o->name, "sysctl") == 0)
 		return check_sysctl(v, e);
@@ -352,7 +364,8 @@ json_t *cli_pairs(char **list)
 
 	for (; list && *list; list++) {
 		const char *equals = strchr(*list, '=');
-		g_autofree char *key = equals ? g_strndup(*list, (gsize)(equals - *list)) : g_strdup(*list);
+		g_autofree char *key =
+			equals ? g_strndup(*list, (gsize)(equals - *list)) : g_strdup(*list);
 
 		json_object_set_new(j, key, json_string(equals ? equals + 1 : ""));
 	}
@@ -377,9 +390,11 @@ static int add_line(json_t *to, const char *line, const char *file, bool from_ou
 	const char *ours;
 
 	if (!*name)
-		return err_set(e, -E_INVALID, "invalid env file (%s): no variable name on line '%s'", file, line);
+		return err_set(e, -E_INVALID,
+			"invalid env file (%s): no variable name on line '%s'", file, line);
 	if (strpbrk(name, " \t"))
-		return err_set(e, -E_INVALID, "invalid env file (%s): variable '%s' contains whitespaces", file, name);
+		return err_set(e, -E_INVALID,
+			"invalid env file (%s): variable '%s' contains whitespaces", file, name);
 	if (strchr(line, '=') || !from_ours) {
 		json_array_append_new(to, json_string(line));
 		return 0;
@@ -399,9 +414,11 @@ static int add_file(json_t *to, const char *file, bool from_ours, struct err *e)
 
 	if (!g_file_get_contents(file, &text, &n, NULL))
 		return err_set(e, -E_NOTFOUND, "open %s: %s", file,
-			g_file_test(file, G_FILE_TEST_EXISTS) ? "permission denied" : "no such file or directory");
+			g_file_test(file, G_FILE_TEST_EXISTS) ? "permission denied"
+							      : "no such file or directory");
 	if (!g_utf8_validate(text, (gssize)n, NULL))
-		return err_set(e, -E_INVALID, "invalid env file (%s): env file must be UTF-8", file);
+		return err_set(
+			e, -E_INVALID, "invalid env file (%s): env file must be UTF-8", file);
 	lines = g_strsplit(text, "\n", -1);
 	for (char **l = lines; *l && r >= 0; l++) {
 		char *line = g_strchug(*l);
@@ -448,7 +465,8 @@ int cli_labels(char **list, char **files, json_t **ret, struct err *e)
 	*ret = json_object();
 	json_array_foreach(lines, i, line) {
 		const char *text = json_string_value(line), *equals = strchr(text, '=');
-		g_autofree char *key = equals ? g_strndup(text, (gsize)(equals - text)) : g_strdup(text);
+		g_autofree char *key =
+			equals ? g_strndup(text, (gsize)(equals - text)) : g_strdup(text);
 
 		json_object_set_new(*ret, key, json_string(equals ? equals + 1 : ""));
 	}
@@ -469,8 +487,10 @@ int cli_moment(const char *text, char **ret, struct err *e)
 	if (parse_duration(text, &ns, NULL) >= 0)
 		ns = now - ns;
 	else if (units_parse_moment(text, now, &ns) < 0)
-		return err_set(e, -E_INVALID, "invalid value for \"%s\": parsing time \"%s\": cannot parse", text, text);
-	*ret = g_strdup_printf("%lld.%09lld", (long long)(ns / CLI_SECOND), (long long)(ns % CLI_SECOND));
+		return err_set(e, -E_INVALID,
+			"invalid value for \"%s\": parsing time \"%s\": cannot parse", text, text);
+	*ret = g_strdup_printf(
+		"%lld.%09lld", (long long)(ns / CLI_SECOND), (long long)(ns % CLI_SECOND));
 	return 0;
 }
 
@@ -506,7 +526,8 @@ int cli_detach_keys(const char *text, GByteArray **ret, struct err *e)
 
 		if (one_key(*n, &key) < 0) {
 			g_byte_array_unref(keys);
-			return err_set(e, -E_INVALID, "invalid detach keys (%s): Unknown character: '%s'", text, *n);
+			return err_set(e, -E_INVALID,
+				"invalid detach keys (%s): Unknown character: '%s'", text, *n);
 		}
 		g_byte_array_append(keys, &key, 1);
 	}

@@ -7,8 +7,7 @@
 
 struct volume_create_args {
 	char *name; /* hidden: older scripts have it */
-	char *availability, *driver, *group, *limit_bytes, *required_bytes, *scope, *sharing,
-		 *type;
+	char *availability, *driver, *group, *limit_bytes, *required_bytes, *scope, *sharing, *type;
 	char **label, **opt, **secret, **topology_preferred, **topology_required;
 };
 struct volume_inspect_args {
@@ -36,18 +35,21 @@ static int volume_create_run(struct cmd_call *call, struct err *e)
 	int r = cli_client(call, &cl, e);
 
 	if (call->n_operands && a->name)
-		return err_set(e, -E_INVALID, "conflicting options: cannot specify a volume-name through both --name and as a positional arg");
+		return err_set(e, -E_INVALID,
+			"conflicting options: cannot specify a volume-name through both --name and "
+			"as a positional arg");
 	if (call->n_operands)
 		name = call->operands[0];
-	if (a->availability || a->group || a->limit_bytes || a->required_bytes || a->scope || a->secret || a->sharing || a->type ||
-		a->topology_preferred || a->topology_required)
-		return err_set(e, -E_UNSUPPORTED, "cluster volumes are swarm's, and there is no swarm here yet");
+	if (a->availability || a->group || a->limit_bytes || a->required_bytes || a->scope ||
+		a->secret || a->sharing || a->type || a->topology_preferred || a->topology_required)
+		return err_set(e, -E_UNSUPPORTED,
+			"cluster volumes are swarm's, and there is no swarm here yet");
 	if (r >= 0)
 		r = cli_labels(a->label, NULL, &labels, e);
 	if (r < 0)
 		return r;
-	body = json_pack("{s:s,s:s,s:o,s:o}", "Driver", a->driver ?: "local", "Name", name, "DriverOpts", cli_pairs(a->opt), "Labels",
-		labels);
+	body = json_pack("{s:s,s:s,s:o,s:o}", "Driver", a->driver ?: "local", "Name", name,
+		"DriverOpts", cli_pairs(a->opt), "Labels", labels);
 	r = client_call(cl, "POST", "/volumes/create", body, &j, e);
 	json_decref(body);
 	if (r >= 0)
@@ -58,7 +60,8 @@ static int volume_create_run(struct cmd_call *call, struct err *e)
 
 static int volume_inspect_run(struct cmd_call *call, struct err *e)
 {
-	return cli_inspect_all(call, "/volumes/%s", "", ((struct volume_inspect_args *)call->args)->format, e);
+	return cli_inspect_all(
+		call, "/volumes/%s", "", ((struct volume_inspect_args *)call->args)->format, e);
 }
 
 static const struct tab_column columns[] = {
@@ -76,7 +79,8 @@ json_t *cli_volume_row(const json_t *v)
 {
 	json_t *row = json_object(), *usage = json_object_get(v, "UsageData");
 	g_autofree char *labels = cli_label_text(json_object_get(v, "Labels"));
-	g_autofree char *size = usage ? cli_size((double)cli_number(usage, "Size"), 4) : g_strdup("N/A");
+	g_autofree char *size =
+		usage ? cli_size((double)cli_number(usage, "Size"), 4) : g_strdup("N/A");
 
 	cli_set(row, "Availability", "N/A");
 	cli_set(row, "Driver", "%s", cli_text(v, "Driver"));
@@ -112,7 +116,8 @@ static int volume_ls_run(struct cmd_call *call, struct err *e)
 	int r = cli_client(call, &cl, e);
 
 	if (a->cluster)
-		r = err_set(e, -E_UNSUPPORTED, "cluster volumes are swarm's, and there is no swarm here yet");
+		r = err_set(e, -E_UNSUPPORTED,
+			"cluster volumes are swarm's, and there is no swarm here yet");
 	if (filters)
 		cli_query(path, "filters", filters);
 	if (r >= 0)
@@ -172,11 +177,15 @@ static int volume_prune_run(struct cmd_call *call, struct err *e)
 		g_ptr_array_add(filters, (void *)"all=true");
 	g_ptr_array_add(filters, NULL);
 	if (!a->force &&
-		!cli_confirm(a->all || docker_api_minor(api) < 42
-				? "WARNING! This will remove all local volumes not used by at least one container.\nAre you sure you want to continue?"
-				: "WARNING! This will remove anonymous local volumes not used by at least one container.\nAre you sure you want to continue?"))
+		!cli_confirm(
+			a->all || docker_api_minor(api) < 42
+				? "WARNING! This will remove all local volumes not used by at "
+				  "least one container.\nAre you sure you want to continue?"
+				: "WARNING! This will remove anonymous local volumes not used by "
+				  "at least one container.\nAre you sure you want to continue?"))
 		return 0;
-	r = cli_prune(cl, "volumes", (char **)filters->pdata, "Deleted Volumes", "VolumesDeleted", &freed, e);
+	r = cli_prune(cl, "volumes", (char **)filters->pdata, "Deleted Volumes", "VolumesDeleted",
+		&freed, e);
 	if (r < 0)
 		return r;
 	size = cli_size((double)freed, 4);
@@ -187,7 +196,8 @@ static int volume_prune_run(struct cmd_call *call, struct err *e)
 static int volume_update_run(struct cmd_call *call, struct err *e)
 {
 	(void)call;
-	return err_set(e, -E_UNSUPPORTED, "cluster volumes are swarm's, and there is no swarm here yet");
+	return err_set(
+		e, -E_UNSUPPORTED, "cluster volumes are swarm's, and there is no swarm here yet");
 }
 
 struct volume_update_args {
@@ -298,7 +308,8 @@ static const struct cmd docker_volume_rm_cmd = {
 	.min_operands = 1,
 	.max_operands = -1,
 	.aliases = "remove",
-	.details = "Remove one or more volumes. You cannot remove a volume that is in use by a container.",
+	.details = "Remove one or more volumes. You cannot remove a volume that is in use by a "
+		   "container.",
 };
 static const struct cmd docker_volume_update_cmd = {
 	CMD_FILE,

@@ -72,7 +72,8 @@ static void put_clean(const char *s)
 	for (; *s; s++) {
 		unsigned char ch = (unsigned char)*s;
 
-		(void)fputc((ch < 0x20 && ch != '\n' && ch != '\t') || ch == 0x7f ? '?' : ch, stderr);
+		(void)fputc(
+			(ch < 0x20 && ch != '\n' && ch != '\t') || ch == 0x7f ? '?' : ch, stderr);
 	}
 }
 
@@ -80,8 +81,8 @@ static void put_usage(const struct cmd *cmd, const char *full_name, const char *
 {
 	g_autofree char *usage = cli_usage_line(cmd, full_name);
 
-	(void)fprintf(stderr, "\n\nUsage:  %s\n\n%s '%s --help' for more information\n", usage, verb,
-		full_name);
+	(void)fprintf(stderr, "\n\nUsage:  %s\n\n%s '%s --help' for more information\n", usage,
+		verb, full_name);
 }
 
 /* Of options, which pflag refuses. */
@@ -179,7 +180,8 @@ static void warn_short_help(const struct cmd *cmd, int argc, char **argv)
 			(void)fputs("Flag shorthand -h has been deprecated, use --help\n", stderr);
 }
 
-static int run_command(struct cli *s, const struct cmd *cmd, const char *full_name, int argc, char **argv)
+static int run_command(
+	struct cli *s, const struct cmd *cmd, const char *full_name, int argc, char **argv)
 {
 	g_autofree void *args = g_malloc0(cmd->args_size ?: 1);
 	struct cmd_call call = { .c = &s->ctx, .cmd = cmd, .full_name = full_name, .args = args };
@@ -225,7 +227,8 @@ static int run_group(struct cli *s, const struct cmd *group, int argc, char **ar
 			if (word[1] == '-')
 				(void)err_set(&e, -E_USAGE, "unknown flag: %s", word);
 			else
-				(void)err_set(&e, -E_USAGE, "unknown shorthand flag: '%c' in %s", word[1], word);
+				(void)err_set(&e, -E_USAGE, "unknown shorthand flag: '%c' in %s",
+					word[1], word);
 			return bad_option(group, full_name, &e);
 		}
 		if (!sub)
@@ -248,7 +251,9 @@ static int help_for(struct cli *s, int n, char **words)
 	const struct cmd *cmd = NULL;
 
 	for (int i = 0; i < n; i++) {
-		const struct cmd *next = i == 0 ? cli_find(words[i]) : cmd->sub ? sub_of(cmd, words[i]) : NULL;
+		const struct cmd *next = i == 0	    ? cli_find(words[i])
+					 : cmd->sub ? sub_of(cmd, words[i])
+						    : NULL;
 		g_autofree char *name = NULL;
 
 		if (!next) {
@@ -272,15 +277,16 @@ static int help_for(struct cli *s, int n, char **words)
 /* The configuration's "aliases": {"builder": "buildx"}: one word for one word. */
 static const char *alias_of(struct cli *s, const char *word)
 {
-	const char *other = json_string_value(json_object_get(json_object_get(cli_config(s), "aliases"), word));
+	const char *other =
+		json_string_value(json_object_get(json_object_get(cli_config(s), "aliases"), word));
 
 	return other && *other ? other : word;
 }
 
 static int check_globals(const struct cli *s)
 {
-	static const char *const levels[] = { "panic", "fatal", "error", "warn", "warning", "info", "debug",
-		"trace", NULL };
+	static const char *const levels[] = { "panic", "fatal", "error", "warn", "warning", "info",
+		"debug", "trace", NULL };
 	g_autofree char *level = s->log_level ? g_ascii_strdown(s->log_level, -1) : NULL;
 
 	if (level && *level && !g_strv_contains(levels, level)) {
@@ -288,7 +294,8 @@ static int check_globals(const struct cli *s)
 		return 1;
 	}
 	if (s->context && s->host) {
-		(void)fputs("conflicting options: cannot specify both --host and --context\n", stderr);
+		(void)fputs(
+			"conflicting options: cannot specify both --host and --context\n", stderr);
 		return 1;
 	}
 	return 0;

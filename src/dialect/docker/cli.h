@@ -109,7 +109,8 @@ int cli_detach_keys(const char *text, GByteArray **ret, struct err *e);
 #define CLI_SECOND INT64_C(1000000000)
 
 /* Rows in docker's ways: format NULL is the table; "json"; a template. e has docker's words. */
-int cli_rows(const struct tab_column *columns, const json_t *rows, const char *format, struct err *e);
+int cli_rows(
+	const struct tab_column *columns, const json_t *rows, const char *format, struct err *e);
 /* A format of an option, else of the configuration's key, else NULL. */
 const char *cli_format(struct cmd_call *call, const char *given, const char *config_key);
 /* Text of a member, "" when it isn't there. */
@@ -117,12 +118,12 @@ const char *cli_text(const json_t *j, const char *key);
 int64_t cli_number(const json_t *j, const char *key);
 json_t *cli_at(const json_t *j, const char *path); /* "A.B.C", borrowed */
 void cli_set(json_t *j, const char *key, const char *fmt, ...) _printf_(3, 4);
-char *cli_short(const char *id);			 /* without "sha256:", 12 digits; g_free */
-char *cli_cut(const char *text, size_t columns);	 /* with an ellipsis; g_free */
-char *cli_ago(int64_t seconds);				 /* "2 hours ago" of a Unix time */
-char *cli_size(double bytes, int digits);		 /* "1.98MB"; g_free */
-char *cli_size_binary(double bytes);			 /* "1.5GiB" */
-char *cli_local_time(int64_t seconds);			 /* "2006-01-02 15:04:05 -0700 MST" */
+char *cli_short(const char *id);		 /* without "sha256:", 12 digits; g_free */
+char *cli_cut(const char *text, size_t columns); /* with an ellipsis; g_free */
+char *cli_ago(int64_t seconds);			 /* "2 hours ago" of a Unix time */
+char *cli_size(double bytes, int digits);	 /* "1.98MB"; g_free */
+char *cli_size_binary(double bytes);		 /* "1.5GiB" */
+char *cli_local_time(int64_t seconds);		 /* "2006-01-02 15:04:05 -0700 MST" */
 /* "k=v,..." of an object, sorted. */
 char *cli_label_text(const json_t *labels);
 /* [y/N]: true for yes. */
@@ -132,17 +133,20 @@ int cli_inspect(GPtrArray *texts, const char *format, struct err *e);
 /* What a command on several objects does with errors: says each, and returns 1 at the end. */
 void cli_failed(struct err *e);
 /* {"message"}-like progress of pulls and pushes, from a stream, until its end. aux: called for "aux" members. */
-int cli_progress(struct stream *s, bool quiet, void (*aux)(const json_t *aux, void *data), void *data, struct err *e);
+int cli_progress(struct stream *s, bool quiet, void (*aux)(const json_t *aux, void *data),
+	void *data, struct err *e);
 /* Control characters of a file name or an id stay away from a terminal. */
 bool cli_is_terminal(int fd);
 
 /* --- calls that several commands make ----------------------------------------------------------------------------- */
 
 /* cli-image.c: docker's way to make an image there; quiet without the progress. */
-int cli_pull(struct cmd_call *call, const char *image, const char *platform, bool quiet, FILE *out, struct err *e);
+int cli_pull(struct cmd_call *call, const char *image, const char *platform, bool quiet, FILE *out,
+	struct err *e);
 
 /* cli-inspect.c: what stands at the path for each operand. */
-int cli_inspect_all(struct cmd_call *call, const char *fmt, const char *query, const char *format, struct err *e);
+int cli_inspect_all(struct cmd_call *call, const char *fmt, const char *query, const char *format,
+	struct err *e);
 /* The row of an object, for the listing and for system df. */
 json_t *cli_ps_row(const json_t *container, bool full);
 json_t *cli_volume_row(const json_t *volume);
@@ -152,17 +156,17 @@ json_t *cli_volume_row(const json_t *volume);
 int cli_save_to(struct client *cl, const char *path, const char *file, struct err *e);
 void cli_split_tag(const char *image, char **ret_name, char **ret_tag);
 /* Asks for it, and lists under the heading what the answer's list has; adds to *ret_freed. */
-int cli_prune(struct client *cl, const char *kind, char **filters, const char *heading, const char *list, int64_t *ret_freed,
-	struct err *e);
+int cli_prune(struct client *cl, const char *kind, char **filters, const char *heading,
+	const char *list, int64_t *ret_freed, struct err *e);
 
 /* cli-stream.c: this process's streams and a container's. */
 struct cli_session {
-	struct stream *stream;	    /* hijacked */
-	bool tty;		    /* of the container: output isn't multiplexed */
-	bool in, out, err;	    /* which are ours */
-	bool proxy_signals;	    /* they go to `container` */
+	struct stream *stream;	      /* hijacked */
+	bool tty;		      /* of the container: output isn't multiplexed */
+	bool in, out, err;	      /* which are ours */
+	bool proxy_signals;	      /* they go to `container` */
 	const char *container, *exec; /* whose terminal is resized */
-	const GByteArray *keys;	    /* that detach */
+	const GByteArray *keys;	      /* that detach */
 };
 /* Until the stream ends. 0; 1: the keys were typed. */
 int cli_session(struct client *cl, const struct cli_session *s, struct err *e);
@@ -173,17 +177,23 @@ void cli_resize(struct client *cl, const char *container, const char *exec);
 
 /* --- commands ------------------------------------------------------------------------------------------------------ */
 
-#define CLI_COMMANDS(X)                                                                                   \
-	X(attach) X(build) X(commit) X(cp) X(create) X(diff) X(events) X(exec) X(export) X(history) X(images) \
-	X(import) X(info) X(inspect) X(kill) X(load) X(login) X(logout) X(logs) X(pause) X(port) X(ps) X(pull) \
-	X(push) X(rename) X(restart) X(rm) X(rmi) X(run) X(save) X(search) X(start) X(stats) X(stop) X(tag) \
-	X(top) X(unpause) X(update) X(version) X(wait)                                                        \
-	X(builder) X(checkpoint) X(config) X(container) X(context) X(image) X(manifest) X(network) X(node)  \
-	X(plugin) X(secret) X(service) X(stack) X(swarm) X(system) X(trust) X(volume) X(compose) X(buildx)   \
-	X(container_inspect) X(container_ls) X(container_rm) X(container_prune)                                              \
-	X(image_inspect) X(image_ls) X(image_prune) X(image_rm) X(system_df) X(system_prune)
+/* clang-format off */
+#define CLI_COMMANDS(X)                                                                            \
+	X(attach)                                                                                  \
+	X(build) X(commit) X(cp) X(create) X(diff) X(events) X(exec) X(export) X(history) X(       \
+		images) X(import) X(info) X(inspect) X(kill) X(load) X(login) X(logout) X(logs)    \
+		X(pause) X(port) X(ps) X(pull) X(push) X(rename) X(restart) X(rm) X(rmi) X(run) X( \
+			save) X(search) X(start) X(stats) X(stop) X(tag) X(top) X(unpause)         \
+			X(update) X(version) X(wait) X(builder) X(checkpoint) X(config) X(         \
+				container) X(context) X(image) X(manifest) X(network) X(node)      \
+				X(plugin) X(secret) X(service) X(stack) X(swarm) X(system) X(      \
+					trust) X(volume) X(compose) X(buildx) X(container_inspect) \
+					X(container_ls) X(container_rm) X(container_prune)         \
+						X(image_inspect) X(image_ls) X(image_prune)        \
+							X(image_rm) X(system_df) X(system_prune)
 #define CLI_DECLARE(name) extern const struct cmd docker_##name##_cmd;
 CLI_COMMANDS(CLI_DECLARE)
 #undef CLI_DECLARE
+/* clang-format on */
 
 #endif

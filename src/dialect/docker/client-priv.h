@@ -42,7 +42,8 @@ void channel_shut(struct channel *c);
 void channel_free(struct channel *c);
 
 /* connect-tls.c: over fd, which stays the caller's. Reads and writes wait. */
-int client_tls_open(const struct client *cl, int fd, const char *host, struct client_tls **ret, struct err *e);
+int client_tls_open(
+	const struct client *cl, int fd, const char *host, struct client_tls **ret, struct err *e);
 ssize_t client_tls_read(struct client_tls *t, void *p, size_t n);
 int client_tls_write(struct client_tls *t, const void *p, size_t n);
 bool client_tls_pending(struct client_tls *t);

@@ -10,9 +10,9 @@
 #include "dialect/docker/client-priv.h"
 #include "dialect/docker/docker.h"
 
-#define PIECE	    (32 * 1024)
-#define ANSWER_MAX  (256 << 20) /* of an answer's JSON */
-#define ERROR_MAX   (64 * 1024) /* of an error's */
+#define PIECE	   (32 * 1024)
+#define ANSWER_MAX (256 << 20) /* of an answer's JSON */
+#define ERROR_MAX  (64 * 1024) /* of an error's */
 
 struct stream {
 	struct client *cl;
@@ -106,7 +106,8 @@ static int send_head(struct client *cl, struct channel *channel, const struct st
 	g_autoptr(GString) head = g_string_new(NULL);
 	bool versioned = cl->api && !g_str_equal(q->path, "/_ping");
 
-	g_string_printf(head, "%s %s%s%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: Docker-Client/%s (linux)\r\n",
+	g_string_printf(head,
+		"%s %s%s%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: Docker-Client/%s (linux)\r\n",
 		q->method, versioned ? "/v" : "", versioned ? cl->api : "", q->path,
 		channel_host(cl), DOCKER_VERSION);
 	for (char **h = cl->headers; h && *h; h++)
@@ -116,11 +117,11 @@ static int send_head(struct client *cl, struct channel *channel, const struct st
 	if (q->hijack)
 		g_string_append(head, "Connection: Upgrade\r\nUpgrade: tcp\r\n");
 	if (q->body_type && q->body_fd >= 0)
-		g_string_append_printf(head, "Content-Type: %s\r\nTransfer-Encoding: chunked\r\n",
-			q->body_type);
+		g_string_append_printf(
+			head, "Content-Type: %s\r\nTransfer-Encoding: chunked\r\n", q->body_type);
 	else if (body)
-		g_string_append_printf(head,
-			"Content-Type: application/json\r\nContent-Length: %zu\r\n", body_n);
+		g_string_append_printf(
+			head, "Content-Type: application/json\r\nContent-Length: %zu\r\n", body_n);
 	else if (strcmp(q->method, "GET") != 0 && strcmp(q->method, "HEAD") != 0)
 		g_string_append(head, "Content-Length: 0\r\n");
 	g_string_append(head, "\r\n");
@@ -218,7 +219,9 @@ static int refused(struct stream *s, struct err *e)
 	if (*message)
 		err_set(e, code, "Error response from daemon: %s", message);
 	else
-		err_set(e, code, "request returned %d %s for API route and version %s, check if the server supports the requested API version",
+		err_set(e, code,
+			"request returned %d %s for API route and version %s, check if the server "
+			"supports the requested API version",
 			s->status, http_reason(s->status), s->cl->api ?: "");
 	json_decref(j);
 	return code;
@@ -305,8 +308,7 @@ ssize_t stream_read(struct stream *s, void *p, size_t n)
 
 		if (!s->raw) {
 			have = MIN(s->n - s->at, n);
-			done = http_body_take(
-				&s->body, s->buf + s->at, have, &used, &data, &got);
+			done = http_body_take(&s->body, s->buf + s->at, have, &used, &data, &got);
 			if (done < 0)
 				return done;
 			s->at += used;
@@ -388,7 +390,8 @@ int stream_json(struct stream *s, json_t **ret, struct err *e)
 		if (n < 0)
 			return err_set(e, (int)n, "the server's answer was cut");
 		if (n == 0 && s->json->len)
-			return err_set(e, -EBADMSG, "the server's answer is no JSON: %s", error.text);
+			return err_set(
+				e, -EBADMSG, "the server's answer is no JSON: %s", error.text);
 		if (n == 0)
 			return 0;
 		g_string_append_len(s->json, buf, n);
@@ -497,10 +500,10 @@ const char *client_api(struct client *cl, struct err *e)
 	theirs = stream_header(s, "API-Version");
 	while (stream_read(s, buf, sizeof(buf)) > 0)
 		;
-	cl->api = g_strdup(
-		theirs && docker_api_minor(theirs) > 0 &&
-				docker_api_minor(theirs) < docker_api_minor(DOCKER_API_MAX)
-			? theirs
-			: DOCKER_API_MAX);
+	cl->api =
+		g_strdup(theirs && docker_api_minor(theirs) > 0 &&
+					 docker_api_minor(theirs) < docker_api_minor(DOCKER_API_MAX)
+				 ? theirs
+				 : DOCKER_API_MAX);
 	return cl->api;
 }

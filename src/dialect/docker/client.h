@@ -23,8 +23,8 @@ struct client_config {
 	const char *host; /* "unix://PATH", "tcp://HOST:PORT"; NULL: a server of our own */
 	bool tls, tls_verify;
 	const char *tls_ca, *tls_cert, *tls_key; /* files */
-	const char *api;			 /* "1.41": no other is asked for; NULL: agreed on with the server */
-	char **headers;				 /* "Name: value", of every request; or NULL */
+	const char *api; /* "1.41": no other is asked for; NULL: agreed on with the server */
+	char **headers;	 /* "Name: value", of every request; or NULL */
 };
 
 /* Nothing is connected to before the first call. cfg is copied. Never NULL. */
@@ -41,11 +41,11 @@ void client_freep(struct client **cl);
  * or a code, with the server's message in e as docker prints it ("Error response from daemon: ..."):
  * 404 is -E_NOTFOUND, 409 -E_EXISTS, 400 -E_INVALID, others -EIO; and -ECONNREFUSED when there is no server.
  */
-int client_call(struct client *cl, const char *method, const char *path, const json_t *body, json_t **ret,
-	struct err *e);
+int client_call(struct client *cl, const char *method, const char *path, const json_t *body,
+	json_t **ret, struct err *e);
 /* The same with the answer as it came: *ret g_free, with a NUL behind it. */
-int client_text(struct client *cl, const char *method, const char *path, const json_t *body, char **ret,
-	struct err *e);
+int client_text(struct client *cl, const char *method, const char *path, const json_t *body,
+	char **ret, struct err *e);
 /* The status that the last answer had; 0: none came. */
 int client_status(const struct client *cl);
 /* Path and query, escaped: the format knows %s (a segment or a value, escaped), %d and %lld. Caller frees. */
@@ -59,15 +59,16 @@ struct stream;
 
 struct stream_request {
 	const char *method, *path;
-	const json_t *body;		   /* JSON; or */
-	int body_fd;			   /* with body_type: all that can be read from it, chunked; -1: none */
+	const json_t *body; /* JSON; or */
+	int body_fd;	    /* with body_type: all that can be read from it, chunked; -1: none */
 	const char *body_type;
-	const char *registry_auth;	   /* X-Registry-Auth, or NULL */
-	bool hijack;			   /* the connection is ours after the head */
+	const char *registry_auth; /* X-Registry-Auth, or NULL */
+	bool hijack;		   /* the connection is ours after the head */
 };
 
 /* Sends, and reads the head of the answer: errors are those of client_call(). */
-int client_stream(struct client *cl, const struct stream_request *q, struct stream **ret, struct err *e);
+int client_stream(
+	struct client *cl, const struct stream_request *q, struct stream **ret, struct err *e);
 /* 0 at the end; -ECONNRESET: the answer was cut; -EBADMSG. */
 ssize_t stream_read(struct stream *s, void *p, size_t n);
 int stream_write(struct stream *s, const void *p, size_t n);

@@ -76,7 +76,8 @@ static int bad_file(const struct functions *fn, struct err *e, const char *what,
 
 	if (code)
 		fn->ERR_error_string_n(code, text, sizeof(text));
-	return err_set(e, -E_INVALID, "unable to resolve docker endpoint: cannot use the %s %s: %s", what, file, text);
+	return err_set(e, -E_INVALID, "unable to resolve docker endpoint: cannot use the %s %s: %s",
+		what, file, text);
 }
 
 static int set_up(struct client_tls *t, const struct client *cl, struct err *e)
@@ -95,12 +96,14 @@ static int set_up(struct client_tls *t, const struct client *cl, struct err *e)
 	}
 	if (cl->tls_cert && fn->SSL_CTX_use_certificate_chain_file(t->ctx, cl->tls_cert) != 1)
 		return bad_file(fn, e, "certificate", cl->tls_cert);
-	if (cl->tls_key && fn->SSL_CTX_use_PrivateKey_file(t->ctx, cl->tls_key, SSL_FILETYPE_PEM) != 1)
+	if (cl->tls_key &&
+		fn->SSL_CTX_use_PrivateKey_file(t->ctx, cl->tls_key, SSL_FILETYPE_PEM) != 1)
 		return bad_file(fn, e, "key", cl->tls_key);
 	return 0;
 }
 
-static int shake_hands(struct client_tls *t, const struct client *cl, const char *host, struct err *e)
+static int shake_hands(
+	struct client_tls *t, const struct client *cl, const char *host, struct err *e)
 {
 	const struct functions *fn = &t->fn;
 	long verified;
@@ -113,18 +116,21 @@ static int shake_hands(struct client_tls *t, const struct client *cl, const char
 	else if (fn->SSL_set1_host(t->ssl, host) != 1)
 		return err_set(e, -E_INVALID, "'%s' is no name of a host", host);
 	else
-		(void)fn->SSL_ctrl(t->ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, (void *)host);
+		(void)fn->SSL_ctrl(t->ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+			(void *)host);
 	fn->ERR_clear_error();
 	if (fn->SSL_connect(t->ssl) == 1)
 		return 0;
 	verified = fn->SSL_get_verify_result(t->ssl);
 	if (cl->tls_verify && verified != X509_V_OK)
-		return err_set(e, -EPROTO, "error during connect: tls: failed to verify certificate: x509: %s",
+		return err_set(e, -EPROTO,
+			"error during connect: tls: failed to verify certificate: x509: %s",
 			fn->X509_verify_cert_error_string(verified));
 	return err_set(e, -EPROTO, "error during connect: tls: the handshake with %s failed", host);
 }
 
-int client_tls_open(const struct client *cl, int fd, const char *host, struct client_tls **ret, struct err *e)
+int client_tls_open(
+	const struct client *cl, int fd, const char *host, struct client_tls **ret, struct err *e)
 {
 	struct client_tls *t = g_new0(struct client_tls, 1);
 	int r = load(&t->fn, e);
@@ -152,7 +158,9 @@ ssize_t client_tls_read(struct client_tls *t, void *p, size_t n)
 	if (r == 1)
 		return (ssize_t)got;
 	/* many servers close without a word */
-	return t->fn.SSL_get_error(t->ssl, r) == SSL_ERROR_ZERO_RETURN || t->fn.ERR_get_error() == 0 ? 0 : -EPROTO;
+	return t->fn.SSL_get_error(t->ssl, r) == SSL_ERROR_ZERO_RETURN || t->fn.ERR_get_error() == 0
+		       ? 0
+		       : -EPROTO;
 }
 
 int client_tls_write(struct client_tls *t, const void *p, size_t n)

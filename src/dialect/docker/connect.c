@@ -149,10 +149,12 @@ static int no_server(const struct client *cl, int code, struct err *e)
 {
 	if (code == -EACCES || code == -EPERM)
 		return err_set(e, -EACCES,
-			"permission denied while trying to connect to the Docker daemon socket at %s",
+			"permission denied while trying to connect to the Docker daemon socket at "
+			"%s",
 			cl->host);
 	return err_set(e, -ECONNREFUSED,
-		"Cannot connect to the Docker daemon at %s. Is the docker daemon running?", cl->host);
+		"Cannot connect to the Docker daemon at %s. Is the docker daemon running?",
+		cl->host);
 }
 
 static int open_unix(struct client *cl, const char *path, struct err *e)
