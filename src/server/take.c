@@ -35,12 +35,7 @@ struct link {
 	char piece[PIECE]; /* of the body as it came */
 	size_t piece_at, piece_n;
 	bool expect, over; /* over: the body is */
-	enum {
-		LINK_NEW,
-		LINK_CHUNKS,
-		LINK_PLAIN,
-		LINK_RAW
-	} answer;
+	enum { LINK_NEW, LINK_CHUNKS, LINK_PLAIN, LINK_RAW } answer;
 	int64_t sent;
 };
 

@@ -53,8 +53,7 @@ static void test_routes(void)
 		g_test_message("%s %s", rows[i].method, rows[i].path);
 		call_init(&c);
 		c.q = &q;
-		g_assert_cmpint(route_find(&(struct server_config){ .routes = routes }, &c, allow),
-			==, rows[i].r);
+		g_assert_cmpint(route_find(&(struct server_config){ .routes = routes }, &c, allow), ==, rows[i].r);
 		if (rows[i].r == 0) {
 			g_assert_true(c.route == &routes[rows[i].route]);
 			g_assert_cmpstr(c.args[0], ==, rows[i].a);
@@ -76,8 +75,7 @@ static void test_long(void)
 
 	call_init(&c);
 	c.q = &q;
-	g_assert_cmpint(
-		route_find(&(struct server_config){ .routes = routes }, &c, allow), ==, 404);
+	g_assert_cmpint(route_find(&(struct server_config){ .routes = routes }, &c, allow), ==, 404);
 	call_done(&c);
 }
 

@@ -233,8 +233,8 @@ static int open_db(struct store *s, const char *path, struct err *e)
 		uri = g_strdup_printf("file:%s?mode=ro&readonly_shm=1", escaped);
 		flags |= SQLITE_OPEN_URI;
 	}
-	rc = open_file(
-		uri ? uri : path, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, &s->db);
+	rc = open_file(uri ? uri : path, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+		&s->db);
 	if (rc != SQLITE_OK) {
 		if (access(path, F_OK) < 0 && errno == ENOENT)
 			r = -ENOENT;

@@ -373,9 +373,7 @@ void http_body_init(struct http_body *b, const struct http_request *q)
 		b->state = CHUNK_SIZE;
 	else if (q->length > 0 || q->length == HTTP_TO_THE_END)
 		b->state = BODY_LENGTH;
-	b->left = q->length == HTTP_TO_THE_END ? UINT64_MAX
-		  : q->length > 0	       ? (uint64_t)q->length
-					       : 0;
+	b->left = q->length == HTTP_TO_THE_END ? UINT64_MAX : q->length > 0 ? (uint64_t)q->length : 0;
 }
 
 static int chunk_size(struct http_body *b, char c)

@@ -60,8 +60,7 @@ int http_request_parse(const char *p, size_t n, struct http_request *ret, int *r
  * length HTTP_TO_THE_END where the body ends with the connection. method is that of the request, since an answer
  * to HEAD has no body. 0 or -EBADMSG. */
 #define HTTP_TO_THE_END (-2)
-int http_response_parse(
-	const char *p, size_t n, const char *method, struct http_request *ret, int *ret_status);
+int http_response_parse(const char *p, size_t n, const char *method, struct http_request *ret, int *ret_status);
 
 /* --- the body --------------------------------------------------------------------------------------- */
 

@@ -217,8 +217,8 @@ static void test_responses(void)
 		{ "HTTP/1.1 2000 OK\r\n\r\n", "GET", 0, 0, false },
 		{ "HTTP/1.1 +20 OK\r\n\r\n", "GET", 0, 0, false },
 		{ "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", "GET", 0, 0, false },
-		{ "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", "GET", 0, 0,
-			false },
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", "GET", 0,
+			0, false },
 		{ "GET / HTTP/1.1\r\n\r\n", "GET", 0, 0, false },
 	};
 

@@ -65,12 +65,11 @@ void api_allow(struct call *c)
 	reply_header(&c->reply, "Server", "Docker/%s (linux)", DOCKER_VERSION);
 	if (minor > DOCKER_API_MAX_MINOR)
 		api_error(c, 400,
-			"client version 1.%u is too new. Maximum supported API version is %s",
-			minor, DOCKER_API_MAX);
+			"client version 1.%u is too new. Maximum supported API version is %s", minor,
+			DOCKER_API_MAX);
 	else if (minor < DOCKER_API_MIN_MINOR)
 		api_error(c, 400,
-			"client version 1.%u is too old. Minimum supported API version is %s, "
-			"please upgrade your client to a newer version",
+			"client version 1.%u is too old. Minimum supported API version is %s, please upgrade your client to a newer version",
 			minor, DOCKER_API_MIN);
 	else if (minor < since)
 		api_error(c, 404, "page not found");
@@ -280,7 +279,8 @@ int api_filters(struct call *c, const char *const *known, json_t **ret)
 		r = -E_INVALID;
 	}
 	if (r == 0) {
-		json_object_foreach(given, name, v) {
+		json_object_foreach(given, name, v)
+		{
 			json_t *list = values_of(v);
 
 			if (!list || !g_strv_contains(known, name)) {

@@ -21,8 +21,7 @@ struct docker {
 
 extern const struct route docker_routes[];
 enum {
-	ROUTE_SINCE =
-		0xff, /* flags & ROUTE_SINCE: the minor version that brought the route; 0: all have it */
+	ROUTE_SINCE = 0xff, /* flags & ROUTE_SINCE: the minor version that brought the route; 0: all have it */
 };
 
 static inline struct ctx *api_ctx(const struct call *c)

@@ -22,8 +22,7 @@ void system_version(struct call *c)
 
 	(void)uname(&u);
 	api_json(c, 200,
-		json_pack("{s:{s:s}, s:[{s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s, s:s}}], s:s, s:s, "
-			  "s:s, s:s, s:s, s:s, s:s}",
+		json_pack("{s:{s:s}, s:[{s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s, s:s}}], s:s, s:s, s:s, s:s, s:s, s:s, s:s}",
 			"Platform", "Name", "Lodge", "Components", "Name", "Engine", "Version",
 			LODGE_VERSION, "Details", "ApiVersion", DOCKER_API_MAX, "Arch",
 			image_arch(), "KernelVersion", u.release, "MinAPIVersion", DOCKER_API_MIN,
