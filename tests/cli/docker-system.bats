@@ -115,6 +115,8 @@ container destroy' "$(jq -r '.Type + " " + .Action' "$TEST_DIR/body")"
 	is 501
 	api POST /build
 	says 501 'build is not supported yet'
+	api POST /build/prune
+	is 200 '.SpaceReclaimed' 0
 	for path in /swarm /nodes /services /tasks /secrets /configs /nodes/x /services/x; do
 		api GET $path
 		says 503 'This node is not a swarm manager'

@@ -132,7 +132,8 @@ static void sweep(struct ctx *c, int folder)
 	while (dir && (name = g_dir_read_name(dir))) {
 		json_t *j;
 
-		if (!is_id(name) || fstatat(folder, name, &st, 0) < 0 || time(NULL) - st.st_mtime < KEEP_SECONDS)
+		if (!is_id(name) || fstatat(folder, name, &st, 0) < 0 ||
+			time(NULL) - st.st_mtime < KEEP_SECONDS)
 			continue;
 		j = load(c, name);
 		if (j)

@@ -13,6 +13,11 @@ void refused_build(struct call *c)
 		"import or commit makes images");
 }
 
+void no_build_cache(struct call *c)
+{
+	api_json(c, 200, json_pack("{s:n, s:i}", "CachesDeleted", "SpaceReclaimed", 0));
+}
+
 void refused_swarm(struct call *c)
 {
 	api_error(c, 503, NOT_A_MANAGER);

@@ -12,6 +12,7 @@
 
 void refused_session(struct call *c); /* BuildKit's connection */
 void refused_build(struct call *c);
+void no_build_cache(struct call *c);	 /* there is none, so nothing is pruned */
 void refused_swarm(struct call *c);	 /* what a manager would answer */
 void refused_swarm_mode(struct call *c); /* becoming a part of a swarm */
 void refused_no_swarm(struct call *c);	 /* what a part of one would answer */

@@ -52,7 +52,7 @@ const struct route docker_routes[] = {
 	{ "POST", "/session", .start = refused_session },
 	{ "POST", "/grpc", .start = refused_session },
 	{ "POST", "/build", .start = refused_build },
-	{ "POST", "/build/prune", .start = refused_build },
+	{ "POST", "/build/prune", .start = no_build_cache, .flags = 31 },
 	{ "POST", "/build/cancel", .start = refused_build },
 	{ "GET", "/swarm", .start = refused_swarm },
 	{ "POST", "/swarm/init", .start = refused_swarm_mode },

@@ -2,6 +2,7 @@
 /* GET /system/df: what takes how much. */
 
 #include <string.h>
+#include "dialect/docker/container.h"
 #include "dialect/docker/images.h"
 #include "dialect/docker/system.h"
 #include "dialect/docker/volumes.h"
@@ -122,14 +123,15 @@ static json_t *guest_json(const struct df *d, const struct guest *g, const json_
 	       *j;
 
 	j = json_pack("{s:s, s:[s], s:s, s:s, s:s, s:I, s:[], s:I, s:I, s:o, s:s, s:s, s:{s:s}, "
-		      "s:{s:{}}, s:[]}",
+		      "s:{s:{}}, s:o}",
 		"Id", g->rec->id, "Names", name, "Image", g->rec->image_name ?: "", "ImageID",
 		g->rec->image ?: "", "Command", command ?: "", "Created",
 		(json_int_t)(g->rec->created / INT64_C(1000000000)), "Ports", "SizeRw",
 		(json_int_t)own, "SizeRootFs", (json_int_t)(own + image_size(d, g->rec->image)),
 		"Labels", json_is_object(labels) ? json_deep_copy(labels) : json_object(), "State",
 		guest_state_name(g->state), "Status", guest_state_name(g->state), "HostConfig",
-		"NetworkMode", "default", "NetworkSettings", "Networks", "Mounts");
+		"NetworkMode", "default", "NetworkSettings", "Networks", "Mounts",
+		container_mounts(d->x, g));
 	json_decref(doc);
 	return j;
 }
