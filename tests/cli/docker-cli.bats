@@ -98,6 +98,8 @@ readonly" ]
 	echo '{"psFormat": "{{.Names}}!", "detachKeys": "ctrl-a"}' >"$DOCKER_CONFIG/config.json"
 	docker run -d --name cfg bb sleep 100 >/dev/null
 	[ "$(docker ps)" = "cfg!" ]
+	echo '{"proxies": {"default": {"httpProxy": "http://p:1", "noProxy": "x"}}}' >"$DOCKER_CONFIG/config.json"
+	[ "$(docker run --rm -e no_proxy=mine bb sh -c 'echo $HTTP_PROXY $http_proxy $NO_PROXY $no_proxy')" = "http://p:1 http://p:1 x mine" ]
 	rm "$DOCKER_CONFIG/config.json"
 }
 
