@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Our docker command against a dockerd of Debian's: what it shows, streams, ends with.
 bats_require_minimum_version 1.5.0
+: "${LODGE:=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)/build/lodge}"
 
 setup_file() {
 	mkdir -p "$TEST_DIR/bin" "$TEST_DIR/bb/bin" "$TEST_DIR"/bb/{dev,etc,proc,root,sys,tmp}
