@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # What docker's command line says without a server: help, wrong usage, contexts, configuration.
 bats_require_minimum_version 1.5.0
+: "${LODGE:=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)/build/lodge}"
 
 setup_file() {
 	mkdir -p "$TEST_DIR/bin"

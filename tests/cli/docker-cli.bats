@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Our docker command against a dockerd of Debian's: what it shows, streams, ends with.
 bats_require_minimum_version 1.5.0
+: "${LODGE:=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)/build/lodge}"
 
 setup_file() {
 	mkdir -p "$TEST_DIR/bin" "$TEST_DIR/bb/bin" "$TEST_DIR"/bb/{dev,etc,proc,root,sys,tmp}
@@ -98,6 +99,8 @@ readonly" ]
 	echo '{"psFormat": "{{.Names}}!", "detachKeys": "ctrl-a"}' >"$DOCKER_CONFIG/config.json"
 	docker run -d --name cfg bb sleep 100 >/dev/null
 	[ "$(docker ps)" = "cfg!" ]
+	echo '{"proxies": {"default": {"httpProxy": "http://p:1", "noProxy": "x"}}}' >"$DOCKER_CONFIG/config.json"
+	[ "$(docker run --rm -e no_proxy=mine bb sh -c 'echo $HTTP_PROXY $http_proxy $NO_PROXY $no_proxy')" = "http://p:1 http://p:1 x mine" ]
 	rm "$DOCKER_CONFIG/config.json"
 }
 

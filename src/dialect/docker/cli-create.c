@@ -99,6 +99,41 @@ static int set_health(json_t *config, const struct run_args *a, struct err *e)
 
 /* --- Config --------------------------------------------------------------------------------------------------------- */
 
+static bool has_variable(const json_t *env, const char *name)
+{
+	size_t i, n = strlen(name);
+	json_t *v;
+
+	json_array_foreach((json_t *)env, i, v)
+		if (g_str_has_prefix(json_string_value(v), name) && json_string_value(v)[n] == '=')
+			return true;
+	return false;
+}
+
+/* The configuration's "proxies" for this host, as variables in both cases; what is given stays. */
+static void add_proxies(struct cmd_call *call, json_t *env)
+{
+	static const char *const rows[][2] = { { "httpProxy", "HTTP_PROXY" },
+		{ "httpsProxy", "HTTPS_PROXY" }, { "noProxy", "NO_PROXY" },
+		{ "ftpProxy", "FTP_PROXY" }, { "allProxy", "ALL_PROXY" } };
+	json_t *proxies = json_object_get(cli_config(cli_of(call)), "proxies"), *ours;
+	g_autofree char *host = json_object_size(proxies) ? cli_endpoint(cli_of(call), NULL) : NULL;
+
+	ours = (host ? json_object_get(proxies, host) : NULL)
+		       ?: json_object_get(proxies, "default");
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		const char *value = cli_text(ours, rows[i][0]);
+		g_autofree char *lower = g_ascii_strdown(rows[i][1], -1);
+
+		if (!*value)
+			continue;
+		if (!has_variable(env, rows[i][1]))
+			json_array_append_new(env, json_sprintf("%s=%s", rows[i][1], value));
+		if (!has_variable(env, lower))
+			json_array_append_new(env, json_sprintf("%s=%s", lower, value));
+	}
+}
+
 static int set_config(
 	struct cmd_call *call, const struct run_args *a, struct cli_create *c, struct err *e)
 {
@@ -107,6 +142,7 @@ static int set_config(
 
 	if (r < 0)
 		return r;
+	add_proxies(call, env);
 	json_object_set_new(j, "Env", env);
 	r = cli_labels(a->label, a->label_file, &labels, e);
 	if (r < 0)

@@ -235,7 +235,6 @@ void distribution_inspect(struct call *c, struct link *l)
 	struct ref ref;
 	int r = ref_parse(c->args[0], 0, &ref, &e);
 
-	api_ctx(c)->store = NULL; /* a process of its own opens its own */
 	if (r < 0) {
 		api_error(c, 400, "invalid reference format: %s", e.text);
 		return;

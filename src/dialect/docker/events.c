@@ -183,7 +183,6 @@ void system_events(struct call *c, struct link *l)
 	int64_t now = g_get_real_time() * 1000, since, until;
 	int r;
 
-	api_ctx(c)->store = NULL; /* a process of its own opens its own */
 	if (moment(c, "since", now, &since) < 0 || moment(c, "until", now, &until) < 0)
 		return;
 	if (since && until && since > until) {

@@ -156,7 +156,6 @@ static void save(struct call *c, struct link *l, char **refs)
 /* That all are there is known before the first byte: only then an answer can say which isn't. */
 static void save_checked(struct call *c, struct link *l, char **refs)
 {
-	api_ctx(c)->store = NULL; /* a process of its own opens its own */
 	if (!refs[0]) {
 		api_error(c, 400, "no image to save was named");
 		return;
@@ -223,7 +222,6 @@ void images_load(struct call *c, struct link *l)
 	struct err e = { 0 };
 	int r, fed = 0;
 
-	j.c->store = NULL; /* a process of its own opens its own */
 	r = job_begin(&j, true, &e);
 	if (r >= 0) {
 		fed = feed_body(&j, l);

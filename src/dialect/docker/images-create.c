@@ -167,7 +167,6 @@ void images_create(struct call *c, struct link *l)
 {
 	g_autofree char *image = call_query(c, "fromImage"), *src = call_query(c, "fromSrc");
 
-	api_ctx(c)->store = NULL; /* a process of its own opens its own */
 	if (image && *image)
 		pull(c, l);
 	else if (src && *src)

@@ -114,7 +114,6 @@ void images_push(struct call *c, struct link *l)
 	struct ref ref;
 	int r;
 
-	api_ctx(c)->store = NULL; /* a process of its own opens its own */
 	if (platform && *platform) {
 		api_error(c, 501, "push of one platform is not supported: an image here has one");
 		return;
