@@ -11,13 +11,13 @@
 #include "codec/sha256.h"
 #include "server/server-priv.h"
 
-#define IN_FIRST     4096
-#define LINGER_BYTES (4 * 1024 * 1024)
-#define EVICT_AFTER  INT64_C(1000000000) /* ns of idleness, when others wait to be let in */
-#define HASH_PIECE   (1024 * 1024)
+#define IN_FIRST       4096
+#define LINGER_BYTES   (4 * 1024 * 1024)
+#define EVICT_AFTER    INT64_C(1000000000) /* ns of idleness, when others wait to be let in */
+#define HASH_PIECE     (1024 * 1024)
 #define STREAM_EVERY   INT64_C(990000000) /* ns between ticks: the timer has its own second */
 #define STREAM_BACKLOG (256 * 1024)
-#define FLUSH_EVERY  (8 * 1024 * 1024) /* of a body: what is written starts its way to the disk */
+#define FLUSH_EVERY    (8 * 1024 * 1024) /* of a body: what is written starts its way to the disk */
 
 /* --- bytes --------------------------------------------------------------------------------------------- */
 
@@ -209,8 +209,9 @@ static void begin_stream(struct server *s, struct conn *c)
 	c->last = false;
 	c->out_at = 0;
 	c->sent = 0;
-	g_string_printf(c->out, "HTTP/1.1 200 OK\r\nDate: %s\r\n%s%sConnection: close\r\n\r\n", date,
-		c->call.reply.headers->str, c->q.minor > 0 ? "Transfer-Encoding: chunked\r\n" : "");
+	g_string_printf(c->out, "HTTP/1.1 200 OK\r\nDate: %s\r\n%s%sConnection: close\r\n\r\n",
+		date, c->call.reply.headers->str,
+		c->q.minor > 0 ? "Transfer-Encoding: chunked\r\n" : "");
 	enter(s, c, CONN_STREAM);
 	conn_tick(s, c);
 }
@@ -723,7 +724,8 @@ static void conn_ready(struct server *s, struct source *src, uint32_t events)
 {
 	struct conn *c = (struct conn *)src;
 
-	if ((events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP)) && (wanted(c) == 0 || c->state == CONN_STREAM)) {
+	if ((events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP)) &&
+		(wanted(c) == 0 || c->state == CONN_STREAM)) {
 		/* gone while a worker, or its turn, is waited for */
 		conn_close(s, c);
 		return;

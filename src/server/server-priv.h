@@ -93,7 +93,7 @@ struct conn {
 	size_t out_at;
 	int64_t file_at, file_end, sent;
 	int64_t next_tick;
-	bool last; /* of a stream: all has been said */
+	bool last;    /* of a stream: all has been said */
 	bool growing; /* a worker still fills the file: up to file_ready it is good */
 	int64_t file_ready;
 	int64_t deadline;

@@ -90,7 +90,7 @@ struct route {
 struct call {
 	const struct http_request *q;
 	const struct route *route;
-	void *data; /* the config's */
+	void *data;  /* the config's */
 	void *state; /* a stream's */
 	char *args[SERVER_ARGS_MAX];
 	char *user; /* NULL: nobody was asked for a name */
@@ -169,7 +169,7 @@ struct server_config {
 	/* workers 0: work() is done where the loop is, for the one client that waits for it anyway;
 	 * takers: connections that are taken over at a time */
 	int connections, workers, fetchers, takers;
-	int poke;    /* a descriptor: when it can be read it is emptied, and all streams have their tick; 0: none */
+	int poke; /* a descriptor: when it can be read it is emptied, and all streams have their tick; 0: none */
 	/* Before the server forks: what of the data doesn't stand that is put away. In the processes all descriptors but keep_fd
 	 * are closed. NULL: nothing. */
 	void (*before_fork)(void *data);

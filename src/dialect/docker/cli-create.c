@@ -571,11 +571,12 @@ int cli_create_parse(
 {
 	struct client *cl;
 	const char *api = NULL;
-	int r = 0;
+	int r = cli_check_trust(a->disable_content_trust, e);
 
 	ret->body = json_object();
 	set_streams(a, ret);
-	r = set_config(call, a, ret, e);
+	if (r >= 0)
+		r = set_config(call, a, ret, e);
 	if (r >= 0)
 		r = set_host_config(ret->body, a, e);
 	if (r >= 0)

@@ -311,8 +311,10 @@ static int pull_run(struct cmd_call *call, struct err *e)
 	const char *image = call->operands[0],
 		   *platform = a->platform ?: g_getenv("DOCKER_DEFAULT_PLATFORM");
 	g_autofree char *name = NULL, *tag = NULL, *full = canonical(image);
-	int r = check_reference(image, e);
+	int r = cli_check_trust(a->disable_content_trust, e);
 
+	if (r >= 0)
+		r = check_reference(image, e);
 	cli_split_tag(image, &name, &tag);
 	if (r >= 0 && a->all_tags) {
 		if (*tag || strchr(image, '@'))
@@ -369,6 +371,8 @@ static int push_run(struct cmd_call *call, struct err *e)
 	struct client *cl;
 	int r = auth ? cli_client(call, &cl, e) : -EACCES;
 
+	if (r >= 0)
+		r = cli_check_trust(a->disable_content_trust, e);
 	if (r < 0)
 		return r;
 	if (a->platform)

@@ -357,3 +357,16 @@ int docker_main(int argc, char **argv)
 	ctx_done(&s.ctx);
 	return status;
 }
+
+int cli_check_trust(int disable, struct err *e)
+{
+	const char *wanted = g_getenv("DOCKER_CONTENT_TRUST");
+	bool asked =
+		wanted && (g_str_equal(wanted, "1") || g_ascii_strcasecmp(wanted, "true") == 0);
+
+	if (disable == 0 || (disable < 0 && asked))
+		return err_set(e, -E_UNSUPPORTED,
+			"content trust (Notary) is not supported: signatures are checked by "
+			"policy.json");
+	return 0;
+}

@@ -196,4 +196,7 @@ CLI_COMMANDS(CLI_DECLARE)
 #undef CLI_DECLARE
 /* clang-format on */
 
+/* --disable-content-trust, a tristate, and DOCKER_CONTENT_TRUST: signatures by Notary can't be asked for. */
+int cli_check_trust(int disable, struct err *e);
+
 #endif

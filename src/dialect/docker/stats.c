@@ -169,9 +169,9 @@ void container_stats(struct call *c)
 	t->g = g;
 	t->stream = stream;
 	t->silent = !stream && !one_shot;
-	t->before = json_pack("{s:{s:i, s:i, s:i}, s:{s:i, s:i, s:i}}", "cpu_usage", "total_usage", 0,
-		"usage_in_kernelmode", 0, "usage_in_usermode", 0, "throttling_data", "periods", 0, "throttled_periods", 0,
-		"throttled_time", 0);
+	t->before = json_pack("{s:{s:i, s:i, s:i}, s:{s:i, s:i, s:i}}", "cpu_usage", "total_usage",
+		0, "usage_in_kernelmode", 0, "usage_in_usermode", 0, "throttling_data", "periods",
+		0, "throttled_periods", 0, "throttled_time", 0);
 	reply_header(&c->reply, "Content-Type", "application/json");
 	c->state = t;
 }
