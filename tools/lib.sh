@@ -30,7 +30,7 @@ packages() {
 		echo bats jq python3 socat netcat-openbsd iproute2 strace curl procps util-linux \
 			openssh-client genisoimage podman conmon docker.io containerd runc \
 			criu nftables iptables systemd dbus uidmap skopeo umoci docker-registry gnupg gpg gpg-agent gpgv \
-			apache2-utils openssl nghttp2-proxy
+			apache2-utils openssl nghttp2-proxy python3-docker python3-yaml python3-jsonschema
 		;;
 	vm)
 		# cloud-init as the measure of our seeds; without a datasource it doesn't run

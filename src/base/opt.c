@@ -73,6 +73,17 @@ static int bad_value(struct parser *p, const struct opt *o, const char *value, c
 		o->letter ? letter : "", o->name ? "--" : "", o->name ? o->name : "", why);
 }
 
+static int bad_bool(struct parser *p, const struct opt *o, const char *value)
+{
+	g_autofree char *why =
+		p->policy->go_words
+			? g_strdup_printf(
+				  "strconv.ParseBool: parsing \"%s\": invalid syntax", value)
+			: g_strdup("neither true nor false");
+
+	return bad_value(p, o, value, why);
+}
+
 static void list_append(char ***list, const char *value)
 {
 	guint n = *list ? g_strv_length(*list) : 0;
@@ -87,12 +98,15 @@ static int set_value(struct parser *p, const struct opt *o, const char *value)
 {
 	void *field = p->args + o->offset;
 	bool on = true;
+	struct err why = { 0 };
 
+	if (value && p->policy->check && p->policy->check(o, value, &why) < 0)
+		return bad_value(p, o, value, why.text);
 	switch (o->type) {
 	case OPT_T_FLAG:
 	case OPT_T_TRISTATE:
 		if (value && parse_bool(value, &on) < 0)
-			return bad_value(p, o, value, "neither true nor false");
+			return bad_bool(p, o, value);
 		if (o->type == OPT_T_FLAG)
 			*(bool *)field = on;
 		else
@@ -175,7 +189,7 @@ static int parse_long(struct parser *p, const char *word)
 			bool on = true;
 
 			if (value && parse_bool(value, &on) < 0)
-				return bad_value(p, &help_row, value, "neither true nor false");
+				return bad_bool(p, &help_row, value);
 			return on;
 		}
 		return unknown_long(p, word, n);
@@ -302,7 +316,7 @@ int opt_parse(const struct cmd *cmd, const struct opt_policy *policy, int argc, 
 	if (cmd->defaults)
 		cmd->defaults(args);
 	r = parse_words(&p);
-	if (r == 0)
+	if (r == 0 && !policy->uncounted)
 		r = check_operands(&p);
 	if (r != 0)
 		return r;

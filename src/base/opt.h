@@ -76,6 +76,10 @@ struct opt_policy {
 	bool cluster_values;   /* "-itw/tmp" */
 	const char *bad_usage; /* second line of a usage error; %s is the command's full name; NULL: none */
 	bool plain_errors;     /* without the program's name before them */
+	bool go_words;	       /* what is wrong with a value, in the words of Go's strconv */
+	bool uncounted;	       /* opt_parse() doesn't count operands: the dialect has words of its own */
+	/* Refuses a value of a row; e has the reason alone. NULL: whatever the type takes. */
+	int (*check)(const struct opt *o, const char *value, struct err *e);
 	int usage_status;      /* exit status of a usage error: docker 125, getopt tools 1 or 2 */
 };
 extern const struct opt_policy opt_policy_pflag;  /* docker, lodge: 125 */

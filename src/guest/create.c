@@ -591,6 +591,9 @@ int guest_create(struct ctx *c, struct guest_request *q, struct guest **ret, str
 	g->rec = TAKE_PTR(k.rec);
 	g->spec = TAKE_PTR(spec);
 	g->state = GUEST_CREATED;
+	for (guint i = 0; i < k.new_volumes->len; i++)
+		event_emit(c, "volume", "create", k.new_volumes->pdata[i],
+			json_pack("{s:s}", "driver", "local"));
 	guest_event(c, g, "create", NULL);
 	*ret = g;
 	return 0;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "guest/guest-priv.h"
+#include "guest/volume.h"
 #include "host/path.h"
 
 struct job {
@@ -56,7 +57,7 @@ static bool is_empty(const char *path)
 static int fill_one(struct ctx *c, struct guest *g, const struct spec_mount *m, struct err *e)
 {
 	g_autofree char *mark = store_path(c, "cache/volume-%s", m->source);
-	g_autofree char *volume = store_path(c, "volumes/%s", m->source);
+	g_autofree char *volume = volume_folder(c, m->source);
 	_cleanup_close_ int lock = -1, fd = -1;
 	struct job j = { m->target, volume };
 	int r;

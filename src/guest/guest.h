@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "engine/engine.h"
 #include "engine/spec.h"
+#include "store/event.h"
 #include "store/store.h"
 
 enum guest_state {
@@ -170,12 +171,6 @@ int guest_inspect(struct ctx *c, struct guest *g, json_t **ret, struct err *e);
 
 /* A name for a volume that wasn't given one: 64 hexadecimal digits. Caller frees. */
 char *volume_name_make(void);
-
-/* Appends to RUN/events: {"time": ns, "type": "guest", "action": "start", "id": ..., "attributes": {...}}. */
-void event_emit(struct ctx *c, const char *type, const char *action, const char *id, json_t *attributes);
-/* Calls cb for each event in the window, and goes on (follow) until cb returns non-zero. */
-int event_read(struct ctx *c, int64_t since, int64_t until, bool follow,
-	int (*cb)(const json_t *event, void *data), void *data, struct err *e);
 
 /* The guests whose `wanted` flag and restart policy ask for it: at boot. Returns how many. */
 int guest_boot(struct ctx *c, struct err *e);

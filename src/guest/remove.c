@@ -8,7 +8,8 @@
 #include "store/journal.h"
 
 /* Anonymous volumes that nobody else uses. */
-static int add_volumes(struct ctx *c, const struct guest *g, struct plan *p, struct err *e)
+static int add_volumes(
+	struct ctx *c, const struct guest *g, struct plan *p, GPtrArray *names, struct err *e)
 {
 	struct store *s;
 	int r;
@@ -30,6 +31,7 @@ static int add_volumes(struct ctx *c, const struct guest *g, struct plan *p, str
 		dir = store_path(c, "volumes/%s", m->source);
 		plan_add(p, AT_HOST, &step_record_volume_remove, m->source);
 		plan_add(p, AT_HOST, &step_remove, dir);
+		g_ptr_array_add(names, g_strdup(m->source));
 	}
 	return r;
 }
@@ -39,6 +41,7 @@ int guest_remove_locked(struct ctx *c, struct guest *g, bool volumes, struct err
 	_cleanup_(plan_freep) struct plan *p = plan_new();
 	g_autofree char *dir = guest_dir(c, g);
 	g_autofree char *run = guest_run_dir(c, g);
+	g_autoptr(GPtrArray) gone = g_ptr_array_new_with_free_func(g_free);
 	int r = 0;
 
 	if (volumes && g->spec->mounts->len) {
@@ -54,7 +57,7 @@ int guest_remove_locked(struct ctx *c, struct guest *g, bool volumes, struct err
 	/* the record first: a volume's row can't go before its user's */
 	plan_add(p, AT_HOST, &step_record_guest_remove, g->rec->id);
 	if (volumes)
-		r = add_volumes(c, g, p, e);
+		r = add_volumes(c, g, p, gone, e);
 	if (r < 0)
 		return r;
 	plan_add(p, AT_HOST, &step_remove, run);
@@ -62,6 +65,9 @@ int guest_remove_locked(struct ctx *c, struct guest *g, bool volumes, struct err
 	r = journal_run_forward(c, p, e);
 	if (r >= 0)
 		guest_event(c, g, "destroy", NULL);
+	for (guint i = 0; r >= 0 && i < gone->len; i++)
+		event_emit(c, "volume", "destroy", gone->pdata[i],
+			json_pack("{s:s}", "driver", "local"));
 	return r;
 }
 

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include "guest/guest-priv.h"
+#include "guest/volume.h"
 #include "host/steps.h"
 #include "store/layer.h"
 
@@ -56,7 +57,7 @@ static void add_binds(struct job *j, struct plan *p, const char *root)
 		if (m->kind == MOUNT_TMPFS)
 			continue;
 		if (m->kind == MOUNT_VOLUME)
-			source = volume = store_path(j->c, "volumes/%s", m->source);
+			source = volume = volume_folder(j->c, m->source);
 		plan_addf(p, AT_HOST, STEP_IGNORE, &step_bind, root, source, m->target,
 			m->read_only ? "rbind,ro" : "rbind", "auto", (const char *)NULL);
 	}

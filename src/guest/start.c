@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include "engine/vm/vm.h"
 #include "guest/guest-priv.h"
+#include "guest/volume.h"
 #include "host/steps.h"
 #include "net/net.h"
 
@@ -36,7 +37,7 @@ void resolve_volumes(struct ctx *c, struct spec *spec)
 
 		if (m->kind != MOUNT_VOLUME)
 			continue;
-		char *path = store_path(c, "volumes/%s", m->source);
+		char *path = volume_folder(c, m->source);
 		g_free(m->source);
 		m->source = path;
 		m->create = false;

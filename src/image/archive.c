@@ -189,9 +189,13 @@ static int import_input(struct import *i, GPtrArray *ret, struct err *e)
 	in.head_size = (size_t)n;
 	if (kind == IMAGE_SOURCE_ANY)
 		kind = i->is_dir ? sniff_dir(i->fd) : sniff(head, in.head_size);
-	if (kind == IMAGE_SOURCE_ARCHIVE)
-		return load(i, &in, ret, e);
-	return rootfs_import(i->c, &in, i->is_dir ? i->path : NULL, i->shown, i->o, ret, e);
+	int r = kind == IMAGE_SOURCE_ARCHIVE ? load(i, &in, ret, e)
+					     : rootfs_import(i->c, &in, i->is_dir ? i->path : NULL,
+						       i->shown, i->o, ret, e);
+	for (unsigned k = 0; r >= 0 && k < ret->len; k++)
+		image_event(i->c, kind == IMAGE_SOURCE_ARCHIVE ? "load" : "import",
+			((struct image_imported *)ret->pdata[k])->id, NULL);
+	return r;
 }
 
 /* With the journal: if we die, the next command removes the layers that no image names. */

@@ -9,6 +9,7 @@
 #include "image/ref.h"
 #include "store/blob.h"
 #include "store/disk.h"
+#include "store/event.h"
 #include "store/journal.h"
 
 /* The names of what is here under another tag: the usual slip. */
@@ -88,6 +89,28 @@ int image_config(
 	return r;
 }
 
+void image_event(struct ctx *c, const char *action, const char *id, const char *name)
+{
+	event_emit(c, "image", action, id, json_pack("{s:s}", "name", name ? name : id));
+}
+
+/* What a removal says that it did. */
+static void removal_events(struct ctx *c, const char *id, json_t *list)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(list, i, one) {
+		const char *gone = json_string_value(json_object_get(one, "Deleted"));
+
+		/* of those that lose their names id is told by the one who knows */
+		if (gone)
+			image_event(c, "delete", gone, NULL);
+		else if (id)
+			image_event(c, "untag", id, NULL);
+	}
+}
+
 int image_full_names(const char *const *names, GPtrArray *ret, struct err *e)
 {
 	for (; names && *names; names++) {
@@ -152,7 +175,14 @@ int image_tag(struct ctx *c, const char *ref, const char *name, struct err *e)
 		r = store_get(c, &s, e);
 	if (r >= 0)
 		r = plan_name(s, p, full, i->id, e);
-	return r < 0 ? r : journal_run(c, p, e);
+	if (r >= 0)
+		r = journal_run(c, p, e);
+	if (r >= 0) {
+		g_autofree char *shown = ref_show(full);
+
+		image_event(c, "tag", i->id, shown);
+	}
+	return r;
 }
 
 /* --- adding -------------------------------------------------------------------------------------- */
@@ -408,6 +438,8 @@ int image_remove(struct ctx *c, const char *ref, bool force, json_t **ret, struc
 	}
 	if (r >= 0)
 		r = journal_run_forward(c, p, e);
+	if (r >= 0)
+		removal_events(c, i->id, list);
 out:
 	if (r < 0)
 		json_decref(list);
@@ -481,6 +513,12 @@ int image_prune(struct ctx *c, const struct image_prune_query *q, json_t **ret, 
 	if (r >= 0) {
 		plan_add(p, AT_HOST, &step_partials);
 		r = journal_run_forward(c, p, e);
+	}
+	if (r >= 0) {
+		g_autofree char *bytes = g_strdup_printf("%lld", (long long)*ret_bytes);
+
+		removal_events(c, NULL, list);
+		event_emit(c, "image", "prune", NULL, json_pack("{s:s}", "reclaimed", bytes));
 	}
 	if (r < 0)
 		json_decref(list);

@@ -130,6 +130,9 @@ struct image_new {
 /* The configuration's JSON text. Caller frees. Pure. */
 char *image_config_text(const struct image_new *n);
 
+/* Tells of it (store/event.h): id is the image's; name how it was called, NULL: the id. */
+void image_event(struct ctx *c, const char *action, const char *id, const char *name);
+
 /* docker's name of this host's architecture: "amd64". */
 const char *image_arch(void);
 

@@ -73,6 +73,15 @@ static int ask(struct ctx *c, const char *key, const char *user, const char *pas
 	return code;
 }
 
+int registry_check(struct ctx *c, const char *registry, const char *user, const char *password,
+	const struct transport_options *o, struct err *e)
+{
+	g_autofree char *key = NULL;
+	int r = key_of(registry, &key, e);
+
+	return r < 0 ? r : ask(c, key, user, password, o, e);
+}
+
 int registry_login(struct ctx *c, const char *registry, const char *user, const char *password,
 	const struct transport_options *o, struct err *e)
 {

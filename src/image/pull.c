@@ -478,6 +478,8 @@ static int take_found(
 	x->digest = g_strdup(f->top_digest);
 	x->changed = here == 0;
 	g_ptr_array_add(ret, x);
+	g_autofree char *shown = ref_show(x->name);
+	image_event(p->c, "pull", x->id, shown);
 	return 0;
 }
 

@@ -43,6 +43,7 @@ struct pulled {
 	char *id;     /* of the image */
 	char *name;   /* full, with its tag or digest */
 	char *digest; /* of what the name stands for: a manifest or an index */
+	int64_t size; /* of that document, where it was pushed */
 	bool changed; /* it wasn't there so */
 };
 void pulled_free(struct pulled *p);

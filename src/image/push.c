@@ -260,7 +260,8 @@ static void blobs_free(struct pushed_blob *blobs, unsigned n)
 	g_free(blobs);
 }
 
-static int push_image(struct push *p, const struct ref *ref, char **ret_digest, struct err *e)
+static int push_image(
+	struct push *p, const struct ref *ref, char **ret_digest, int64_t *ret_size, struct err *e)
 {
 	unsigned n = g_strv_length(p->image->layers);
 	struct pushed_blob *blobs = g_new0(struct pushed_blob, n + 1);
@@ -278,6 +279,7 @@ static int push_image(struct push *p, const struct ref *ref, char **ret_digest, 
 	if (r >= 0) {
 		text = manifest_text(p, blobs, n, config_size, &type);
 		*ret_digest = blob_digest(text, strlen(text));
+		*ret_size = (int64_t)strlen(text);
 		r = registry_manifest_put(p->registry, ref->tag, text, strlen(text), type, e);
 	}
 	/* so that the next push knows what it will find */
@@ -329,6 +331,7 @@ static int push_one(struct push *p, const char *full, GPtrArray *ret, struct err
 	_cleanup_(image_record_freep) struct image_record *image = NULL;
 	g_auto(GStrv) from = NULL;
 	g_autofree char *digest = NULL;
+	int64_t size = 0;
 	struct pulled *x;
 	struct ref ref;
 	int r;
@@ -343,7 +346,7 @@ static int push_one(struct push *p, const char *full, GPtrArray *ret, struct err
 	p->image = image;
 	p->from = from = siblings(image, &ref);
 	read_own_manifest(p);
-	r = push_image(p, &ref, &digest, e);
+	r = push_image(p, &ref, &digest, &size, e);
 	oci_document_free(p->manifest);
 	p->manifest = NULL;
 	ref_clear(&ref);
@@ -353,8 +356,11 @@ static int push_one(struct push *p, const char *full, GPtrArray *ret, struct err
 	x->id = g_strdup(image->id);
 	x->name = g_strdup(full);
 	x->digest = g_steal_pointer(&digest);
+	x->size = size;
 	x->changed = true;
 	g_ptr_array_add(ret, x);
+	g_autofree char *shown = ref_show(x->name);
+	image_event(p->c, "push", x->id, shown);
 	return 0;
 }
 

@@ -16,6 +16,9 @@
  * names, or podman's own; -E_INVALID when the registry says no. verified false: isn't asked. */
 int registry_login(struct ctx *c, const char *registry, const char *user, const char *password,
 	const struct transport_options *o, struct err *e);
+/* Asks only. -EACCES: it doesn't take them. */
+int registry_check(struct ctx *c, const char *registry, const char *user, const char *password,
+	const struct transport_options *o, struct err *e);
 /* Forgets one registry, or all (NULL). 0; 1 when nothing was known. */
 int registry_logout(
 	struct ctx *c, const char *registry, const struct transport_options *o, struct err *e);

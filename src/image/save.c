@@ -255,10 +255,16 @@ static int save_all(struct save *s, char **refs, struct err *e)
 	s->images =
 		g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)json_decref);
 	r = put_folders(&s->out, e);
-	for (; r >= 0 && *refs; refs++)
-		r = save_ref(s, *refs, e);
+	for (char **ref = refs; r >= 0 && *ref; ref++)
+		r = save_ref(s, *ref, e);
 	if (r >= 0)
 		r = put_tail(s, e);
+	for (char **ref = refs; r >= 0 && *ref; ref++) {
+		_cleanup_(image_record_freep) struct image_record *i = NULL;
+
+		if (image_resolve(s->out.c, *ref, &i, NULL) >= 0)
+			image_event(s->out.c, "save", i->id, NULL);
+	}
 	json_decref(s->index);
 	json_decref(s->docker);
 	json_decref(s->repositories);

@@ -19,6 +19,7 @@ struct build {
 	char *gateway;	      /* of the network that leads out */
 	bool out;	      /* there is one */
 	bool default_route, default_route6;
+	unsigned number;	  /* of the first interface */
 	char *publish, *publish6; /* the guest's addresses where ports lead to */
 };
 
@@ -142,9 +143,10 @@ static void plan_link(
 
 	if (net_is_bridge(n)) {
 		share = folder;
-		plan_add(b->net, AT_PARENT, &step_veth, plan_str(b->net, "lv%.11s%u", b->id, k),
-			given->ifname, n->bridge, given->mac,
-			n->mtu ? plan_str(b->net, "%d", n->mtu) : "", hairpin ? "1" : "", share);
+		plan_add(b->net, AT_PARENT, &step_veth,
+			plan_str(b->net, "lv%.11s%u", b->id, b->number + k), given->ifname,
+			n->bridge, given->mac, n->mtu ? plan_str(b->net, "%d", n->mtu) : "",
+			hairpin ? "1" : "", share);
 	} else if (strcmp(n->driver, "macvlan") == 0) {
 		plan_add(b->net, AT_PARENT, &step_macvlan, given->ifname, n->parent,
 			mode ? mode : "bridge", given->mac);
@@ -221,7 +223,7 @@ static int plan_attach(struct build *b, guint k, struct err *e)
 	given->gateway = g_strdup(n->gateway);
 	given->gateway6 = g_strdup(n->gateway6);
 	given->mac = at->mac ? g_strdup(at->mac) : subnet_mac(&a4);
-	given->ifname = g_strdup_printf("eth%u", k);
+	given->ifname = g_strdup_printf("eth%u", b->number + k);
 	g_ptr_array_add(b->addresses, given->address);
 	if (given->address6)
 		g_ptr_array_add(b->addresses, given->address6);
@@ -542,6 +544,35 @@ int net_plan_guest(struct ctx *c, const char *id, const char *name, const char *
 		plan_share(&b);
 	if (r >= 0)
 		r = plan_texts(&b, e);
+	if (r < 0)
+		net_result_free(ret);
+	return r;
+}
+
+int net_plan_join(struct ctx *c, const char *id, const char *name, const char *hostname,
+	const struct spec *s, const struct net_join *join, struct plan *host_plan,
+	struct plan *net_plan, struct net_result *ret, struct err *e)
+{
+	_cleanup_(build_clear) struct build b = {
+		.c = c,
+		.id = id,
+		.name = name,
+		.hostname = hostname,
+		.s = s,
+		.host = host_plan,
+		.net = net_plan,
+		.ret = ret,
+		.names = g_string_new(NULL),
+		.addresses = g_ptr_array_new(),
+		.number = join->number,
+		.default_route = join->has_way,
+		.default_route6 = join->has_way,
+	};
+	int r = 0;
+
+	*ret = (struct net_result){ .given = g_ptr_array_new_with_free_func(given_free) };
+	for (guint k = 0; r >= 0 && k < s->networks->len; k++)
+		r = plan_attach(&b, k, e);
 	if (r < 0)
 		net_result_free(ret);
 	return r;

@@ -26,7 +26,13 @@ struct span {
 	struct addr net, first; /* first: of the range that is given out; prefix is the range's */
 	uint64_t count;
 	struct addr gateway;
+	json_t *reserved; /* addresses that nobody is given; NULL: none */
 };
+
+static void span_clear(struct span *s)
+{
+	json_decref(s->reserved);
+}
 
 static int get_span(const struct network_record *n, struct span *s, struct err *e)
 {
@@ -42,6 +48,7 @@ static int get_span(const struct network_record *n, struct span *s, struct err *
 	s->count = UINT64_C(1) << (32 - s->first.prefix);
 	if (!n->gateway || addr_parse(n->gateway, &s->gateway) < 0)
 		s->gateway = (struct addr){ 0 };
+	s->reserved = net_reserved(n);
 	return 0;
 }
 
@@ -51,10 +58,16 @@ static bool usable(const struct span *s, const struct addr *a)
 {
 	struct addr first, last, dns;
 
-	addr_first(&s->net, &first);
 	addr_last(&s->net, &last);
 	dns = last;
 	dns.b[3]--;
+	for (size_t i = 0; i < json_array_size(s->reserved); i++) {
+		const char *text = json_string_value(json_array_get(s->reserved, i));
+
+		if (text && addr_parse(text, &first) == 0 && addr_same(a, &first))
+			return false;
+	}
+	addr_first(&s->net, &first);
 	if (addr_same(a, &s->gateway) || (s->net.prefix <= 28 && addr_same(a, &dns)))
 		return false;
 	return s->net.prefix >= 31 || (!addr_same(a, &first) && !addr_same(a, &last));
@@ -130,7 +143,7 @@ int lease_pick(struct ctx *c, const struct network_record *n, const char *id, co
 {
 	_cleanup_close_ int fd = -1;
 	uint64_t next = 0;
-	struct span s;
+	_cleanup_(span_clear) struct span s = { 0 };
 	int r = get_span(n, &s, e);
 
 	if (r < 0)

@@ -53,6 +53,8 @@ char *addr_text(const struct addr *a, bool prefix);
 int net_find(struct ctx *c, const char *ref, struct network_record **ret, struct err *e);
 /* A string of the record's document: its "options" object, or the document itself. Caller frees. */
 char *net_option(const struct network_record *n, const char *key);
+/* The record's "reserved": addresses that are never given out by themselves. NULL: none. Caller owns it. */
+json_t *net_reserved(const struct network_record *n);
 bool net_is_bridge(const struct network_record *n);
 /* Subnets of a record by ','. Caller frees. */
 char *net_subnets(const struct network_record *n);

@@ -26,7 +26,7 @@
  * forward chain drops by default still drops: nothing of it is touched.
  *
  * The document of a record (network_record.doc) is JSON: "labels", "options", "ip_range" (a part of the
- * subnet that addresses are given out from). Options known here: "mode" of macvlan and ipvlan.
+ * subnet that addresses are given out from), "reserved" (addresses that are given to nobody who doesn't ask for them). Options known here: "mode" of macvlan and ipvlan.
  */
 
 #include "engine/spec.h"
@@ -66,6 +66,15 @@ void net_result_free(struct net_result *r);
 int net_plan_guest(struct ctx *c, const char *id, const char *name, const char *hostname,
 	const struct spec *s, struct plan *host_plan, struct plan *net_plan, struct net_result *ret,
 	struct err *e);
+
+/* The same for a guest that runs and has other networks: s has the one that comes. */
+struct net_join {
+	unsigned number; /* its interface is eth0 ... */
+	bool has_way;	 /* another network is its way out */
+};
+int net_plan_join(struct ctx *c, const char *id, const char *name, const char *hostname,
+	const struct spec *s, const struct net_join *join, struct plan *host_plan,
+	struct plan *net_plan, struct net_result *ret, struct err *e);
 
 /* Leftovers for fsck: interfaces, rules, leases whose guest isn't alive. Adds lines to problems; with
  * repair removes them. */

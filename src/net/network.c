@@ -5,6 +5,7 @@
 #include <string.h>
 #include "host/steps.h"
 #include "net/net-priv.h"
+#include "store/event.h"
 #include "store/journal.h"
 
 #define BRIDGES_MAX 100 /* lodge0, lodge1 ...: one for each store of this host */
@@ -26,6 +27,15 @@ char *net_option(const struct network_record *n, const char *key)
 	ret = v && v[0] ? g_strdup(v) : NULL;
 	json_decref(doc);
 	return ret;
+}
+
+json_t *net_reserved(const struct network_record *n)
+{
+	json_t *doc = n->doc ? json_loads(n->doc, 0, NULL) : NULL;
+	json_t *list = json_incref(json_object_get(doc, "reserved"));
+
+	json_decref(doc);
+	return list;
 }
 
 char *net_subnets(const struct network_record *n)
@@ -242,6 +252,12 @@ static int make(struct ctx *c, struct store *s, struct network_record *n, struct
 	return s || c->explain ? journal_run(c, p, e) : 0;
 }
 
+static void tell(struct ctx *c, const char *action, const struct network_record *n)
+{
+	event_emit(c, "network", action, n->id,
+		json_pack("{s:s, s:s}", "name", n->name, "type", n->driver));
+}
+
 static int get_store(struct ctx *c, struct store **s, struct err *e)
 {
 	int r;
@@ -273,7 +289,10 @@ int net_create(struct ctx *c, struct network_record *n, struct err *e)
 		(s && store_network_find(s, n->name, &old, NULL) >= 0 &&
 			strcmp(old->name, n->name) == 0))
 		return err_set(e, -E_EXISTS, "a network '%s' is there already", n->name);
-	return make(c, s, n, e);
+	r = make(c, s, n, e);
+	if (r >= 0)
+		tell(c, "create", n);
+	return r;
 }
 
 /* The first of lodge0, lodge1 ... that the host doesn't have: another store may have taken one. */
@@ -401,5 +420,8 @@ int net_remove(struct ctx *c, const char *ref, struct err *e)
 	}
 	plan_add(p, AT_HOST, &step_remove, run);
 	plan_add(p, AT_HOST, &step_record_network_remove, n->name);
-	return journal_run_forward(c, p, e);
+	r = journal_run_forward(c, p, e);
+	if (r >= 0)
+		tell(c, "destroy", n);
+	return r;
 }

@@ -75,6 +75,8 @@ void call_init(struct call *c)
 
 void call_done(struct call *c)
 {
+	if (c->state && c->route && c->route->end)
+		c->route->end(c);
 	for (size_t i = 0; i < SERVER_ARGS_MAX; i++)
 		g_free(c->args[i]);
 	g_free(c->user);

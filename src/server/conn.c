@@ -11,11 +11,13 @@
 #include "codec/sha256.h"
 #include "server/server-priv.h"
 
-#define IN_FIRST     4096
-#define LINGER_BYTES (4 * 1024 * 1024)
-#define EVICT_AFTER  INT64_C(1000000000) /* ns of idleness, when others wait to be let in */
-#define HASH_PIECE   (1024 * 1024)
-#define FLUSH_EVERY  (8 * 1024 * 1024) /* of a body: what is written starts its way to the disk */
+#define IN_FIRST       4096
+#define LINGER_BYTES   (4 * 1024 * 1024)
+#define EVICT_AFTER    INT64_C(1000000000) /* ns of idleness, when others wait to be let in */
+#define HASH_PIECE     (1024 * 1024)
+#define STREAM_EVERY   INT64_C(990000000) /* ns between ticks: the timer has its own second */
+#define STREAM_BACKLOG (256 * 1024)
+#define FLUSH_EVERY    (8 * 1024 * 1024) /* of a body: what is written starts its way to the disk */
 
 /* --- bytes --------------------------------------------------------------------------------------------- */
 
@@ -195,6 +197,51 @@ static bool read_head(struct server *s, struct conn *c)
 	return true;
 }
 
+/* --- streams ---------------------------------------------------------------------------------------------- */
+
+static void begin_stream(struct server *s, struct conn *c)
+{
+	char date[HTTP_DATE_SIZE];
+
+	http_date(time(NULL), date);
+	c->call.reply.status = 200;
+	c->call.reply.close = true;
+	c->last = false;
+	c->out_at = 0;
+	c->sent = 0;
+	g_string_printf(c->out, "HTTP/1.1 200 OK\r\nDate: %s\r\n%s%sConnection: close\r\n\r\n",
+		date, c->call.reply.headers->str,
+		c->q.minor > 0 ? "Transfer-Encoding: chunked\r\n" : "");
+	enter(s, c, CONN_STREAM);
+	conn_tick(s, c);
+}
+
+void conn_tick(struct server *s, struct conn *c)
+{
+	g_autoptr(GString) piece = g_string_new(NULL);
+	bool chunked = c->q.minor > 0;
+
+	if (c->last || http_equal(c->q.method, "HEAD"))
+		return;
+	c->next_tick = s->now + STREAM_EVERY;
+	c->last = c->call.route->tick(&c->call, piece) != 0;
+	if (c->out_at == c->out->len) {
+		g_string_truncate(c->out, 0);
+		c->out_at = 0;
+		c->deadline = s->now + s->cfg->timeout;
+	}
+	if (piece->len && chunked)
+		g_string_append_printf(c->out, "%zx\r\n", piece->len);
+	g_string_append_len(c->out, piece->str, (gssize)piece->len);
+	if (piece->len && chunked)
+		g_string_append(c->out, "\r\n");
+	if (c->last && chunked)
+		g_string_append(c->out, "0\r\n\r\n");
+	/* one that doesn't read is not waited for, and not kept for */
+	if (c->out->len - c->out_at > STREAM_BACKLOG)
+		c->state = CONN_DEAD;
+}
+
 static void hand_over(struct server *s, struct conn *c)
 {
 	int r = take_over(s, c);
@@ -215,7 +262,9 @@ static void begin_body(struct server *s, struct conn *c)
 		s->cfg->allow(call);
 	if (call->reply.status == 0 && call->route->start)
 		call->route->start(call);
-	if (call->reply.status) {
+	if (call->state) {
+		begin_stream(s, c);
+	} else if (call->reply.status) {
 		answer(s, c);
 	} else if (call->route->take) {
 		hand_over(s, c);
@@ -581,6 +630,25 @@ static bool do_reply(struct server *s, struct conn *c)
 	return false;
 }
 
+static bool do_stream(struct server *s, struct conn *c)
+{
+	while (c->out_at < c->out->len) {
+		ssize_t n = conn_send(c, c->out->str + c->out_at, c->out->len - c->out_at, false);
+
+		if (n == -EAGAIN)
+			return false;
+		if (n <= 0)
+			return die(c);
+		c->out_at += (size_t)n;
+		c->sent += n;
+		moved(s, c, n);
+	}
+	if (!c->last && !http_equal(c->q.method, "HEAD"))
+		return false;
+	end_reply(s, c);
+	return true;
+}
+
 static bool do_linger(struct server *s, struct conn *c)
 {
 	for (;;) {
@@ -608,6 +676,7 @@ static bool (*const states[])(struct server *s, struct conn *c) = {
 	[CONN_DRAIN] = do_drain,
 	[CONN_WORK] = do_wait,
 	[CONN_REPLY] = do_reply,
+	[CONN_STREAM] = do_stream,
 	[CONN_LINGER] = do_linger,
 };
 
@@ -623,6 +692,8 @@ static uint32_t wanted(const struct conn *c)
 		return EPOLLIN;
 	case CONN_LINGER:
 		return EPOLLIN;
+	case CONN_STREAM:
+		return c->out_at < c->out->len ? EPOLLOUT : EPOLLRDHUP;
 	case CONN_REPLY:
 		if (c->growing && c->out_at == c->out->len && c->file_at == c->file_ready)
 			return 0;
@@ -653,7 +724,8 @@ static void conn_ready(struct server *s, struct source *src, uint32_t events)
 {
 	struct conn *c = (struct conn *)src;
 
-	if ((events & (EPOLLHUP | EPOLLERR)) && wanted(c) == 0) {
+	if ((events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP)) &&
+		(wanted(c) == 0 || c->state == CONN_STREAM)) {
 		/* gone while a worker, or its turn, is waited for */
 		conn_close(s, c);
 		return;
@@ -711,6 +783,8 @@ void conn_streamed(struct server *s, struct conn *c, int64_t size)
 void conn_check_deadline(struct server *s, struct conn *c)
 {
 	if (c->growing && c->file_at == c->file_ready)
+		return;
+	if (c->state == CONN_STREAM && c->out_at == c->out->len)
 		return;
 	if (c->gone || c->state == CONN_WORK || c->state == CONN_CHECK || s->now < c->deadline)
 		return;

@@ -39,7 +39,7 @@ struct worker {
 struct server {
 	const struct server_config *cfg;
 	int epoll, log;
-	struct source signals, timer;
+	struct source signals, timer, poke;
 	GPtrArray *listeners, *workers;
 	GQueue takers;
 	GQueue conns;	   /* all; the longest idle first */
@@ -63,6 +63,7 @@ enum conn_state {
 	CONN_DRAIN, /* of a body that nobody wants */
 	CONN_WORK,
 	CONN_REPLY,
+	CONN_STREAM, /* its route's tick() has the word */
 	CONN_LINGER, /* the answer is sent, the client's bytes are read until it has seen that */
 	CONN_DEAD,
 };
@@ -91,6 +92,8 @@ struct conn {
 	GString *out;
 	size_t out_at;
 	int64_t file_at, file_end, sent;
+	int64_t next_tick;
+	bool last;    /* of a stream: all has been said */
 	bool growing; /* a worker still fills the file: up to file_ready it is good */
 	int64_t file_ready;
 	int64_t deadline;
@@ -112,6 +115,8 @@ void conn_answered(
 	struct server *s, struct conn *c); /* a worker has filled in call.reply, or call.user */
 void conn_streams(struct server *s, struct conn *c); /* the answer stands, its file grows */
 void conn_streamed(struct server *s, struct conn *c, int64_t size);
+/* What a stream has to say now. */
+void conn_tick(struct server *s, struct conn *c);
 void conn_check_deadline(struct server *s, struct conn *c);
 /* Closes the connection that has been idle for longest; false: none is. */
 bool conn_evict(struct server *s);

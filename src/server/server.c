@@ -71,7 +71,7 @@ void server_stop(struct server *s)
 		struct conn *c = l->data;
 
 		next = l->next;
-		if (c->state == CONN_HEAD && c->in_n == 0)
+		if ((c->state == CONN_HEAD && c->in_n == 0) || c->state == CONN_STREAM)
 			conn_close(s, c);
 	}
 }
@@ -84,12 +84,36 @@ static void signals_ready(struct server *s, struct source *src, uint32_t events)
 		server_stop(s);
 }
 
+/* poked: whether something has happened that they may tell. */
+static void tick_streams(struct server *s, bool poked)
+{
+	GList *next;
+
+	for (GList *l = s->conns.head; l; l = next) {
+		struct conn *c = l->data;
+
+		next = l->next;
+		if (c->gone || c->state != CONN_STREAM || (!poked && s->now < c->next_tick))
+			continue;
+		conn_tick(s, c);
+		conn_run(s, c);
+	}
+}
+
+static void poke_ready(struct server *s, struct source *src, uint32_t events)
+{
+	while (RET_NERRNO(read(src->fd, s->scratch, SCRATCH_SIZE)) > 0)
+		;
+	tick_streams(s, true);
+}
+
 static void timer_ready(struct server *s, struct source *src, uint32_t events)
 {
 	uint64_t n;
 	GList *next;
 
 	(void)RET_NERRNO(read(src->fd, &n, sizeof(n)));
+	tick_streams(s, false);
 	for (GList *l = s->conns.head; l; l = next) {
 		next = l->next;
 		conn_check_deadline(s, l->data);
@@ -138,6 +162,9 @@ static int open_sources(struct server *s, struct err *e)
 		r = server_watch(s, &s->signals, EPOLLIN);
 	if (r >= 0)
 		r = server_watch(s, &s->timer, EPOLLIN);
+	s->poke = (struct source){ .fd = s->cfg->poke, .ready = poke_ready };
+	if (r >= 0 && s->cfg->poke)
+		r = server_watch(s, &s->poke, EPOLLIN);
 	return r < 0 ? err_sys(e, r, "cannot make an event loop") : 0;
 }
 

@@ -78,6 +78,11 @@ struct route {
 	/* After the head, when start() gave no answer: takes the connection over, in a process of its own that ends with
 	 * the connection. See struct link. */
 	void (*take)(struct call *c, struct link *l);
+	/* A stream that the loop has itself, so that many cost no process each: when start() set c->state, the head of c->reply
+	 * is sent with status 200, and tick() appends what there is to say to out: at once, every second, and when config.poke has
+	 * something. 1: that was the last. It may not wait. end() frees state. */
+	int (*tick)(struct call *c, GString *out);
+	void (*end)(struct call *c);
 	unsigned flags; /* the dialect's: see allow() */
 	bool slow; /* work() waits for a network: it has processes of its own, as many as config.fetchers */
 };
@@ -85,7 +90,8 @@ struct route {
 struct call {
 	const struct http_request *q;
 	const struct route *route;
-	void *data; /* the config's */
+	void *data;  /* the config's */
+	void *state; /* a stream's */
 	char *args[SERVER_ARGS_MAX];
 	char *user; /* NULL: nobody was asked for a name */
 	struct sink body;
@@ -163,6 +169,10 @@ struct server_config {
 	/* workers 0: work() is done where the loop is, for the one client that waits for it anyway;
 	 * takers: connections that are taken over at a time */
 	int connections, workers, fetchers, takers;
+	int poke; /* a descriptor: when it can be read it is emptied, and all streams have their tick; 0: none */
+	/* Before the server forks: what of the data doesn't stand that is put away. In the processes all descriptors but keep_fd
+	 * are closed. NULL: nothing. */
+	void (*before_fork)(void *data);
 	int keep_fd; /* the data's own descriptor, which workers keep; -1: none */
 	void (*ready)(const char *address, void *data); /* for each socket that listens */
 };

@@ -330,6 +330,8 @@ int take_over(struct server *s, struct conn *c)
 
 	if ((int)s->takers.length >= s->cfg->takers)
 		return -EAGAIN;
+	if (s->cfg->before_fork)
+		s->cfg->before_fork(s->cfg->data);
 	pid = RET_NERRNO(fork());
 	if (pid == 0)
 		taker_main(s, c);

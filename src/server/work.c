@@ -265,6 +265,8 @@ static int spawn(struct server *s, struct worker *w)
 	if (r < 0)
 		return r;
 	theirs = pair[1];
+	if (s->cfg->before_fork)
+		s->cfg->before_fork(s->cfg->data);
 	pid = RET_NERRNO(fork());
 	if (pid == 0)
 		become_worker(s, theirs);

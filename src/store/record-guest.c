@@ -243,6 +243,16 @@ int store_guest_uses(
 	return r < 0 ? r : 0;
 }
 
+int store_guest_leaves(
+	struct store *s, const char *guest, const char *kind, const char *what, struct err *e)
+{
+	int r = db_run(s, e, "cannot record what the guest uses",
+		"DELETE FROM guest_uses WHERE guest=? AND kind=? AND what=?", "sss", guest, kind,
+		what);
+
+	return r < 0 ? r : 0;
+}
+
 int store_users(struct store *s, const char *kind, const char *what, GPtrArray **ret_guest_ids,
 	struct err *e)
 {

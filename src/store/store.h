@@ -142,6 +142,8 @@ int store_volume_list(struct store *s, GPtrArray **ret, struct err *e);
 /* Which guests use what: kept with the guest's record, for -E_INUSE and prune. */
 int store_guest_uses(struct store *s, const char *guest, const char *kind, const char *what,
 	struct err *e); /* kind: "volume", "network" */
+int store_guest_leaves(struct store *s, const char *guest, const char *kind, const char *what,
+	struct err *e); /* one that it didn't use is no error */
 int store_users(struct store *s, const char *kind, const char *what, GPtrArray **ret_guest_ids,
 	struct err *e);
 

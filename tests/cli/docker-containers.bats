@@ -208,13 +208,13 @@ says() {
 }
 
 @test "update: limits and the restart policy of one that runs" {
-	docker run -d --name up -m 64m bb sh -c 'sleep 2; exit 1'
+	docker run -d --name up -m 64m bb sh -c 'sleep 8; exit 1'
 	docker update -m 32m --memory-swap 64m --cpus 0.25 --pids-limit 55 --restart on-failure:1 up
 	equal "33554432 250000000 on-failure" "$(docker inspect -f '{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.RestartPolicy.Name}}' up)"
 	equal 33554432 "$(docker exec up cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null)"
 	equal 33554432 "$(docker stats --no-stream --format '{{.MemUsage}}' up | grep -o '32MiB' | sed 's/32MiB/33554432/')"
 	# the policy holds for the one that runs already
-	within 8 eval '[ "$(docker inspect -f "{{.RestartCount}}" up)" = 1 ]'
+	within 25 eval '[ "$(docker inspect -f "{{.RestartCount}}" up)" = 1 ]'
 	says 400 "Minimum memory limit" POST /containers/up/update '{"Memory": 5}'
 }
 
@@ -250,7 +250,6 @@ fails_quietly() {
 
 @test "clients that vanish leave no process behind" {
 	docker run -d --name vv bb sleep 100
-	before=$(pgrep -cx lodge-taker || true)
 	for path in 'logs?follow=1&stdout=1' 'stats'; do
 		curl -s -N --max-time 1 --unix-socket "$TEST_DIR/docker.sock" "http://d/v1.41/containers/vv/$path" >/dev/null || true
 	done
@@ -259,6 +258,6 @@ fails_quietly() {
 	timeout -s KILL 1 /usr/bin/docker attach never || true
 	timeout -s KILL 1 curl -s -N --unix-socket "$TEST_DIR/docker.sock" -X POST -H 'Connection: Upgrade' -H 'Upgrade: tcp' \
 		"http://d/v1.41/containers/never/attach?stream=1&stdout=1" || true
-	within 5 eval '[ "$(pgrep -cx lodge-taker || true)" = "$before" ]'
+	within 8 eval '! pgrep -x lodge-taker'
 	equal running "$(docker inspect -f '{{.State.Status}}' vv)"
 }

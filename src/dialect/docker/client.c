@@ -338,6 +338,11 @@ int stream_write(struct stream *s, const void *p, size_t n)
 	return channel_write(s->channel, p, n);
 }
 
+ssize_t stream_write_some(struct stream *s, const void *p, size_t n)
+{
+	return channel_write_some(s->channel, p, n);
+}
+
 void stream_shut(struct stream *s)
 {
 	channel_shut(s->channel);
@@ -415,36 +420,65 @@ void stream_freep(struct stream **s)
 
 /* --- calls ------------------------------------------------------------------------------------------------- */
 
+/* The rest of an answer; what: for the error. */
+static int read_text(struct stream *s, const char *what, GString *text, struct err *e)
+{
+	g_autofree char *buf = g_malloc(PIECE);
+	ssize_t n;
+
+	while ((n = stream_read(s, buf, PIECE)) > 0) {
+		if (text->len + (size_t)n > ANSWER_MAX)
+			return err_set(e, -EBADMSG, "the server's answer to %s is too long", what);
+		g_string_append_len(text, buf, n);
+	}
+	return n < 0 ? err_set(e, (int)n, "the server's answer to %s was cut", what) : 0;
+}
+
+int client_text(struct client *cl, const char *method, const char *path, const json_t *body,
+	char **ret, struct err *e)
+{
+	struct stream_request q = { .method = method, .path = path, .body = body, .body_fd = -1 };
+	_cleanup_(stream_freep) struct stream *s = NULL;
+	g_autoptr(GString) text = g_string_new(NULL);
+	int r = client_stream(cl, &q, &s, e);
+
+	if (r >= 0)
+		r = read_text(s, path, text, e);
+	if (r < 0)
+		return r;
+	*ret = g_string_free(g_steal_pointer(&text), FALSE);
+	return s->status;
+}
+
+int stream_answer(struct stream *s, json_t **ret, struct err *e)
+{
+	g_autoptr(GString) text = g_string_new(NULL);
+	json_error_t error;
+	int r = read_text(s, s->method, text, e);
+
+	if (ret)
+		*ret = NULL;
+	if (r < 0 || !ret || text->len == 0)
+		return r;
+	*ret = json_loadb(text->str, text->len, JSON_DECODE_ANY, &error);
+	if (!*ret)
+		return err_set(e, -EBADMSG, "the server's answer is no JSON: %s", error.text);
+	return 0;
+}
+
 int client_call(struct client *cl, const char *method, const char *path, const json_t *body,
 	json_t **ret, struct err *e)
 {
 	struct stream_request q = { .method = method, .path = path, .body = body, .body_fd = -1 };
 	_cleanup_(stream_freep) struct stream *s = NULL;
-	g_autoptr(GString) text = g_string_new(NULL);
-	g_autofree char *buf = g_malloc(PIECE);
-	json_error_t error;
-	ssize_t n;
-	int r = client_stream(cl, &q, &s, e);
+	int r;
 
 	if (ret)
 		*ret = NULL;
-	if (r < 0)
-		return r;
-	while ((n = stream_read(s, buf, PIECE)) > 0) {
-		if (text->len + (size_t)n > ANSWER_MAX)
-			return err_set(e, -EBADMSG, "the server's answer to %s %s is too long",
-				method, path);
-		g_string_append_len(text, buf, n);
-	}
-	if (n < 0)
-		return err_set(e, (int)n, "the server's answer to %s %s was cut", method, path);
-	if (!ret || text->len == 0)
-		return s->status;
-	*ret = json_loadb(text->str, text->len, JSON_DECODE_ANY, &error);
-	if (!*ret)
-		return err_set(e, -EBADMSG, "the server's answer to %s %s is no JSON: %s", method,
-			path, error.text);
-	return s->status;
+	r = client_stream(cl, &q, &s, e);
+	if (r >= 0)
+		r = stream_answer(s, ret, e);
+	return r < 0 ? r : s->status;
 }
 
 const char *client_api(struct client *cl, struct err *e)

@@ -43,6 +43,9 @@ void client_freep(struct client **cl);
  */
 int client_call(struct client *cl, const char *method, const char *path, const json_t *body,
 	json_t **ret, struct err *e);
+/* The same with the answer as it came: *ret g_free, with a NUL behind it. */
+int client_text(struct client *cl, const char *method, const char *path, const json_t *body,
+	char **ret, struct err *e);
 /* The status that the last answer had; 0: none came. */
 int client_status(const struct client *cl);
 /* Path and query, escaped: the format knows %s (a segment or a value, escaped), %d and %lld. Caller frees. */
@@ -69,6 +72,8 @@ int client_stream(
 /* 0 at the end; -ECONNRESET: the answer was cut; -EBADMSG. */
 ssize_t stream_read(struct stream *s, void *p, size_t n);
 int stream_write(struct stream *s, const void *p, size_t n);
+/* What goes at once: bytes, or -EAGAIN. Over TLS it may wait. */
+ssize_t stream_write_some(struct stream *s, const void *p, size_t n);
 /* Nothing more is written to a hijacked one. */
 void stream_shut(struct stream *s);
 /* For poll(2); with pending, there are bytes that it doesn't tell of. */
@@ -79,6 +84,8 @@ char *stream_header(const struct stream *s, const char *name);
 /* The next JSON document of a stream of them (events, progress). 1; 0 at the end; a code. */
 int stream_json(struct stream *s, json_t **ret, struct err *e);
 void stream_free(struct stream *s);
+/* The answer's JSON, read to its end; NULL when there is none. */
+int stream_answer(struct stream *s, json_t **ret, struct err *e);
 void stream_freep(struct stream **s);
 
 #endif

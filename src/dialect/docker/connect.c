@@ -18,6 +18,8 @@ ssize_t channel_read(struct channel *c, void *p, size_t n)
 {
 	ssize_t r;
 
+	if (c->tls)
+		return client_tls_read(c->tls, p, n);
 	do
 		r = RET_NERRNO(recv(c->fd, p, n, 0));
 	while (r == -EINTR);
@@ -28,6 +30,8 @@ int channel_write(struct channel *c, const void *p, size_t n)
 {
 	const char *at = p;
 
+	if (c->tls)
+		return n ? client_tls_write(c->tls, p, n) : 0;
 	while (n > 0) {
 		ssize_t r = RET_NERRNO(send(c->fd, at, n, MSG_NOSIGNAL));
 
@@ -41,20 +45,36 @@ int channel_write(struct channel *c, const void *p, size_t n)
 	return 0;
 }
 
+ssize_t channel_write_some(struct channel *c, const void *p, size_t n)
+{
+	ssize_t r;
+
+	if (c->tls) {
+		r = channel_write(c, p, n);
+		return r < 0 ? r : (ssize_t)n;
+	}
+	r = RET_NERRNO(send(c->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT));
+	return r == -EINTR ? -EAGAIN : r;
+}
+
 bool channel_pending(const struct channel *c)
 {
-	return false;
+	return c->tls && client_tls_pending(c->tls);
 }
 
 void channel_shut(struct channel *c)
 {
-	(void)shutdown(c->fd, SHUT_WR);
+	if (c->tls)
+		client_tls_shut(c->tls);
+	else
+		(void)shutdown(c->fd, SHUT_WR);
 }
 
 void channel_free(struct channel *c)
 {
 	if (!c)
 		return;
+	client_tls_free(c->tls);
 	(void)close(c->fd);
 	g_free(c);
 }
@@ -155,6 +175,19 @@ static int open_unix(struct client *cl, const char *path, struct err *e)
 	return no_server(cl, r, e);
 }
 
+/* Of "HOST:PORT", without the brackets of an IPv6 address. */
+static char *host_name(const char *address)
+{
+	const char *colon = strrchr(address, ':');
+	char *host = g_strndup(address, (gsize)(colon - address));
+
+	if (*host == '[' && g_str_has_suffix(host, "]")) {
+		host[strlen(host) - 1] = '\0';
+		memmove(host, host + 1, strlen(host));
+	}
+	return host;
+}
+
 static int open_tcp(struct client *cl, const char *address, struct err *e)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *all = NULL;
@@ -164,11 +197,7 @@ static int open_tcp(struct client *cl, const char *address, struct err *e)
 
 	if (!colon || !colon[1] || colon == address)
 		return err_set(e, -E_INVALID, "unable to parse docker host `tcp://%s`", address);
-	host = g_strndup(address, (gsize)(colon - address));
-	if (*host == '[' && g_str_has_suffix(host, "]")) {
-		host[strlen(host) - 1] = '\0';
-		memmove(host, host + 1, strlen(host));
-	}
+	host = host_name(address);
 	if (getaddrinfo(host, colon + 1, &hints, &all) != 0)
 		return no_server(cl, -EHOSTUNREACH, e);
 	for (struct addrinfo *a = all; fd < 0 && a; a = a->ai_next) {
@@ -210,5 +239,15 @@ int channel_open(struct client *cl, struct channel **ret, struct err *e)
 		return fd;
 	*ret = g_new0(struct channel, 1);
 	(*ret)->fd = fd;
+	if (cl->tls) {
+		g_autofree char *name = host_name(cl->host + strlen("tcp://"));
+		int r = client_tls_open(cl, fd, name, &(*ret)->tls, e);
+
+		if (r < 0) {
+			channel_free(*ret);
+			*ret = NULL;
+			return r;
+		}
+	}
 	return 0;
 }

@@ -38,13 +38,16 @@ void container_resize(struct call *c);
 void container_changes(struct call *c);
 void container_top(struct call *c);
 void container_archive_head(struct call *c);
+/* start(), tick(), end() */
+void container_stats(struct call *c);
+int container_stats_tick(struct call *c, GString *out);
+void container_stats_end(struct call *c);
 /* take() */
 void container_stop(struct call *c, struct link *l);
 void container_restart(struct call *c, struct link *l);
 void container_wait(struct call *c, struct link *l);
 void container_logs(struct call *c, struct link *l);
 void container_attach(struct call *c, struct link *l);
-void container_stats(struct call *c, struct link *l);
 void container_export(struct call *c, struct link *l);
 void container_archive_get(struct call *c, struct link *l);
 void container_archive_put(struct call *c, struct link *l);

@@ -13,10 +13,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 #include "base/units.h"
 #include "dialect/docker/create.h"
 #include "dialect/docker/stream.h"
+
+#define KEEP_SECONDS 300
 
 /* --- records ----------------------------------------------------------------------------------------------- */
 
@@ -118,6 +121,31 @@ static int check(const json_t *body, struct err *e)
 	return r;
 }
 
+/* Those that ended, or were never started, are kept for a while for whoever asks how. */
+static void sweep(struct ctx *c, int folder)
+{
+	g_autofree char *path = store_run_path(c, "docker/exec");
+	GDir *dir = g_dir_open(path, 0, NULL);
+	const char *name;
+	struct stat st;
+
+	while (dir && (name = g_dir_read_name(dir))) {
+		json_t *j;
+
+		if (!is_id(name) || fstatat(folder, name, &st, 0) < 0 ||
+			time(NULL) - st.st_mtime < KEEP_SECONDS)
+			continue;
+		j = load(c, name);
+		if (j)
+			settle(j);
+		if (!json_is_true(json_object_get(j, "Running")))
+			(void)unlinkat(folder, name, 0);
+		json_decref(j);
+	}
+	if (dir)
+		g_dir_close(dir);
+}
+
 void exec_create(struct call *c)
 {
 	_cleanup_(guest_freep) struct guest *g = container_of(c);
@@ -138,6 +166,7 @@ void exec_create(struct call *c)
 		api_error(c, 409, "container %s is not running", g->rec->id);
 	} else {
 		folder = open_folder(api_ctx(c), true);
+		sweep(api_ctx(c), folder);
 		j = json_pack("{s:s, s:s, s:b, s:n, s:i, s:O}", "ID", id, "ContainerID", g->rec->id,
 			"Running", 0, "ExitCode", "Pid", 0, "Request", body);
 		if (folder < 0 || save(api_ctx(c), id, j) < 0)

@@ -3,11 +3,98 @@
 
 #include "dialect/docker/api.h"
 #include "dialect/docker/container.h"
+#include "dialect/docker/images.h"
+#include "dialect/docker/networks.h"
+#include "dialect/docker/refused.h"
+#include "dialect/docker/system.h"
+#include "dialect/docker/volumes.h"
 
+/* clang-format off */
 const struct route docker_routes[] = {
 	/* system.c */
 	{ "GET", "/_ping", .start = system_ping },
 	{ "GET", "/version", .work = system_version },
+	{ "GET", "/info", .work = system_info },
+	{ "GET", "/events", .take = system_events },
+	{ "GET", "/system/df", .work = system_df, .flags = 25 },
+	{ "POST", "/auth", .take = system_auth },
+	/* images */
+	{ "GET", "/images/json", .work = images_list },
+	{ "GET", "/images/search", .start = images_search },
+	{ "GET", "/images/get", .take = images_get },
+	{ "POST", "/images/create", .take = images_create },
+	{ "POST", "/images/load", .take = images_load },
+	{ "POST", "/images/prune", .work = images_prune, .flags = 25 },
+	{ "GET", "/images/{+}/json", .work = images_inspect },
+	{ "GET", "/images/{+}/history", .work = images_history },
+	{ "GET", "/images/{+}/get", .take = images_get_one },
+	{ "POST", "/images/{+}/push", .take = images_push },
+	{ "POST", "/images/{+}/tag", .work = images_tag },
+	{ "DELETE", "/images/{+}", .work = images_delete },
+	{ "POST", "/commit", .start = api_body, .work = images_commit },
+	{ "GET", "/distribution/{+}/json", .take = distribution_inspect, .flags = 30 },
+	/* networks */
+	{ "GET", "/networks", .work = networks_list },
+	{ "POST", "/networks/create", .start = api_body, .work = networks_create },
+	{ "POST", "/networks/prune", .work = docker_networks_prune, .flags = 25 },
+	{ "GET", "/networks/{}", .work = networks_inspect },
+	{ "DELETE", "/networks/{}", .work = networks_delete },
+	{ "POST", "/networks/{}/connect", .start = api_body, .work = networks_connect },
+	{ "POST", "/networks/{}/disconnect", .start = api_body, .work = networks_disconnect },
+	/* volumes */
+	{ "GET", "/volumes", .work = volumes_list },
+	{ "POST", "/volumes/create", .start = api_body, .work = volumes_create },
+	{ "POST", "/volumes/prune", .work = docker_volumes_prune, .flags = 25 },
+	{ "GET", "/volumes/{}", .work = volumes_inspect },
+	{ "PUT", "/volumes/{}", .start = refused_swarm, .flags = 42 },
+	{ "DELETE", "/volumes/{}", .work = volumes_delete },
+	/* what others do, or nobody here */
+	{ "POST", "/session", .start = refused_session },
+	{ "POST", "/grpc", .start = refused_session },
+	{ "POST", "/build", .start = refused_build },
+	{ "POST", "/build/prune", .start = no_build_cache, .flags = 31 },
+	{ "POST", "/build/cancel", .start = refused_build },
+	{ "GET", "/swarm", .start = refused_swarm },
+	{ "POST", "/swarm/init", .start = refused_swarm_mode },
+	{ "POST", "/swarm/join", .start = refused_swarm_mode },
+	{ "POST", "/swarm/leave", .start = refused_no_swarm },
+	{ "POST", "/swarm/update", .start = refused_swarm },
+	{ "GET", "/swarm/unlockkey", .start = refused_swarm },
+	{ "POST", "/swarm/unlock", .start = refused_no_swarm },
+	{ "GET", "/nodes", .start = refused_swarm },
+	{ "GET", "/nodes/{}", .start = refused_swarm },
+	{ "DELETE", "/nodes/{}", .start = refused_swarm },
+	{ "POST", "/nodes/{}/update", .start = refused_swarm },
+	{ "GET", "/services", .start = refused_swarm },
+	{ "POST", "/services/create", .start = refused_swarm },
+	{ "GET", "/services/{}", .start = refused_swarm },
+	{ "DELETE", "/services/{}", .start = refused_swarm },
+	{ "POST", "/services/{}/update", .start = refused_swarm },
+	{ "GET", "/services/{}/logs", .start = refused_swarm },
+	{ "GET", "/tasks", .start = refused_swarm },
+	{ "GET", "/tasks/{}", .start = refused_swarm },
+	{ "GET", "/tasks/{}/logs", .start = refused_swarm },
+	{ "GET", "/secrets", .start = refused_swarm },
+	{ "POST", "/secrets/create", .start = refused_swarm },
+	{ "GET", "/secrets/{}", .start = refused_swarm },
+	{ "DELETE", "/secrets/{}", .start = refused_swarm },
+	{ "POST", "/secrets/{}/update", .start = refused_swarm },
+	{ "GET", "/configs", .start = refused_swarm },
+	{ "POST", "/configs/create", .start = refused_swarm },
+	{ "GET", "/configs/{}", .start = refused_swarm },
+	{ "DELETE", "/configs/{}", .start = refused_swarm },
+	{ "POST", "/configs/{}/update", .start = refused_swarm },
+	{ "GET", "/plugins", .start = no_plugins },
+	{ "GET", "/plugins/privileges", .start = refused_plugin },
+	{ "POST", "/plugins/pull", .start = refused_plugin },
+	{ "POST", "/plugins/create", .start = refused_plugin },
+	{ "GET", "/plugins/{+}/json", .start = no_such_plugin },
+	{ "DELETE", "/plugins/{+}", .start = no_such_plugin },
+	{ "POST", "/plugins/{+}/enable", .start = no_such_plugin },
+	{ "POST", "/plugins/{+}/disable", .start = no_such_plugin },
+	{ "POST", "/plugins/{+}/upgrade", .start = no_such_plugin },
+	{ "POST", "/plugins/{+}/push", .start = no_such_plugin },
+	{ "POST", "/plugins/{+}/set", .start = no_such_plugin },
 	/* container*.c, archive.c, stats.c, stream.c, wait.c */
 	{ "GET", "/containers/json", .work = container_list },
 	{ "POST", "/containers/create", .start = api_body, .work = container_create },
@@ -28,7 +115,7 @@ const struct route docker_routes[] = {
 	{ "POST", "/containers/{}/wait", .take = container_wait },
 	{ "GET", "/containers/{}/logs", .take = container_logs },
 	{ "POST", "/containers/{}/attach", .take = container_attach },
-	{ "GET", "/containers/{}/stats", .take = container_stats },
+	{ "GET", "/containers/{}/stats", .start = container_stats, .tick = container_stats_tick, .end = container_stats_end },
 	{ "GET", "/containers/{}/export", .take = container_export },
 	{ "HEAD", "/containers/{}/archive", .work = container_archive_head },
 	{ "GET", "/containers/{}/archive", .take = container_archive_get },
@@ -40,3 +127,4 @@ const struct route docker_routes[] = {
 	{ "GET", "/exec/{}/json", .work = exec_get },
 	{ NULL },
 };
+/* clang-format on */

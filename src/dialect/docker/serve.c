@@ -15,6 +15,12 @@
 #define TAKERS_MAX	1024
 #define CONNECTIONS_MAX 4096
 
+/* SQLite knows files by what it has open, also in a child whose descriptors are closed. */
+static void put_away(void *data)
+{
+	store_close(((struct docker *)data)->c);
+}
+
 int docker_serve(const struct docker_options *o, struct err *e)
 {
 	struct docker d = { .c = o->c };
@@ -34,6 +40,7 @@ int docker_serve(const struct docker_options *o, struct err *e)
 		.connections = o->connections,
 		.workers = WORKERS,
 		.takers = TAKERS_MAX,
+		.before_fork = put_away,
 		.keep_fd = -1,
 		.ready = o->ready,
 	};
@@ -54,6 +61,7 @@ void docker_serve_client(struct ctx *c, int handed)
 		.timeout = 365 * 24 * 3600 * NS,
 		.connections = 64,
 		.takers = 64,
+		.before_fork = put_away,
 		.keep_fd = -1,
 	};
 	struct err e = { 0 };

@@ -3,7 +3,6 @@
 
 #include <string.h>
 #include <sys/sysinfo.h>
-#include <time.h>
 #include <unistd.h>
 #include "base/units.h"
 #include "dialect/docker/container.h"
@@ -102,63 +101,77 @@ static json_t *sample(
 	return o;
 }
 
-static int send_json(struct link *l, json_t *o)
-{
-	char *text = json_dumps(o, JSON_COMPACT);
-	g_autofree char *line = g_strconcat(text ?: "{}", "\n", NULL);
+/* --- the stream ------------------------------------------------------------------------------------------------ */
 
-	free(text);
-	return link_send(l, line, strlen(line));
+struct stats {
+	struct guest *g;
+	json_t *before; /* cpu_stats of the last sample */
+	char *read_before;
+	bool stream, silent; /* silent: the first of two samples, so that there is a difference */
+};
+
+int container_stats_tick(struct call *c, GString *out)
+{
+	struct stats *t = c->state;
+	struct guest *now = NULL;
+	json_t *v = NULL, *o;
+	char *text;
+	int r = guest_get(api_ctx(c), DOCKER_REALM, t->g->rec->id, &now, NULL);
+
+	/* one that is no more ends the stream; one that doesn't run is shown with nothing */
+	if (r < 0)
+		return 1;
+	guest_free(t->g);
+	t->g = now;
+	r = guest_stats(api_ctx(c), t->g, &v, NULL);
+	o = sample(t->g, r < 0 ? NULL : v, t->before, t->read_before);
+	if (!t->silent || r < 0) {
+		text = json_dumps(o, JSON_COMPACT);
+		g_string_append_printf(out, "%s\n", text ?: "{}");
+		free(text);
+	}
+	json_decref(t->before);
+	t->before = json_incref(json_object_get(o, "cpu_stats"));
+	g_free(t->read_before);
+	t->read_before = g_strdup(json_string_value(json_object_get(o, "read")));
+	json_decref(o);
+	json_decref(v);
+	if (!t->stream && out->len)
+		return 1;
+	t->silent = false;
+	return 0;
 }
 
-static void pause_for(long ms)
+void container_stats_end(struct call *c)
 {
-	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+	struct stats *t = c->state;
 
-	while (RET_NERRNO(nanosleep(&t, &t)) == -EINTR)
-		;
+	guest_free(t->g);
+	json_decref(t->before);
+	g_free(t->read_before);
+	g_free(t);
 }
 
-void container_stats(struct call *c, struct link *l)
+void container_stats(struct call *c)
 {
-	_cleanup_(guest_freep) struct guest *g = container_of(c);
 	bool stream = api_flag(c, "stream", true), one_shot = api_flag(c, "one-shot", false);
-	json_t *before = json_pack("{s:{s:i, s:i, s:i}, s:{s:i, s:i, s:i}}", "cpu_usage",
-		"total_usage", 0, "usage_in_kernelmode", 0, "usage_in_usermode", 0,
-		"throttling_data", "periods", 0, "throttled_periods", 0, "throttled_time", 0);
-	g_autofree char *read_before = NULL;
-	bool first = true;
+	struct guest *g = container_of(c);
+	struct stats *t;
 
 	if (!g)
 		return;
 	if (stream && one_shot) {
 		api_error(c, 400, "cannot have stream=true and one-shot=true");
+		guest_free(g);
 		return;
 	}
-	link_follow(l);
+	t = g_new0(struct stats, 1);
+	t->g = g;
+	t->stream = stream;
+	t->silent = !stream && !one_shot;
+	t->before = json_pack("{s:{s:i, s:i, s:i}, s:{s:i, s:i, s:i}}", "cpu_usage", "total_usage",
+		0, "usage_in_kernelmode", 0, "usage_in_usermode", 0, "throttling_data", "periods",
+		0, "throttled_periods", 0, "throttled_time", 0);
 	reply_header(&c->reply, "Content-Type", "application/json");
-	c->reply.status = 200;
-	if (link_begin(c, l) < 0)
-		return;
-	for (;;) {
-		json_t *v = NULL, *o;
-		/* without a stream two samples are taken, so that there is a difference, unless it isn't wanted */
-		bool silent = first && !stream && !one_shot;
-		int r = guest_stats(api_ctx(c), g, &v, NULL);
-
-		o = sample(g, r < 0 ? NULL : v, before, read_before);
-		if ((!silent || r < 0) && send_json(l, o) < 0)
-			break;
-		json_decref(before);
-		before = json_incref(json_object_get(o, "cpu_stats"));
-		g_free(read_before);
-		read_before = g_strdup(json_string_value(json_object_get(o, "read")));
-		json_decref(o);
-		json_decref(v);
-		if (!stream && (!silent || r < 0))
-			break;
-		first = false;
-		pause_for(1000);
-	}
-	json_decref(before);
+	c->state = t;
 }

@@ -94,7 +94,6 @@ static int create_run(struct cmd_call *call, struct err *e)
 		r = net_create(call->c, n, e);
 	if (r < 0 || call->c->explain)
 		return MIN(r, 0);
-	event_emit(call->c, "network", "create", n->id, json_pack("{s:s}", "name", n->name));
 	printf("%s\n", n->id);
 	return 0;
 }
@@ -346,8 +345,6 @@ static int remove_network(struct ctx *c, const char *ref, struct err *e)
 		r = err_set(e, -E_INVALID, "network '%s' is the default one and stays", n->name);
 	if (r >= 0)
 		r = net_remove(c, n->name, e);
-	if (r >= 0)
-		event_emit(c, "network", "destroy", n->id, json_pack("{s:s}", "name", n->name));
 	return r;
 }
 

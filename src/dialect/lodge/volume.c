@@ -5,10 +5,7 @@
 #include "base/units.h"
 #include "dialect/lodge/lodge.h"
 #include "dialect/parse/parse.h"
-#include "host/steps.h"
-#include "store/journal.h"
-
-static const char name_rule[] = "only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed";
+#include "guest/volume.h"
 
 /* --- create ------------------------------------------------------------------------------------------------ */
 
@@ -41,59 +38,31 @@ static int labels_of(char *const *words, json_t **ret, struct err *e)
 	return 0;
 }
 
-static int make_volume(
-	struct ctx *c, const char *name, const char *doc, bool anonymous, struct err *e)
-{
-	_cleanup_(plan_freep) struct plan *p = plan_new();
-	g_autofree char *path = store_path(c, "volumes/%s", name);
-	g_autofree char *now = g_strdup_printf("%" G_GINT64_FORMAT, g_get_real_time() * 1000);
-	int r;
-
-	plan_add(p, AT_HOST, &step_tree, path, "755");
-	plan_add(p, AT_HOST, &step_record_volume, name, "local", doc, now, anonymous ? "1" : "0");
-	r = journal_run(c, p, e);
-	if (r >= 0)
-		event_emit(c, "volume", "create", name, NULL);
-	return r;
-}
-
 static int create_run(struct cmd_call *call, struct err *e)
 {
 	const struct create_args *a = call->args;
-	_cleanup_(volume_record_freep) struct volume_record *old = NULL;
-	g_autofree char *made = NULL, *doc = NULL;
 	const char *name = call->operands[0];
+	g_autofree char *made = NULL;
 	json_t *j = NULL;
-	struct store *s;
 	char *text;
 	int r;
 
 	if (a->driver && !g_str_equal(a->driver, "local"))
 		return err_set(e, -E_UNSUPPORTED, "cannot make volume '%s': no such driver '%s'",
 			name ?: "", a->driver);
-	if (name && !parse_is_name(name))
-		return err_set(e, -E_INVALID, "invalid volume name '%s': %s", name, name_rule);
 	r = labels_of(a->label, &j, e);
 	if (r < 0)
 		return r;
 	text = json_dumps(j, JSON_COMPACT);
-	doc = g_strdup(text);
-	free(text);
 	json_decref(j);
-	if (!name)
-		name = made = volume_name_make();
-	/* what is there already is what was asked for */
-	r = store_get_existing(call->c, &s, e);
-	if (r >= 0 && store_volume_find(s, name, &old, NULL) >= 0)
-		r = 0;
-	else if (r >= 0 || r == -E_NOTFOUND)
-		r = make_volume(call->c, name, doc, made != NULL, e);
+	r = volume_create(call->c, name, text, &made, e);
+	free(text);
 	if (r >= 0 && !call->c->explain)
-		printf("%s\n", name);
-	return r;
+		printf("%s\n", made);
+	return MIN(r, 0);
 }
 
-static const struct cmd volume_create = {
+static const struct cmd volume_create_cmd = {
 	CMD_FILE,
 	.name = "create",
 	.run = create_run,
@@ -221,20 +190,10 @@ static const struct opt inspect_opts[] = { OPT_STRING('f', "format", struct insp
 						   "FORMAT", complete_none, "json, or a template"),
 	OPT_END };
 
-static int find(struct ctx *c, const char *name, struct volume_record **ret, struct err *e)
-{
-	struct store *s;
-	int r = store_get_existing(c, &s, e);
-
-	if (r >= 0)
-		r = store_volume_find(s, name, ret, e);
-	return r == -E_NOTFOUND ? err_set(e, r, "no such volume '%s'", name) : r;
-}
-
 static int inspect_one(struct ctx *c, const char *name, json_t **ret, struct err *e)
 {
 	_cleanup_(volume_record_freep) struct volume_record *v = NULL;
-	int r = find(c, name, &v, e);
+	int r = volume_find(c, name, &v, e);
 
 	if (r >= 0)
 		*ret = volume_row(c, v, labels_in(v->doc), false);
@@ -272,33 +231,6 @@ static const struct opt rm_opts[] = {
 	OPT_FLAG('f', "force", struct rm_args, force, "one that is not there is no error"), OPT_END
 };
 
-static int remove_volume(struct ctx *c, const char *name, struct err *e)
-{
-	_cleanup_(volume_record_freep) struct volume_record *v = NULL;
-	_cleanup_(plan_freep) struct plan *p = plan_new();
-	g_autofree char *path = store_path(c, "volumes/%s", name);
-	g_autoptr(GPtrArray) users = NULL;
-	struct store *s;
-	int r;
-
-	r = find(c, name, &v, e);
-	if (r >= 0)
-		r = store_get_existing(c, &s, e);
-	if (r >= 0)
-		r = store_users(s, "volume", name, &users, e);
-	if (r >= 0 && users->len)
-		r = err_set(e, -E_INUSE, "volume '%s' is in use by guest '%.12s'", name,
-			(const char *)users->pdata[0]);
-	if (r < 0)
-		return r;
-	plan_add(p, AT_HOST, &step_record_volume_remove, name);
-	plan_add(p, AT_HOST, &step_remove, path);
-	r = journal_run_forward(c, p, e);
-	if (r >= 0)
-		event_emit(c, "volume", "destroy", name, NULL);
-	return r;
-}
-
 static int rm_run(struct cmd_call *call, struct err *e)
 {
 	const struct rm_args *a = call->args;
@@ -306,7 +238,7 @@ static int rm_run(struct cmd_call *call, struct err *e)
 
 	for (int i = 0; i < call->n_operands; i++) {
 		struct err one = { 0 };
-		int r = remove_volume(call->c, call->operands[i], &one);
+		int r = volume_remove(call->c, call->operands[i], &one);
 
 		if (r == -E_NOTFOUND && a->force)
 			continue;
@@ -366,7 +298,7 @@ int volumes_prune(struct ctx *c, bool all, const struct filters *f, int *ret_n, 
 		json_decref(labels);
 		if (!wanted)
 			continue;
-		r = remove_volume(c, v->name, e);
+		r = volume_remove(c, v->name, e);
 		if (r == -E_INUSE || r == -E_NOTFOUND) { /* somebody was faster */
 			r = 0;
 			continue;
@@ -404,7 +336,7 @@ static const struct cmd volume_prune = {
 };
 
 static const struct cmd *const volume_sub[] = {
-	&volume_create,
+	&volume_create_cmd,
 	&volume_inspect,
 	&volume_ls,
 	&volume_prune,
