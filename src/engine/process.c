@@ -63,6 +63,10 @@ int engine_update(struct ctx *c, const struct engine_start *s, uint32_t flags, s
 	struct step_run run;
 	int r = 0;
 
+	/* of a start it is the kernel's own, of one that runs it takes a limit away */
+	if (s->spec->limits.pids < 0)
+		spec_add_pair(limits, "pids", "-1");
+
 	for (guint i = 0; r >= 0 && i < limits->len; i++) {
 		const struct spec_pair *l = g_ptr_array_index(limits, i);
 		const char *missing = cgroup_missing(cgroup_host(), cgroup, l->key);

@@ -82,6 +82,7 @@ static int wait_for_start(
 {
 	/* a client without input has shut its half of the connection long ago: only its end counts */
 	struct pollfd p[] = { { listener, POLLIN, 0 }, { cancel_fd, 0, 0 } };
+	g_autofree char *dir = guest_dir(c, g);
 
 	for (;;) {
 		int fd, r = RET_NERRNO(poll(p, ELEMENTSOF(p), -1));
@@ -97,6 +98,8 @@ static int wait_for_start(
 		guest_refresh(c, g);
 		if (guest_is_up(g))
 			return attach_running(c, g, flags | ATTACH_REPLAY, e);
+		if (access(dir, F_OK) < 0)
+			return err_set(e, -E_NOTFOUND, "guest '%s' was removed", g->rec->name);
 	}
 }
 

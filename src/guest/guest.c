@@ -305,8 +305,19 @@ int guest_update(struct ctx *c, struct guest *g, const char *doc, struct err *e)
 	char *text;
 	int r = MIN(lock, 0);
 
-	spec_free(g->spec);
-	g->spec = wanted;
+	if (r >= 0) {
+		/* the record may have been changed while we waited: only what is ours is put in */
+		struct spec_limits was = g->spec->limits;
+
+		g->spec->limits = wanted->limits;
+		wanted->limits = was;
+		g->spec->restart = wanted->restart;
+		g->spec->restart_max = wanted->restart_max;
+		spec_free(wanted);
+	} else {
+		spec_free(g->spec);
+		g->spec = wanted;
+	}
 	if (r >= 0 && guest_is_up(g))
 		r = update_running(c, g, e);
 	if (r < 0 || c->explain)

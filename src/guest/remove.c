@@ -63,8 +63,10 @@ int guest_remove_locked(struct ctx *c, struct guest *g, bool volumes, struct err
 	plan_add(p, AT_HOST, &step_remove, run);
 	plan_add(p, AT_HOST, &step_remove, dir);
 	r = journal_run_forward(c, p, e);
-	if (r >= 0)
+	if (r >= 0) {
 		guest_event(c, g, "destroy", NULL);
+		await_tell_rest(c, g);
+	}
 	for (guint i = 0; r >= 0 && i < gone->len; i++)
 		event_emit(c, "volume", "destroy", gone->pdata[i],
 			json_pack("{s:s}", "driver", "local"));

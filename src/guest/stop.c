@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include "guest/guest-priv.h"
+#include "store/lock.h"
 #include "guest/signals.h"
 
 #define STOP_TIMEOUT 10 /* seconds, when nobody says otherwise */
@@ -196,10 +197,19 @@ int guest_restart(struct ctx *c, struct guest *g, int sig, int timeout, struct e
 			return r;
 	}
 	fd = guest_start_locked(c, g, 0, e);
+	if (fd >= 0)
+		await_tell_rest(c, g);
 	if (fd < 0)
 		return fd;
 	guest_event(c, g, "restart", NULL);
 	return 0;
+}
+
+static bool is_being_changed(struct ctx *c, const struct guest *g)
+{
+	_cleanup_close_ int fd = store_lock_flags(c, "guest", g->rec->id, LOCK_TRY, NULL);
+
+	return fd == -EAGAIN;
 }
 
 int guest_kill(struct ctx *c, struct guest *g, int sig, struct err *e)
@@ -214,7 +224,9 @@ int guest_kill(struct ctx *c, struct guest *g, int sig, struct err *e)
 		explain_stop(g, sig, 0);
 		return 0;
 	}
-	if (sig == SIGKILL) {
+	/* whoever stops it has the lock until it has ended, and the kill is what ends it: the monitor is told then */
+	if (sig == SIGKILL &&
+		(g->state == GUEST_PAUSED || g->unmonitored || !is_being_changed(c, g))) {
 		lock = guest_lock(c, g, e);
 		if (lock < 0)
 			return lock;
@@ -245,7 +257,7 @@ int guest_kill(struct ctx *c, struct guest *g, int sig, struct err *e)
 		json_object_set_new(extra, "signal", json_string(number));
 		guest_event(c, g, "kill", extra);
 	}
-	if (r >= 0 && sig == SIGKILL)
+	if (r >= 0 && lock >= 0)
 		r = remove_stopped(c, g, e);
 	return r;
 }

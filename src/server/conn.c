@@ -225,11 +225,10 @@ void conn_tick(struct server *s, struct conn *c)
 		return;
 	c->next_tick = s->now + STREAM_EVERY;
 	c->last = c->call.route->tick(&c->call, piece) != 0;
-	if (c->out_at == c->out->len) {
-		g_string_truncate(c->out, 0);
-		c->out_at = 0;
+	if (c->out_at == c->out->len)
 		c->deadline = s->now + s->cfg->timeout;
-	}
+	g_string_erase(c->out, 0, (gssize)c->out_at);
+	c->out_at = 0;
 	if (piece->len && chunked)
 		g_string_append_printf(c->out, "%zx\r\n", piece->len);
 	g_string_append_len(c->out, piece->str, (gssize)piece->len);

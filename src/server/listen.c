@@ -237,12 +237,23 @@ int listen_open(struct server *s, struct err *e)
 	return r;
 }
 
+/* A client whose machine is gone is noticed, by whoever has its connection. */
+static void keep_asking(int fd)
+{
+	int one = 1, idle = 30, every = 10;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
+}
+
 void listener_ready(struct server *s, struct source *src, uint32_t events)
 {
 	for (int i = 0; i < ACCEPT_TURNS; i++) {
 		struct sockaddr_storage ss = { 0 };
 		socklen_t len = sizeof(ss);
-		int one = 1, fd;
+		int fd;
 
 		if ((int)s->conns.length >= s->cfg->connections && !conn_evict(s)) {
 			listen_pause(s, true);
@@ -257,7 +268,7 @@ void listener_ready(struct server *s, struct source *src, uint32_t events)
 		if (fd < 0)
 			return;
 		if (ss.ss_family != AF_UNIX)
-			(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+			keep_asking(fd);
 		conn_new(s, fd, ss.ss_family == AF_UNIX ? g_strdup("-") : address_text(&ss, len));
 	}
 }

@@ -248,6 +248,45 @@ fails_quietly() {
 	equal 400 "$(curl -s -o /dev/null -w '%{http_code}' --unix-socket "$TEST_DIR/docker.sock" http://d/v1.12/containers/json)"
 }
 
+@test "a kill ends what a stop waits for; nobody else waits for either" {
+	docker run -d --name slow bb sh -c 'trap "" TERM; while :; do sleep 0.1; done'
+	sleep 0.3
+	for _ in 1 2 3 4 5 6; do
+		curl -s --unix-socket "$TEST_DIR/docker.sock" -X POST "http://d/v1.41/containers/slow/stop?t=600" >/dev/null &
+	done
+	sleep 0.5
+	timeout 3 curl -sf --unix-socket "$TEST_DIR/docker.sock" http://d/v1.41/containers/json >/dev/null
+	equal 204 "$(status POST /containers/slow/kill)"
+	within 5 eval '[ "$(docker inspect -f "{{.State.Status}}" slow)" = exited ]'
+	wait
+	equal 137 "$(docker inspect -f '{{.State.ExitCode}}' slow)"
+}
+
+@test "requests of any shape: no process dies of them" {
+	for path in /images/%zz/json /images/%00/json /containers/%zz/json /networks/%zz /exec/%zz/json /volumes/%zz; do
+		says 400 "invalid URL escape" GET $path
+	done
+	says 400 "PortBindings.80/tcp is no list" POST /containers/create '{"Image": "bb", "HostConfig": {"PortBindings": {"80/tcp": "8080"}}}'
+	says 400 "HostPort is no string" POST /containers/create '{"Image": "bb", "HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": 8080}]}}}'
+	says 501 "StorageOpt" POST /containers/create '{"Image": "bb", "HostConfig": {"StorageOpt": {"size": "1G"}}}'
+	docker run -d --name shape --pids-limit 50 bb sleep 100
+	equal 200 "$(status POST /containers/shape/update '{"Privileged": true, "PidsLimit": -1}')"
+	equal "false -1" "$(docker inspect -f '{{.HostConfig.Privileged}} {{.HostConfig.PidsLimit}}' shape)"
+	docker exec shape sh -c 'cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/pids/pids.max 2>/dev/null' | grep -qx max
+	equal "past" "$(docker run -d --name past bb sh -c 'echo past; sleep 100' >/dev/null; sleep 0.5
+		curl -sN --max-time 2 --unix-socket "$TEST_DIR/docker.sock" -X POST \
+			"http://d/v1.41/containers/past/attach?logs=1&stdout=1" | tail -c 5 | tr -d '\n')"
+}
+
+@test "who waits for a container that is removed is told" {
+	docker create -i --name early bb cat
+	curl -s -N --max-time 20 --unix-socket "$TEST_DIR/docker.sock" -X POST "http://d/v1.41/containers/early/attach?stream=1&stdout=1" &
+	within 5 eval 'pgrep -x lodge-taker'
+	docker rm early
+	within 5 eval '! pgrep -x lodge-taker'
+	wait
+}
+
 @test "clients that vanish leave no process behind" {
 	docker run -d --name vv bb sleep 100
 	for path in 'logs?follow=1&stdout=1' 'stats'; do

@@ -55,6 +55,17 @@ unsigned api_minor(const struct call *c)
 	return (unsigned)minor;
 }
 
+/* Whether all of the path's arguments could be decoded. */
+static bool has_arguments(const struct call *c)
+{
+	unsigned n = 0;
+
+	for (const char *p = strchr(c->route->path, '{'); p; p = strchr(p + 1, '{'))
+		if (n == SERVER_ARGS_MAX || !c->args[n++])
+			return false;
+	return true;
+}
+
 void api_allow(struct call *c)
 {
 	unsigned minor = api_minor(c), since = c->route->flags & ROUTE_SINCE;
@@ -74,6 +85,8 @@ void api_allow(struct call *c)
 			minor, DOCKER_API_MIN);
 	else if (minor < since)
 		api_error(c, 404, "page not found");
+	else if (!has_arguments(c))
+		api_error(c, 400, "invalid URL escape in the path");
 }
 
 /* --- answers --------------------------------------------------------------------------------------------- */

@@ -107,6 +107,7 @@ void container_archive_head(struct call *c)
 static void send_pipe(struct call *c, struct link *l, int fd, pid_t pid)
 {
 	char buf[64 * 1024];
+	int status = 0;
 	ssize_t n;
 
 	c->reply.status = 200;
@@ -116,7 +117,10 @@ static void send_pipe(struct call *c, struct link *l, int fd, pid_t pid)
 			if (n > 0 && link_send(l, buf, (size_t)n) < 0)
 				break;
 	(void)close(fd);
-	(void)RET_NERRNO(waitpid(pid, NULL, 0));
+	(void)RET_NERRNO(waitpid(pid, &status, 0));
+	/* what was cut must not look whole: the answer has no end then */
+	if (status)
+		_exit(1);
 }
 
 /* A child whose standard output (or input) is a pipe; 0 in it. *ret_fd: our end. */

@@ -195,6 +195,12 @@ void container_kill(struct call *c)
 /* What of an update is asked for replaces what was; 0 and "" ask for nothing. */
 static json_t *merge(const json_t *was, json_t *asked)
 {
+	static const char *const keys[] = { "CpuShares", "Memory", "BlkioWeight",
+		"BlkioDeviceReadBps", "BlkioDeviceWriteBps", "BlkioDeviceReadIOps",
+		"BlkioDeviceWriteIOps", "CpuPeriod", "CpuQuota", "CpuRealtimePeriod",
+		"CpuRealtimeRuntime", "CpusetCpus", "CpusetMems", "MemoryReservation", "MemorySwap",
+		"MemorySwappiness", "NanoCpus", "OomKillDisable", "PidsLimit", "RestartPolicy",
+		NULL };
 	json_t *all = json_is_object(was) ? json_deep_copy(was) : json_object(), *v;
 	const char *key;
 
@@ -206,7 +212,7 @@ static json_t *merge(const json_t *was, json_t *asked)
 			       (g_str_equal(key, "RestartPolicy") &&
 				       !*(json_string_value(json_object_get(v, "Name")) ?: ""));
 
-		if (!nothing)
+		if (!nothing && g_strv_contains(keys, key))
 			json_object_set(all, key, v);
 	}
 	return all;
@@ -219,7 +225,6 @@ static int update(struct call *c, struct guest *g, json_t *asked, struct err *e)
 	char *text;
 	int r;
 
-	json_struct_init(&create_host_struct, &h);
 	r = json_struct_decode(&create_host_struct, host, JSON_IGNORE_UNKNOWN, &h, e);
 	g_ptr_array_set_size(g->spec->limits.io, 0);
 	if (r >= 0)

@@ -46,6 +46,7 @@ static const struct json_struct bind_struct = { .size = sizeof(struct create_bin
 static const struct json_field volume_fields[] = {
 	JSON_BOOL(struct create_volume, no_copy, "NoCopy"),
 	JSON_STRING(struct create_volume, subpath, "Subpath", 0),
+	JSON_UNSUPPORTED("DriverConfig"),
 	JSON_END
 };
 static const struct json_struct volume_struct = { .size = sizeof(struct create_volume), .fields = volume_fields };
@@ -129,6 +130,7 @@ static const struct json_field host_fields[] = {
 	JSON_LIST(struct create_host, devices, "Devices", &device_struct),
 	JSON_STRINGS(struct create_host, device_rules, "DeviceCgroupRules"),
 	JSON_UNSUPPORTED("DeviceRequests"),
+	JSON_UNSUPPORTED("StorageOpt"),
 	JSON_INT64(struct create_host, kernel_memory, "KernelMemory", 0),
 	JSON_INT64(struct create_host, memory_reservation, "MemoryReservation", 0),
 	JSON_INT64(struct create_host, memory_swap, "MemorySwap", 0),
@@ -430,9 +432,12 @@ static int fill_endpoint(struct spec_attach *a, const json_t *endpoint, struct e
 		r = err_set(e, -E_INVALID, "invalid MAC address: %s", mac);
 	if (r < 0)
 		return r;
+	g_free(a->address);
+	g_free(a->address6);
+	g_free(a->mac);
+	g_clear_pointer(&a->aliases, g_strfreev);
 	a->address = g_strdup(ip);
 	a->address6 = g_strdup(ip6);
-	g_free(a->mac);
 	a->mac = g_strdup(mac);
 	return create_words(json_object_get(endpoint, "Aliases"), "Aliases", &a->aliases, e);
 }
@@ -503,17 +508,26 @@ static int fill_ports(struct create *k, struct err *e)
 	if (all && !json_is_null(all) && !json_is_object(all))
 		return err_set(e, -E_INVALID, "HostConfig.PortBindings is no object");
 	json_object_foreach(all, port, list) {
-		if (json_is_null(list) || json_array_size(list) == 0)
+		if (!json_is_null(list) && !json_is_array(list))
+			return err_set(
+				e, -E_INVALID, "HostConfig.PortBindings.%s is no list", port);
+		if (json_array_size(list) == 0)
 			continue;
 		json_object_set_new(json_object_get(k->doc, "exposed"), port, json_object());
 		json_array_foreach(list, i, one) {
 			const char *ip = text_at(one, "HostIp"), *host = text_at(one, "HostPort");
+			const json_t *number = json_object_get(one, "HostPort");
 			bool six = ip && strchr(ip, ':');
 			g_autofree char *word = g_strdup_printf("%s%s%s%s%s%s%s", six ? "[" : "",
 				ip ?: "", six ? "]" : "", ip ? ":" : "",
 				host && !g_str_equal(host, "0") ? host : "",
 				ip || (host && !g_str_equal(host, "0")) ? ":" : "", port);
-			int r = parse_publish(word, k->spec, e);
+			int r = number && !json_is_string(number)
+					? err_set(e, -E_INVALID,
+						  "HostConfig.PortBindings.%s[%zu].HostPort is no "
+						  "string",
+						  port, i)
+					: parse_publish(word, k->spec, e);
 
 			if (r < 0)
 				return r;
@@ -688,8 +702,10 @@ int create_host(struct create *k, struct err *e)
 	json_t *body = json_object_get(k->body, "HostConfig");
 	int r = 0;
 
-	if (body && !json_is_null(body))
+	if (body && !json_is_null(body)) {
+		json_struct_clear(&create_host_struct, h);
 		r = json_struct_decode(&create_host_struct, body, JSON_IGNORE_UNKNOWN, h, e);
+	}
 	if (r < 0)
 		return err_prefix(e, "HostConfig"), r;
 	if (h->isolation && g_str_equal(h->isolation, "vm"))

@@ -196,7 +196,6 @@ int create_read(struct ctx *c, json_t *body, struct create *ret, struct err *e)
 
 	*k = (struct create){ .c = c, .body = body, .doc = json_object(), .spec = spec_new() };
 	k->warnings = g_ptr_array_new_with_free_func(g_free);
-	json_struct_init(&create_config_struct, &k->config);
 	json_struct_init(&create_host_struct, &k->host);
 	r = json_struct_decode(&create_config_struct, body, JSON_IGNORE_UNKNOWN, &k->config, e);
 	if (r >= 0)

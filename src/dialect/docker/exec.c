@@ -249,8 +249,8 @@ void exec_resize(struct call *c)
 	fd = RET_NERRNO(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
 	tty_address(folder, c->args[0], &a);
 	if (folder < 0 || fd < 0 ||
-		RET_NERRNO(sendto(fd, &size, sizeof(size), MSG_NOSIGNAL, (struct sockaddr *)&a,
-			sizeof(a))) < 0)
+		RET_NERRNO(sendto(fd, &size, sizeof(size), MSG_NOSIGNAL | MSG_DONTWAIT,
+			(struct sockaddr *)&a, sizeof(a))) < 0)
 		api_error(c, 409, "exec %s has no terminal that runs", c->args[0]);
 	else
 		api_none(c, 200);
@@ -337,6 +337,11 @@ static struct guest *may_start(struct call *c, const json_t *j)
 		guest_free(g);
 		return NULL;
 	}
+	if (g->state == GUEST_PAUSED) {
+		api_error(c, 409, "Container %s is paused, unpause the container before exec", id);
+		guest_free(g);
+		return NULL;
+	}
 	return g;
 }
 
@@ -364,8 +369,7 @@ static void let_go(struct call *c, struct link *l)
 		link_shut(l);
 }
 
-static void start(
-	struct call *c, struct link *l, json_t *j, struct guest *g, bool detach, const json_t *size)
+static void start(struct call *c, struct link *l, json_t *j, struct guest *g, bool detach)
 {
 	const json_t *q = json_object_get(j, "Request");
 	bool tty = json_is_true(json_object_get(q, "Tty"));
@@ -418,8 +422,7 @@ void exec_start(struct call *c, struct link *l)
 	}
 	g = may_start(c, j);
 	if (g)
-		start(c, l, j, g, json_is_true(json_object_get(body, "Detach")),
-			json_object_get(body, "ConsoleSize"));
+		start(c, l, j, g, json_is_true(json_object_get(body, "Detach")));
 	guest_free(g);
 	json_decref(body);
 	json_decref(j);

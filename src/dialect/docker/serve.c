@@ -12,6 +12,7 @@
 #define NS		INT64_C(1000000000)
 #define CLIENT_TIMEOUT	(60 * NS)
 #define WORKERS		4
+#define SLOW_MAX	64 /* calls that wait for a container's lock */
 #define TAKERS_MAX	1024
 #define CONNECTIONS_MAX 4096
 
@@ -40,6 +41,7 @@ int docker_serve(const struct docker_options *o, struct err *e)
 		.connections = o->connections,
 		.workers = WORKERS,
 		.takers = TAKERS_MAX,
+		.fetchers = SLOW_MAX,
 		.before_fork = put_away,
 		.keep_fd = -1,
 		.ready = o->ready,

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "base/units.h"
 
@@ -78,8 +79,26 @@ static void past(struct call *c, struct guest *g, struct stream_out *o)
 		.out = o->out, .err = o->err, .tail = -1, .frames = o->frames
 	};
 
-	if (api_flag(c, "logs", false))
-		(void)guest_logs(api_ctx(c), g, &q, link_fd(o->link), link_fd(o->link), NULL);
+	char buf[32 * 1024];
+	int pipe_fd[2];
+	pid_t pid;
+	ssize_t n;
+
+	if (!api_flag(c, "logs", false) || pipe2(pipe_fd, O_CLOEXEC) < 0)
+		return;
+	pid = RET_NERRNO(fork());
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)close(pipe_fd[0]);
+		_exit(guest_logs(api_ctx(c), g, &q, pipe_fd[1], pipe_fd[1], NULL) < 0);
+	}
+	(void)close(pipe_fd[1]);
+	while (pid > 0 && (n = RET_NERRNO(read(pipe_fd[0], buf, sizeof(buf)))) > 0)
+		if (link_write(o->link, buf, (size_t)n) < 0)
+			break;
+	(void)close(pipe_fd[0]);
+	if (pid > 0)
+		(void)RET_NERRNO(waitpid(pid, NULL, 0));
 }
 
 struct attaching {

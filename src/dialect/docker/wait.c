@@ -5,6 +5,8 @@
 #include "base/units.h"
 #include "dialect/docker/container.h"
 
+#define LOOK_AGAIN INT64_C(5000000000) /* ns */
+
 enum condition {
 	NOT_RUNNING,
 	NEXT_EXIT,
@@ -52,6 +54,15 @@ static bool is_over(struct waiting *w, const struct guest *g)
 	return false;
 }
 
+static void look_itself(struct waiting *w)
+{
+	_cleanup_(guest_freep) struct guest *g = NULL;
+
+	w->over = guest_get(w->c, DOCKER_REALM, w->id, &g, NULL) < 0 || !guest_is_up(g);
+	if (g && w->over)
+		w->code = g->exit_code;
+}
+
 static bool condition_of(struct call *c, enum condition *ret)
 {
 	g_autofree char *word = call_query(c, "condition");
@@ -76,6 +87,7 @@ void container_wait(struct call *c, struct link *l)
 	struct waiting w = { .c = api_ctx(c), .code = -1 };
 	g_autofree char *text = NULL;
 	struct err e = { 0 };
+	bool ran;
 	int r = 0;
 
 	if (!g || !condition_of(c, &w.until))
@@ -87,10 +99,16 @@ void container_wait(struct call *c, struct link *l)
 	c->reply.status = 200;
 	if (link_begin(c, l) < 0)
 		return;
+	ran = guest_is_up(g);
 	w.over = is_over(&w, g);
 	/* a signal ends a read; what was seen already is seen again */
-	while (!w.over && r >= 0)
-		r = event_read(w.c, since, 0, true, look, &w, &e);
+	while (!w.over && r >= 0) {
+		r = event_read(
+			w.c, since, g_get_real_time() * 1000 + LOOK_AGAIN, true, look, &w, &e);
+		/* a monitor that was killed tells nothing */
+		if (!w.over && ran && w.until != REMOVED)
+			look_itself(&w);
+	}
 	if (r < 0)
 		text = g_strdup_printf(
 			"{\"StatusCode\":0,\"Error\":{\"Message\":\"cannot wait\"}}\n");
