@@ -235,11 +235,27 @@ property() {
 @test "a service with Delegate=yes" {
 	[ -d /run/systemd/system ] || skip "systemd isn't process 1"
 	ranged '.linux.resources.pids.limit = 9' sh -c 'n=0; while [ $n -lt 20 ]; do sleep 5 & n=$((n + 1)); done'
-	status=0
-	systemd-run -q --wait --pipe --uid=$USER_ID -p Delegate=yes -p WorkingDirectory="$TEST_DIR/home" -E LODGE_RUNC="$LODGE_RUNC" bash -c '
+	cat >"$TEST_DIR/service.sh" <<-'SCRIPT'
 		cgroup=/sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup)
 		mkdir "$cgroup/self" && echo $$ >"$cgroup/self/cgroup.procs"
-		"$LODGE_RUNC" --root state run one' </dev/null >"$TEST_DIR/said" 2>&1 || status=$?
+		exec "$LODGE_RUNC" --root state run one
+	SCRIPT
+	# by a file: systemd-run needs a bus
+	cat >/run/systemd/system/lodge-test.service <<-UNIT
+		[Service]
+		Type=oneshot
+		User=$USER_ID
+		Delegate=yes
+		WorkingDirectory=$TEST_DIR/home
+		Environment=LODGE_RUNC=$LODGE_RUNC
+		StandardOutput=file:$TEST_DIR/said
+		StandardError=inherit
+		ExecStart=/bin/bash $TEST_DIR/service.sh
+	UNIT
+	systemctl daemon-reload
+	status=0
+	systemctl start lodge-test.service || status=$?
+	rm /run/systemd/system/lodge-test.service
 	[ $status != 0 ] && grep -q "can't fork" "$TEST_DIR/said" || { cat "$TEST_DIR/said" >&2; return 1; }
 	[ -z "$(ls "$TEST_DIR/home/state")" ]
 }
