@@ -35,7 +35,7 @@ row_docker_server() {
 }
 
 row_docker_client() {
-	local mine="$lodge docker"
+	local mine="env -u DOCKER_HOST $lodge docker" # in its own process, not by the dockerd beside
 	for what in "run --rm --network none bb /bin/true" "run --rm bb /bin/true"; do
 		bars_ratio "our client: ${what%% bb*}" "$("$DIR/pair" -n "$rounds" -w 2 -g 30 -q "$quiet" lodge "$mine $what" docker "$docker $what")" docker:0.0625
 	done
