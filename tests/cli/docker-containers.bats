@@ -268,6 +268,9 @@ fails_quietly() {
 	done
 	says 400 "PortBindings.80/tcp is no list" POST /containers/create '{"Image": "bb", "HostConfig": {"PortBindings": {"80/tcp": "8080"}}}'
 	says 400 "HostPort is no string" POST /containers/create '{"Image": "bb", "HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": 8080}]}}}'
+	says 501 "'/sys/x' can't be hidden" POST /containers/create '{"Image": "bb", "HostConfig": {"MaskedPaths": ["/sys/x"]}}'
+	says 501 "only be empty together" POST /containers/create '{"Image": "bb", "HostConfig": {"ReadonlyPaths": []}}'
+	docker run --rm --security-opt systempaths=unconfined bb sh -c 'test -w /proc/sys/net/ipv4/ip_forward'
 	says 501 "StorageOpt" POST /containers/create '{"Image": "bb", "HostConfig": {"StorageOpt": {"size": "1G"}}}'
 	docker run -d --name shape --pids-limit 50 bb sleep 100
 	equal 200 "$(status POST /containers/shape/update '{"Privileged": true, "PidsLimit": -1}')"

@@ -388,7 +388,7 @@ refuses_state() {
 	[ $status = 1 ] && [[ $output == *"does not exist"* ]]
 }
 
-@test "--manage-cgroups-mode: soft, full, strict" {
+@test "--manage-cgroups-mode: soft, full" {
 	for mode in soft full; do
 		rm -rf "$IMG"
 		counter '.linux.resources.pids.limit = 77'

@@ -622,6 +622,29 @@ static int set_security(struct create *k, const char *word, struct err *e)
 	return err_set(e, -E_INVALID, "invalid --security-opt 2: \"%s\"", word);
 }
 
+/* What is hidden and what can't be written to is a choice of two: what docker's versions have by default, or nothing. */
+static int check_paths(const struct create_host *h, struct err *e)
+{
+	static const char *const known[] = { "/proc/acpi", "/proc/asound", "/proc/interrupts",
+		"/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug",
+		"/proc/scsi", "/proc/timer_list", "/proc/timer_stats",
+		"/sys/devices/virtual/powercap", "/sys/firmware", "/proc/bus", "/proc/fs",
+		"/proc/irq", "/proc/sys", "/proc/sysrq-trigger", NULL };
+	bool none = h->masked && !h->masked[0], none_ro = h->readonly && !h->readonly[0];
+
+	if (none != none_ro)
+		return err_set(e, -E_UNSUPPORTED,
+			"MaskedPaths and ReadonlyPaths can only be empty together");
+	FOREACH_WORD(w, h->masked)
+	if (!g_strv_contains(known, *w))
+		return err_set(e, -E_UNSUPPORTED, "MaskedPaths: '%s' can't be hidden", *w);
+	FOREACH_WORD(w, h->readonly)
+	if (!g_strv_contains(known, *w))
+		return err_set(
+			e, -E_UNSUPPORTED, "ReadonlyPaths: '%s' can't be made read-only", *w);
+	return 0;
+}
+
 static int fill_isolation(struct create *k, struct err *e)
 {
 	const struct create_host *h = &k->host;
@@ -646,7 +669,9 @@ static int fill_isolation(struct create *k, struct err *e)
 	FOREACH_WORD(w, h->security_opt) if (r >= 0) r = set_security(k, *w, e);
 	if (r >= 0)
 		r = caps_choose(h->privileged, h->cap_add, h->cap_drop, bounding, &s->caps, e);
-	/* an empty list that is there: systempaths=unconfined */
+	if (r >= 0)
+		r = check_paths(h, e);
+	/* empty lists that are there: systempaths=unconfined */
 	if (h->masked && !h->masked[0])
 		s->unmasked = true;
 	return r;
